@@ -1,0 +1,3 @@
+//! The program `ironlearn`.
+#![forbid(unsafe_code)]
+fn main() {}

@@ -1,0 +1,2 @@
+//! The CPU executor of Iron Learn.
+#![warn(missing_docs)]

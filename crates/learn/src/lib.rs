@@ -1,0 +1,2 @@
+//! Iron Learn: neural networks in floats and in integers.
+#![forbid(unsafe_code)]

@@ -1,0 +1,1 @@
+//! What the tests of Iron Learn share.
