@@ -1,2 +1,6 @@
 //! The CPU executor of Iron Learn.
 #![warn(missing_docs)]
+
+pub mod denormal;
+pub mod isa;
+mod simd;
