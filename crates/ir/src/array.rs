@@ -1,7 +1,7 @@
 //! [`Array`]: an owned row-major array whose element type is known at run time. The interpreter computes
 //! with it, files are read into it, state slots are given out as it.
 
-use crate::{Complex32, Complex64, DType, Element, Shape, bf16, f16};
+use crate::{Complex32, Complex64, DType, Shape, bf16, f16};
 
 macro_rules! data {
     ($($variant:ident($t:ty)),* $(,)?) => {
@@ -73,8 +73,8 @@ macro_rules! data {
     };
 }
 
-/// How the elements of one type go into and out of [`Data`]; implemented for every [`Element`].
-pub trait Stored: Element {
+/// How the elements of one type go into and out of [`Data`]; part of [`Element`](crate::Element).
+pub trait Stored: Copy + 'static {
     /// Owned elements as [`Data`].
     fn wrap(v: Vec<Self>) -> Data;
     /// Borrowed elements as [`DataRef`].

@@ -92,6 +92,16 @@ impl DType {
         matches!(self.kind(), Kind::Float)
     }
 
+    /// The type in which the interpreter accumulates this one: floats in `f64`, complex in `complex128`,
+    /// integers in themselves.
+    pub const fn widest(self) -> DType {
+        match self.kind() {
+            Kind::Float => DType::F64,
+            Kind::Complex => DType::C128,
+            _ => self,
+        }
+    }
+
     /// The name used in Rust, messages and job files.
     pub const fn name(self) -> &'static str {
         match self {
@@ -145,7 +155,7 @@ mod sealed {
 
 /// A Rust type that a tensor can hold. Sealed: the set is [`DType::ALL`].
 pub trait Element:
-    sealed::Sealed + Copy + Default + PartialEq + fmt::Debug + fmt::Display + Send + Sync + 'static
+    sealed::Sealed + crate::Stored + Default + PartialEq + fmt::Debug + fmt::Display + Send + Sync + 'static
 {
     /// The same type as a run-time value.
     const DTYPE: DType;
@@ -313,6 +323,78 @@ macro_rules! dispatch {
                 type $T = $crate::Complex64;
                 $body
             }
+        }
+    };
+}
+
+/// Runs `$body` with `$T` bound to the Rust type of a numeric [`DType`] that computes in itself (the half
+/// types do not); gives an error for the others, or runs the `half` branch for the half types.
+macro_rules! numbers {
+    ($dtype:expr, $T:ident => $body:expr $(, half $H:ident => $half:expr)?) => {
+        match $dtype {
+            $crate::DType::U8 => { type $T = u8; $body }
+            $crate::DType::I8 => { type $T = i8; $body }
+            $crate::DType::I16 => { type $T = i16; $body }
+            $crate::DType::I32 => { type $T = i32; $body }
+            $crate::DType::I64 => { type $T = i64; $body }
+            $crate::DType::U32 => { type $T = u32; $body }
+            $crate::DType::F32 => { type $T = f32; $body }
+            $crate::DType::F64 => { type $T = f64; $body }
+            $crate::DType::C64 => { type $T = $crate::Complex32; $body }
+            $crate::DType::C128 => { type $T = $crate::Complex64; $body }
+            $($crate::DType::F16 => { type $H = $crate::f16; $half }
+            $crate::DType::Bf16 => { type $H = $crate::bf16; $half })?
+            #[allow(unreachable_patterns)]
+            other => Err(format!("`{other}` has no arithmetic of its own")),
+        }
+    };
+}
+
+/// Runs `$body` with `$T` bound to the Rust type of an ordered [`DType`]; gives an error for the others.
+macro_rules! ordered {
+    ($dtype:expr, $T:ident => $body:expr) => {
+        match $dtype {
+            $crate::DType::U8 => {
+                type $T = u8;
+                $body
+            }
+            $crate::DType::I8 => {
+                type $T = i8;
+                $body
+            }
+            $crate::DType::I16 => {
+                type $T = i16;
+                $body
+            }
+            $crate::DType::I32 => {
+                type $T = i32;
+                $body
+            }
+            $crate::DType::I64 => {
+                type $T = i64;
+                $body
+            }
+            $crate::DType::U32 => {
+                type $T = u32;
+                $body
+            }
+            $crate::DType::F16 => {
+                type $T = $crate::f16;
+                $body
+            }
+            $crate::DType::Bf16 => {
+                type $T = $crate::bf16;
+                $body
+            }
+            $crate::DType::F32 => {
+                type $T = f32;
+                $body
+            }
+            $crate::DType::F64 => {
+                type $T = f64;
+                $body
+            }
+            other => Err(format!("`{other}` has no order")),
         }
     };
 }

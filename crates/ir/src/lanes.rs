@@ -117,6 +117,8 @@ pub trait IntLanes: OrdLanes {
     /// Shift right by `b` bits, arithmetic for signed types; where `b` is negative or not below the width of
     /// the type the result is 0, or −1 for a negative signed value.
     fn shift_right(self, b: Self) -> Self;
+    /// `self · m / 2ˢ`, rounded once, half to even, wrapping to the type; 0 where `s` is not in 0..=62.
+    fn mul_shift_round(self, m: Self, s: Self) -> Self;
 }
 
 macro_rules! scalar_lanes {
@@ -260,6 +262,18 @@ macro_rules! int_lanes {
             fn shift_right(self, b: $t) -> $t {
                 let inside = (b as i64) >= 0 && (b as i64) < <$t>::BITS as i64;
                 if inside { self >> (b as u32 % <$t>::BITS) } else if self < 0 { !0 } else { 0 }
+            }
+            #[inline(always)]
+            fn mul_shift_round(self, m: $t, s: $t) -> $t {
+                let shift = s as i64;
+                if !(0..=62).contains(&shift) {
+                    return 0;
+                }
+                let product = self as i128 * m as i128;
+                let (low, half) = (product & ((1 << shift) - 1), (1i128 << shift) >> 1);
+                let down = product >> shift;
+                let up = shift > 0 && (low > half || (low == half && down & 1 == 1));
+                (down + up as i128) as $t
             }
         }
     )*};

@@ -1,0 +1,39 @@
+//! Power, `xʸ`, with the special values of IEEE 754 `pow`; derivatives `y·x^(y−1)` and `xʸ·ln x`, the latter
+//! 0 where `x` is 0.
+use super::prelude::*;
+
+/// `xʸ`
+pub struct Pow;
+
+impl Elementwise for Pow {
+    const NAME: &'static str = "pow";
+    const ARITY: usize = 2;
+    const TYPES: Types = Types::FLOAT;
+    const DERIVATIVE: Derivative = Rule(|p| {
+        let (x, y) = (p.x0(), p.x1());
+        let zero = x * 0.0;
+        p.each(|i| match i {
+            0 => p.g * y * x.binary::<Pow>(y - 1.0),
+            _ => {
+                p.g * zero
+                    .less(x)
+                    .select(p.y * zero.less(x).select(x, zero + 1.0).unary::<super::Log>(), zero)
+            }
+        })
+    });
+    const CUDA: &'static str = "pow({0}, {1})";
+    const FLOPS: u64 = 40;
+    const DOMAIN: (f64, f64) = (0.3, 2.5);
+
+    fn float<L: FloatLanes>([x, y, _]: [L; 3]) -> L {
+        math::pow(x, y)
+    }
+}
+
+impl<'g, T: Real> Var<'g, T> {
+    /// Every element to the power of the element of `y`.
+    #[track_caller]
+    pub fn pow(self, y: impl super::super::Operand<'g, T>) -> Self {
+        self.binary::<Pow>(y.var(self))
+    }
+}

@@ -1,0 +1,26 @@
+//! Logistic function, `1/(1 + e^(−x))`, accurate on both sides; derivative `y·(1 − y)`.
+use super::prelude::*;
+
+/// `1/(1 + e^(−x))`
+pub struct Sigmoid;
+
+impl Elementwise for Sigmoid {
+    const NAME: &'static str = "sigmoid";
+    const ARITY: usize = 1;
+    const TYPES: Types = Types::FLOAT;
+    const DERIVATIVE: Derivative = Rule(|p| p.all([p.g * p.y * (1.0 - p.y)]));
+    const CUDA: &'static str = "1 / (1 + exp(-{0}))";
+    const FLOPS: u64 = 16;
+
+    fn float<L: FloatLanes>([x, ..]: [L; 3]) -> L {
+        math::sigmoid(x)
+    }
+}
+
+impl<'g, T: Real> Var<'g, T> {
+    /// The logistic function of every element.
+    #[track_caller]
+    pub fn sigmoid(self) -> Self {
+        self.unary::<Sigmoid>()
+    }
+}
