@@ -1,0 +1,434 @@
+//! [`Tape`]: records a computation while the user's code runs once.
+//!
+//! Mistakes do not stop the trace: each is recorded as a diagnostic with the user's line, the result is
+//! guessed or poisoned, and [`Tape::finish`] reports all of them.
+
+use crate::diagnostic::{Diagnostic, Diagnostics, Severity};
+use crate::graph::{Graph, Node, Phase, Site};
+use crate::prim::{Constant, Control, CustomGrad, Iota, Op, RandomBits, Source};
+use crate::{Array, DType, Dyn, Element, Env, NodeId, Real, Shape, SlotId, TensorType, Var};
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::panic::Location;
+use std::sync::Arc;
+
+/// What a trace is for.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Mode {
+    /// Training: dropout drops, batch norm uses and updates the batch's statistics.
+    Train,
+    /// Inference: no randomness, no updates.
+    Infer,
+}
+
+/// A recording of one computation.
+pub struct Tape {
+    mode: Mode,
+    inner: RefCell<Inner>,
+}
+
+#[derive(Default)]
+struct Inner {
+    graph: Graph,
+    findings: Vec<Diagnostic>,
+    frames: Vec<Frame>,
+    /// Overrides line and layer while derivatives and updates are recorded.
+    site: Option<Site>,
+    phase: Option<Phase>,
+    sources: HashMap<Source, NodeId>,
+    scalars: HashMap<(DType, u64), NodeId>,
+    streams: HashMap<String, u64>,
+    shadow: Option<Shadow>,
+}
+
+/// A layer that is being traced.
+struct Frame {
+    layer: u32,
+    location: &'static Location<'static>,
+}
+
+/// Values of the nodes on a real batch.
+struct Shadow {
+    env: Env,
+    values: Vec<Option<Array>>,
+}
+
+/// Leaves the layer when dropped; see [`Tape::enter`].
+#[must_use = "the layer is left when this is dropped"]
+pub struct Entered<'g> {
+    tape: &'g Tape,
+}
+
+impl Drop for Entered<'_> {
+    fn drop(&mut self) {
+        self.tape.inner.borrow_mut().frames.pop();
+    }
+}
+
+impl Tape {
+    /// An empty recording.
+    pub fn new(mode: Mode) -> Tape {
+        let inner =
+            Inner { graph: Graph { layers: vec![String::new()], ..Graph::default() }, ..Inner::default() };
+        Tape { mode, inner: RefCell::new(inner) }
+    }
+
+    /// A recording that also computes every node on real values, so that [`Dyn::peek`] has something to show.
+    pub fn with_shadow(mode: Mode, env: Env) -> Tape {
+        let tape = Tape::new(mode);
+        tape.inner.borrow_mut().shadow = Some(Shadow { env, values: Vec::new() });
+        tape
+    }
+
+    /// What the trace is for.
+    pub fn mode(&self) -> Mode {
+        self.mode
+    }
+
+    /// Enters a layer: until the guard is dropped nodes carry its path and the line where the outermost
+    /// layer was entered. An empty path only fixes the line, as composed functions do.
+    #[track_caller]
+    pub fn enter(&self, path: &str) -> Entered<'_> {
+        let mut inner = self.inner.borrow_mut();
+        let location = inner.frames.last().map_or(Location::caller(), |f| f.location);
+        let layer = if path.is_empty() {
+            inner.frames.last().map_or(0, |f| f.layer)
+        } else {
+            let known = inner.graph.layers.iter().position(|l| l == path);
+            known.unwrap_or_else(|| {
+                inner.graph.layers.push(path.to_string());
+                inner.graph.layers.len() - 1
+            }) as u32
+        };
+        inner.frames.push(Frame { layer, location });
+        Entered { tape: self }
+    }
+
+    /// The path of the layer that is being traced; empty outside of layers.
+    pub fn layer(&self) -> String {
+        let inner = self.inner.borrow();
+        inner.frames.last().map_or(String::new(), |f| inner.graph.layers[f.layer as usize].clone())
+    }
+
+    #[track_caller]
+    fn here(&self) -> Site {
+        let inner = self.inner.borrow();
+        let phase = inner.phase.unwrap_or(Phase::Forward);
+        if let Some(site) = inner.site {
+            return Site { phase, ..site };
+        }
+        match inner.frames.last() {
+            Some(f) => Site { location: f.location, layer: f.layer, phase },
+            None => Site { location: Location::caller(), layer: 0, phase },
+        }
+    }
+
+    /// Records a mistake at the caller's line.
+    #[track_caller]
+    pub fn error(&self, message: impl Into<String>, notes: Vec<String>) {
+        self.record(Severity::Error, self.here(), message.into(), notes);
+    }
+
+    /// Records a warning at the caller's line.
+    #[track_caller]
+    pub fn warn(&self, message: impl Into<String>, notes: Vec<String>) {
+        self.record(Severity::Warning, self.here(), message.into(), notes);
+    }
+
+    fn record(&self, severity: Severity, site: Site, message: String, notes: Vec<String>) {
+        let mut inner = self.inner.borrow_mut();
+        let layer = inner.graph.layers[site.layer as usize].clone();
+        inner.findings.push(Diagnostic { severity, message, location: site.location, layer, notes });
+    }
+
+    fn add(&self, op: Op, inputs: Vec<NodeId>, ty: TensorType, site: Site) -> Dyn<'_> {
+        let mut inner = self.inner.borrow_mut();
+        let id = NodeId(inner.graph.nodes.len() as u32);
+        inner.graph.nodes.push(Node { op, inputs, ty, site });
+        let Inner { graph, shadow, .. } = &mut *inner;
+        if let Some(shadow) = shadow {
+            let value = crate::interpreter::eval_node(graph, id, &shadow.env, &shadow.values);
+            shadow.values.push(value.ok());
+        }
+        Dyn::new(self, id)
+    }
+
+    /// Records an operation. Where the operands do not fit, the mistake is recorded at the caller's line.
+    #[track_caller]
+    pub fn push<'g>(&'g self, op: impl Into<Op>, inputs: &[Dyn<'g>]) -> Dyn<'g> {
+        let (op, site) = (op.into(), self.here());
+        if inputs.iter().any(|x| !std::ptr::eq(x.tape(), self)) {
+            let message = format!("{}: operands come from different tapes", op.name());
+            self.record(
+                Severity::Error,
+                site,
+                message,
+                vec!["a value lives on the tape it was traced on".into()],
+            );
+            return self.poison(site);
+        }
+        let ids: Vec<NodeId> = inputs.iter().map(|x| x.id()).collect();
+        if ids.iter().any(|&id| self.is_poison(id)) {
+            return self.poison(site);
+        }
+        let inferred = {
+            let inner = self.inner.borrow();
+            let types: Vec<&TensorType> = ids.iter().map(|&id| &inner.graph.node(id).ty).collect();
+            op.primitive().infer(&types)
+        };
+        match inferred {
+            Ok(ty) => self.add(op, ids, ty, site),
+            Err(misfit) => {
+                let notes = inputs.iter().map(|x| x.describe()).collect();
+                self.record(Severity::Error, site, format!("{}: {}", op.name(), misfit.message), notes);
+                match misfit.guess {
+                    Some(ty) => self.stand_in(ty),
+                    None => self.poison(site),
+                }
+            }
+        }
+    }
+
+    fn poison(&self, site: Site) -> Dyn<'_> {
+        self.add(Source::Poison.into(), vec![], TensorType::new(DType::F32, Shape::scalar()), site)
+    }
+
+    pub(crate) fn is_poison(&self, id: NodeId) -> bool {
+        matches!(self.inner.borrow().graph.node(id).op, Op::Source(Source::Poison))
+    }
+
+    /// A value that could not be computed, after a mistake has been recorded.
+    #[track_caller]
+    pub fn poisoned(&self) -> Dyn<'_> {
+        self.poison(self.here())
+    }
+
+    /// A value of a type, to go on with after a mistake has been recorded.
+    #[track_caller]
+    pub(crate) fn stand_in(&self, ty: TensorType) -> Dyn<'_> {
+        self.add(Source::Placeholder.into(), vec![], ty, self.here())
+    }
+
+    /// The type of a node.
+    pub fn type_of(&self, id: NodeId) -> TensorType {
+        self.inner.borrow().graph.node(id).ty.clone()
+    }
+
+    /// A node in words: type, operation, line.
+    pub(crate) fn describe(&self, id: NodeId) -> String {
+        let inner = self.inner.borrow();
+        let node = inner.graph.node(id);
+        format!("{} made by {} at {}", node.ty, node.op.name(), node.site.location)
+    }
+
+    #[track_caller]
+    fn source(&self, source: Source, ty: TensorType) -> Dyn<'_> {
+        if let Some(&id) = self.inner.borrow().sources.get(&source) {
+            return Dyn::new(self, id);
+        }
+        let value = self.add(source.clone().into(), vec![], ty, self.here());
+        self.inner.borrow_mut().sources.insert(source, value.id());
+        value
+    }
+
+    /// The next input of the step.
+    #[track_caller]
+    pub fn input_of(&self, ty: TensorType) -> Dyn<'_> {
+        let index = {
+            let mut inner = self.inner.borrow_mut();
+            inner.graph.inputs.push(ty.clone());
+            inner.graph.inputs.len() as u32 - 1
+        };
+        self.source(Source::Input(index), ty)
+    }
+
+    /// The next input of the step, of a Rust type.
+    #[track_caller]
+    pub fn input<T: Element>(&self, shape: impl Into<Shape>) -> Var<'_, T> {
+        Var::of(self.input_of(TensorType::new(T::DTYPE, shape)))
+    }
+
+    /// The committed value of a state slot.
+    #[track_caller]
+    pub fn slot(&self, slot: SlotId, ty: TensorType) -> Dyn<'_> {
+        self.source(Source::Slot(slot), ty)
+    }
+
+    /// A field of the control block.
+    #[track_caller]
+    pub fn control(&self, field: Control) -> Dyn<'_> {
+        self.source(Source::Control(field), TensorType::new(field.dtype(), Shape::scalar()))
+    }
+
+    /// A scalar constant of an element type; integers by the rules of [`crate::prim::cast`].
+    #[track_caller]
+    pub fn scalar_of(&self, dtype: DType, x: f64) -> Dyn<'_> {
+        let key = (dtype, x.to_bits());
+        if let Some(&id) = self.inner.borrow().scalars.get(&key) {
+            return Dyn::new(self, id);
+        }
+        let array = crate::dispatch!(dtype, T => Array::scalar(crate::prim::cast::from_f64::<T>(x)));
+        let value = self.constant_of(array);
+        self.inner.borrow_mut().scalars.insert(key, value.id());
+        value
+    }
+
+    /// A scalar constant.
+    #[track_caller]
+    pub fn scalar<T: Real>(&self, x: f64) -> Var<'_, T> {
+        Var::of(self.scalar_of(T::DTYPE, x))
+    }
+
+    /// A constant array.
+    #[track_caller]
+    pub fn constant_of(&self, array: Array) -> Dyn<'_> {
+        self.push(Constant(Arc::new(array)), &[])
+    }
+
+    /// A constant array of a Rust type; its shape must hold the values.
+    #[track_caller]
+    pub fn constant<T: Element>(&self, shape: impl Into<Shape>, values: Vec<T>) -> Var<'_, T> {
+        match Array::of(shape, values) {
+            Ok(array) => Var::of(self.constant_of(array)),
+            Err(message) => {
+                self.error(format!("constant: {message}"), vec![]);
+                Var::of(self.stand_in(TensorType::new(T::DTYPE, Shape::scalar())))
+            }
+        }
+    }
+
+    /// The index along an axis, as a tensor of this type.
+    #[track_caller]
+    pub fn iota_of(&self, ty: TensorType, axis: usize) -> Dyn<'_> {
+        self.push(Iota { ty, axis }, &[])
+    }
+
+    /// Uniform random bits of a shape whose first axis counts rows of the batch. They depend on the run's
+    /// seed, the step, the layer path, how often that layer has asked before, and the element's position.
+    #[track_caller]
+    pub fn random_bits(&self, shape: impl Into<Shape>) -> Var<'_, u32> {
+        let path = self.layer();
+        let count = {
+            let mut inner = self.inner.borrow_mut();
+            let count = inner.streams.entry(path.clone()).or_insert(0);
+            *count += 1;
+            *count
+        };
+        let stream = stream_of(&path, count);
+        let fields = [Control::Seed, Control::Step, Control::FirstRow].map(|c| self.control(c));
+        Var::of(self.push(RandomBits { shape: shape.into(), stream }, &fields))
+    }
+
+    /// Sets the next value of a state slot; committed with all others at the end of the step. A second
+    /// assignment to a slot is a mistake.
+    #[track_caller]
+    pub fn assign(&self, slot: SlotId, value: Dyn<'_>) {
+        if self.inner.borrow().graph.updates.iter().any(|u| u.0 == slot) {
+            self.error(format!("slot {} is assigned twice in one step", slot.0), vec![]);
+        } else {
+            self.inner.borrow_mut().graph.updates.push((slot, value.id()));
+        }
+    }
+
+    /// Names a result of the step.
+    #[track_caller]
+    pub fn output(&self, name: &str, value: Dyn<'_>) {
+        if self.inner.borrow().graph.outputs.iter().any(|o| o.0 == name) {
+            self.error(format!("two outputs are named `{name}`"), vec![]);
+        } else {
+            self.inner.borrow_mut().graph.outputs.push((name.to_string(), value.id()));
+        }
+    }
+
+    /// A value that must be finite for the step's updates to be committed.
+    pub fn watch(&self, value: Dyn<'_>) {
+        self.inner.borrow_mut().graph.watched.push(value.id());
+    }
+
+    /// `value`, with the gradients that `rule` gives, for the variables `wrt`, from the gradient of the
+    /// result. The rule must give one gradient, of the variable's type, for each.
+    #[track_caller]
+    pub fn custom_grad<'g>(
+        &'g self,
+        value: Dyn<'g>,
+        wrt: &[Dyn<'g>],
+        rule: impl FnOnce(Dyn<'g>) -> Vec<Dyn<'g>>,
+    ) -> Dyn<'g> {
+        let site = self.here();
+        let placeholder = self.add(Source::Placeholder.into(), vec![], value.ty(), site);
+        let grads = rule(placeholder);
+        let end = NodeId(self.inner.borrow().graph.nodes.len() as u32);
+        let fits = grads.len() == wrt.len() && grads.iter().zip(wrt).all(|(g, x)| g.ty() == x.ty());
+        if !fits {
+            let list = |v: &[Dyn<'g>]| v.iter().map(|d| d.ty().to_string()).collect::<Vec<_>>().join(", ");
+            let message =
+                format!("custom_grad: the rule gives ({}) for variables ({})", list(&grads), list(wrt));
+            self.record(Severity::Error, site, message, vec![]);
+            return value;
+        }
+        let op =
+            CustomGrad { placeholder: placeholder.id(), end, grads: grads.iter().map(|g| g.id()).collect() };
+        let inputs: Vec<Dyn<'g>> = std::iter::once(value).chain(wrt.iter().copied()).collect();
+        self.push(op, &inputs)
+    }
+
+    /// Records the nodes after `placeholder` and before `end` again, with `value` in the placeholder's place.
+    /// Gives the new id of every node that depends on it.
+    pub(crate) fn replay(&self, placeholder: NodeId, end: NodeId, value: NodeId) -> HashMap<NodeId, NodeId> {
+        let mut new = HashMap::from([(placeholder, value)]);
+        for index in placeholder.0 + 1..end.0 {
+            let node = self.inner.borrow().graph.node(NodeId(index)).clone();
+            if node.inputs.iter().any(|id| new.contains_key(id)) {
+                let inputs = node.inputs.iter().map(|id| *new.get(id).unwrap_or(id)).collect();
+                let site = Site { phase: self.here().phase, ..node.site };
+                new.insert(NodeId(index), self.add(node.op, inputs, node.ty, site).id());
+            }
+        }
+        new
+    }
+
+    /// Runs `f` with the site of a node, and a phase, put on everything that it records.
+    pub(crate) fn on_behalf_of<R>(&self, id: Option<NodeId>, phase: Phase, f: impl FnOnce() -> R) -> R {
+        let before = {
+            let mut inner = self.inner.borrow_mut();
+            let before = (inner.site, inner.phase);
+            if let Some(id) = id {
+                inner.site = Some(inner.graph.node(id).site);
+            }
+            inner.phase = Some(phase);
+            before
+        };
+        let result = f();
+        let mut inner = self.inner.borrow_mut();
+        (inner.site, inner.phase) = before;
+        result
+    }
+
+    /// Runs `f` with everything that it records marked as part of the optimizer's update.
+    pub fn updating<R>(&self, f: impl FnOnce() -> R) -> R {
+        self.on_behalf_of(None, Phase::Update, f)
+    }
+
+    /// The graph so far.
+    pub(crate) fn with_graph<R>(&self, f: impl FnOnce(&Graph) -> R) -> R {
+        f(&self.inner.borrow().graph)
+    }
+
+    /// The value of a node in a shadow trace.
+    pub(crate) fn shadow_value(&self, id: NodeId) -> Option<Array> {
+        self.inner.borrow().shadow.as_ref().and_then(|s| s.values.get(id.index()).cloned().flatten())
+    }
+
+    /// The recording, with its warnings, or everything that is wrong with it.
+    pub fn finish(self) -> Result<(Graph, Diagnostics), Diagnostics> {
+        let inner = self.inner.into_inner();
+        let findings = Diagnostics(inner.findings);
+        if findings.has_errors() { Err(findings) } else { Ok((inner.graph, findings)) }
+    }
+}
+
+/// A number for a layer's `count`-th stream of random bits (FNV-1a over path and count).
+pub fn stream_of(path: &str, count: u64) -> u64 {
+    let bytes = path.bytes().chain(count.to_le_bytes());
+    bytes.fold(0xcbf2_9ce4_8422_2325, |h, b| (h ^ u64::from(b)).wrapping_mul(0x0000_0100_0000_01b3))
+}
