@@ -2,13 +2,33 @@
 #![forbid(unsafe_code)]
 
 pub mod array;
+pub mod diagnostic;
+#[macro_use]
 pub mod dtype;
+mod compose;
+mod grad;
+pub mod graph;
+pub mod interpreter;
 pub mod lanes;
 pub mod math;
+pub mod prim;
+pub mod program;
 pub mod shape;
+pub mod store;
+mod tape;
+mod var;
+mod var_ops;
 
 pub use array::{Array, ArrayView, Data, DataRef, Stored};
+pub use diagnostic::{Diagnostic, Diagnostics, Severity};
 pub use dtype::{ComplexElement, DType, Element, Int, Kind, Num, Ordered, Real};
+pub use graph::{Graph, Node, NodeId, Phase, Site, TensorType};
 pub use half::{bf16, f16};
+pub use interpreter::{ControlBlock, Env, interpret};
 pub use num_complex::{Complex32, Complex64};
+pub use program::{Blame, Failure, Interpreted, Program};
 pub use shape::Shape;
+pub use store::{Role, Slot, SlotId, Store};
+pub use tape::{Entered, Mode, Tape, stream_of};
+pub use var::{Bits, Dyn, Operand, Var};
+pub use var_ops::concat;

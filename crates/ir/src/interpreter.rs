@@ -1,0 +1,98 @@
+//! The reference interpreter: runs any graph slowly and plainly, node by node. It is the oracle of the tests
+//! and the tool that finds a NaN.
+
+use crate::prim::{Control, Op, Source};
+use crate::{Array, Data, Graph, NodeId, SlotId, Store};
+use std::collections::HashMap;
+
+/// The control block: what changes from step to step.
+#[derive(Clone, Debug, PartialEq, Default)]
+pub struct ControlBlock {
+    /// Optimizer steps done before this one.
+    pub step: i64,
+    /// The run's seed.
+    pub seed: i64,
+    /// Position of the batch's first row among all rows of this optimizer step.
+    pub first_row: i64,
+    /// Learning rate.
+    pub learning_rate: f64,
+    /// Further numbers.
+    pub numbers: Vec<f64>,
+}
+
+impl ControlBlock {
+    /// A field as a scalar.
+    pub fn field(&self, field: Control) -> Array {
+        match field {
+            Control::Step => Array::scalar(self.step),
+            Control::Seed => Array::scalar(self.seed),
+            Control::FirstRow => Array::scalar(self.first_row),
+            Control::LearningRate => Array::scalar(self.learning_rate),
+            Control::Number(i) => Array::scalar(self.numbers.get(i as usize).copied().unwrap_or(0.0)),
+        }
+    }
+}
+
+/// What a graph needs from outside.
+#[derive(Clone, Debug, Default)]
+pub struct Env {
+    /// The step's inputs.
+    pub inputs: Vec<Array>,
+    /// The committed state.
+    pub slots: HashMap<SlotId, Array>,
+    /// The control block.
+    pub control: ControlBlock,
+}
+
+impl Env {
+    /// Inputs and control block with the state of a store.
+    pub fn new(inputs: Vec<Array>, store: &Store, control: ControlBlock) -> Env {
+        let slots = store.ids().map(|id| (id, store.slot(id).value.clone())).collect();
+        Env { inputs, slots, control }
+    }
+}
+
+/// Computes one node from the values of the nodes before it.
+pub fn eval_node(graph: &Graph, id: NodeId, env: &Env, values: &[Option<Array>]) -> Result<Array, String> {
+    let node = graph.node(id);
+    let fail = |what: String| format!("{id:?} {}: {what}", node.op.name());
+    match &node.op {
+        Op::Source(Source::Input(i)) => {
+            env.inputs.get(*i as usize).cloned().ok_or_else(|| fail(format!("no input {i}")))
+        }
+        Op::Source(Source::Slot(s)) => {
+            env.slots.get(s).cloned().ok_or_else(|| fail(format!("no slot {}", s.0)))
+        }
+        Op::Source(Source::Control(c)) => Ok(env.control.field(*c)),
+        op => {
+            let x: Option<Vec<&Array>> = node.inputs.iter().map(|x| values[x.index()].as_ref()).collect();
+            op.primitive()
+                .eval(&x.ok_or_else(|| fail("an operand has no value".into()))?, &node.ty)
+                .map_err(fail)
+        }
+    }
+}
+
+/// The values of all nodes that a root depends on.
+pub fn interpret(graph: &Graph, env: &Env) -> Result<Vec<Option<Array>>, String> {
+    let live = graph.live();
+    let mut values = Vec::with_capacity(graph.nodes.len());
+    for id in graph.ids() {
+        let value = if live[id.index()] { Some(eval_node(graph, id, env, &values)?) } else { None };
+        values.push(value);
+    }
+    Ok(values)
+}
+
+/// True where every element is finite; truth values and integers always are.
+pub fn all_finite(array: &Array) -> bool {
+    match array.data() {
+        Data::F16(v) => v.iter().all(|x| x.is_finite()),
+        Data::Bf16(v) => v.iter().all(|x| x.is_finite()),
+        Data::F32(v) => v.iter().all(|x| x.is_finite()),
+        Data::F64(v) => v.iter().all(|x| x.is_finite()),
+        Data::C64(v) => v.iter().all(|x| x.is_finite()),
+        Data::C128(v) => v.iter().all(|x| x.is_finite()),
+        _ => true,
+    }
+}
