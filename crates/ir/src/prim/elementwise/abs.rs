@@ -9,7 +9,7 @@ impl Elementwise for Abs {
     const ARITY: usize = 1;
     const TYPES: Types = Types::NUMBER;
     const DERIVATIVE: Derivative = Rule(|p| {
-        let zero = p.x0() * 0.0;
+        let zero = p.x0().filled(0.0);
         p.all([p.x0().less(zero).select(-p.g, zero.less(p.x0()).select(p.g, zero))])
     });
     const CUDA: &'static str = "abs({0})";

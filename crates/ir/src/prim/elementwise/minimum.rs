@@ -10,7 +10,9 @@ impl Elementwise for Minimum {
     const TYPES: Types = Types::ORDERED;
     const DERIVATIVE: Derivative = Rule(|p| {
         let first = p.x0().less(p.x1());
-        p.each(|i| if i == 0 { first.select(p.g, p.g * 0.0) } else { first.select(p.g * 0.0, p.g) })
+        p.each(
+            |i| if i == 0 { first.select(p.g, p.g.filled(0.0)) } else { first.select(p.g.filled(0.0), p.g) },
+        )
     });
     const CUDA: &'static str = "{0} != {0} ? {0} : {0} < {1} ? {0} : {1}";
 

@@ -11,13 +11,13 @@ impl Elementwise for Pow {
     const TYPES: Types = Types::FLOAT;
     const DERIVATIVE: Derivative = Rule(|p| {
         let (x, y) = (p.x0(), p.x1());
-        let zero = x * 0.0;
+        let zero = x.filled(0.0);
         p.each(|i| match i {
             0 => p.g * y * x.binary::<Pow>(y - 1.0),
             _ => {
                 p.g * zero
                     .less(x)
-                    .select(p.y * zero.less(x).select(x, zero + 1.0).unary::<super::Log>(), zero)
+                    .select(p.y * zero.less(x).select(x, x.filled(1.0)).unary::<super::Log>(), zero)
             }
         })
     });
