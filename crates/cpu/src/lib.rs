@@ -3,4 +3,5 @@
 
 pub mod denormal;
 pub mod isa;
+pub mod pool;
 mod simd;
