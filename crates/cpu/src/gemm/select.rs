@@ -1,7 +1,7 @@
 //! Which kernel and which packing serve which element types on which instruction set.
 
 use super::integers::{Pair, Pairs1};
-use super::kernel::{Blocking, KernelFn, Part, block};
+use super::kernel::{KernelFn, block};
 use super::mac::{Cell, Fused, Mac, Packed, Plain};
 use super::pack::{PackFn, pack};
 use crate::isa::Level;
@@ -10,6 +10,7 @@ use crate::simd::neon::{F32x4, F64x2};
 #[cfg(target_arch = "x86_64")]
 use crate::{
     gemm::integers::{Int32x8, Int32x16, Int64x4, Int64x8, Pairs8, Pairs16},
+    gemm::kernel::{Blocking, Part},
     simd::avx2::{F32x8, F64x4},
     simd::avx512::{F32x16, F64x8},
 };
