@@ -61,9 +61,17 @@ pub trait OrdLanes: NumLanes {
     fn remainder(self, b: Self) -> Self;
 }
 
+/// `f32` or `f64`: the functions of the standard library that lanes fall back to, one by one.
+pub trait Scalar: Copy + 'static {
+    /// Sine.
+    fn sin(self) -> Self;
+    /// Cosine.
+    fn cos(self) -> Self;
+}
+
 /// Lanes of `f32` or `f64`.
 pub trait FloatLanes:
-    OrdLanes
+    OrdLanes<Elem: Scalar>
     + Add<Output = Self>
     + Sub<Output = Self>
     + Mul<Output = Self>
@@ -167,6 +175,10 @@ macro_rules! float_lanes {
             fn magnitude(self) -> $t { self.abs() }
             #[inline(always)]
             fn remainder(self, b: $t) -> $t { self % b }
+        }
+        impl Scalar for $t {
+            fn sin(self) -> $t { <$t>::sin(self) }
+            fn cos(self) -> $t { <$t>::cos(self) }
         }
         impl FloatLanes for $t {
             const DIGITS: u32 = $mantissa_bits + 1;

@@ -4,6 +4,7 @@
 pub mod array;
 pub mod dtype;
 pub mod lanes;
+pub mod math;
 pub mod shape;
 
 pub use array::{Array, ArrayView, Data, DataRef, Stored};
