@@ -2,5 +2,7 @@
 #![warn(missing_docs)]
 
 pub mod denormal;
+pub mod gemm;
 pub mod isa;
+pub mod pool;
 mod simd;
