@@ -160,7 +160,7 @@ fn checksums_of<R: Read>(
     let wrong = |key: &str, problem: &str| {
         FileError::new(source.path(), problem).at(Place::Key(format!("__metadata__.{key}"))).hint(DAMAGED)
     };
-    let get = |key| meta.get(key).ok_or_else(|| wrong(key, "the key is missing"));
+    let get = |key| meta.get(key).ok_or_else(|| Error::from(wrong(key, "the key is missing")));
     let format = get(FORMAT_KEY)?;
     match format.parse::<u32>() {
         Ok(1..=FORMAT) => {}
