@@ -3,5 +3,7 @@
 
 mod error;
 pub mod io;
+pub mod picture;
+pub mod report;
 
 pub use error::{Error, FileError, Place};
