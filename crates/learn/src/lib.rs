@@ -1,2 +1,5 @@
 //! Iron Learn: neural networks in floats and in integers.
 #![forbid(unsafe_code)]
+
+pub mod job;
+pub mod train;
