@@ -1,5 +1,6 @@
 //! What can be wrong with a job file: every mistake at its own place, all of them at once.
 
+use crate::Error;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
@@ -37,76 +38,51 @@ impl Problem {
     }
 }
 
-/// Why a job could not be read.
-#[derive(Debug)]
-pub enum JobError {
-    /// The file could not be opened or read.
-    Unreadable {
-        /// The job file.
-        path: PathBuf,
-        /// What the operating system said.
-        source: std::io::Error,
-    },
-    /// The file was read, but what it says cannot be carried out. Never empty.
-    Invalid {
-        /// The job file, or a name that stands for a text that came from elsewhere.
-        path: PathBuf,
-        /// Every mistake, in the order of the file.
-        problems: Vec<Problem>,
-    },
+/// A job that cannot be carried out as it is written: every mistake, in the order of the file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct JobError {
+    /// The job file, or a name that stands for a text that came from elsewhere.
+    pub path: PathBuf,
+    /// The mistakes; never empty.
+    pub problems: Vec<Problem>,
 }
 
 impl JobError {
-    pub(crate) fn invalid(path: &Path, mut problems: Vec<Problem>) -> Self {
+    pub(crate) fn new(path: &Path, mut problems: Vec<Problem>) -> Self {
         problems.sort_by_key(|p| match p.origin {
             Origin::Line(line) => line,
             Origin::Override(_) => usize::MAX - 1,
             Origin::Absent => usize::MAX,
         });
-        Self::Invalid { path: path.into(), problems }
-    }
-
-    /// Exit code of a program that ends on this error: 5 (input/output) or 2 (usage).
-    pub fn exit_code(&self) -> u8 {
-        match self {
-            Self::Unreadable { .. } => 5,
-            Self::Invalid { .. } => 2,
-        }
+        Self { path: path.into(), problems }
     }
 }
 
+/// A line for each mistake: `picture.toml:4: unknown key optimizer.momentun; did you mean momentum?`.
 impl fmt::Display for JobError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Unreadable { path, source } => {
-                write!(f, "cannot read the job {}: {source}", path.display())
+        for (i, problem) in self.problems.iter().enumerate() {
+            if i > 0 {
+                writeln!(f)?;
             }
-            Self::Invalid { path, problems } => {
-                for (i, problem) in problems.iter().enumerate() {
-                    if i > 0 {
-                        writeln!(f)?;
-                    }
-                    match &problem.origin {
-                        Origin::Line(line) => write!(f, "{}:{line}: ", path.display())?,
-                        Origin::Override(text) => write!(f, "--set {text}: ")?,
-                        Origin::Absent => write!(f, "{}: ", path.display())?,
-                    }
-                    write!(f, "{}", problem.message)?;
-                    if let Some(hint) = &problem.hint {
-                        write!(f, "; {hint}")?;
-                    }
-                }
-                Ok(())
+            match &problem.origin {
+                Origin::Line(line) => write!(f, "{}:{line}: ", self.path.display())?,
+                Origin::Override(text) => write!(f, "--set {text}: ")?,
+                Origin::Absent => write!(f, "{}: ", self.path.display())?,
+            }
+            write!(f, "{}", problem.message)?;
+            if let Some(hint) = &problem.hint {
+                write!(f, "; {hint}")?;
             }
         }
+        Ok(())
     }
 }
 
-impl std::error::Error for JobError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            Self::Unreadable { source, .. } => Some(source),
-            Self::Invalid { .. } => None,
-        }
+impl std::error::Error for JobError {}
+
+impl From<JobError> for Error {
+    fn from(error: JobError) -> Self {
+        Self::usage(error.to_string(), "`ironlearn help job` lists every key")
     }
 }

@@ -48,6 +48,7 @@ pub use setting::{DATA_VARIABLE, data_folder, parse_duration};
 pub use term::TermDoc;
 pub use training::{Batch, Dtype, Training};
 
+use crate::Error;
 use section::{Keys, Section, put, unknown};
 use setting::Reader;
 use std::path::{Path, PathBuf};
@@ -92,16 +93,25 @@ impl Job {
     /// Reads a job file; `overrides` are assignments such as `train.epochs=5`, applied in order.
     ///
     /// Paths in the file are relative to its folder, paths in overrides to the current folder.
-    pub fn load(path: &Path, overrides: &[impl AsRef<str>]) -> Result<Self, JobError> {
-        let unreadable = |source| JobError::Unreadable { path: path.into(), source };
-        let text = std::fs::read_to_string(path).map_err(unreadable)?;
-        let folder = path.parent().unwrap_or(Path::new(""));
-        let folder = std::path::absolute(folder).unwrap_or_else(|_| folder.into());
+    ///
+    /// # Errors
+    /// [`Error::Io`] and [`Error::File`] where the file cannot be read as text, [`Error::Usage`] with the
+    /// text of a [`JobError`] where what it says is wrong.
+    pub fn load(path: &Path, overrides: &[impl AsRef<str>]) -> Result<Self, Error> {
+        let text = crate::io::read::text(path)?;
+        let folder = match path.parent() {
+            Some(folder) if folder != Path::new("") => folder,
+            _ => Path::new("."),
+        };
+        let folder = std::path::absolute(folder).map_err(Error::io(folder, "find"))?;
         let stem = path.file_stem().map_or("job".into(), |stem| stem.to_string_lossy());
-        Self::read(&text, path, folder, &stem, overrides)
+        Ok(Self::read(&text, path, folder, &stem, overrides)?)
     }
 
     /// Reads a job from a text; its relative paths stay relative.
+    ///
+    /// # Errors
+    /// Every mistake in it, with its line.
     pub fn parse(text: &str, overrides: &[impl AsRef<str>]) -> Result<Self, JobError> {
         Self::read(text, Path::new("job"), PathBuf::new(), "job", overrides)
     }
@@ -113,7 +123,7 @@ impl Job {
         name: &str,
         overrides: &[impl AsRef<str>],
     ) -> Result<Self, JobError> {
-        let mut entries = tree::parse(text).map_err(|problem| JobError::invalid(path, vec![problem]))?;
+        let mut entries = tree::parse(text).map_err(|problem| JobError::new(path, vec![problem]))?;
         let mut reader = Reader { folder, problems: Vec::new() };
         for assignment in overrides {
             if let Err(problem) = tree::set(&mut entries, assignment.as_ref()) {
@@ -121,7 +131,7 @@ impl Job {
             }
         }
         let job = Self::from_document(Keys { path: String::new(), entries }, name, &mut reader);
-        if reader.problems.is_empty() { Ok(job) } else { Err(JobError::invalid(path, reader.problems)) }
+        if reader.problems.is_empty() { Ok(job) } else { Err(JobError::new(path, reader.problems)) }
     }
 
     fn from_document(mut keys: Keys, name: &str, reader: &mut Reader) -> Self {
@@ -149,6 +159,15 @@ impl Job {
 
     /// The whole job as the text of a job file, defaults included: `parse(to_toml())` is the same job.
     pub fn to_toml(&self) -> String {
+        write::document(&self.entries())
+    }
+
+    /// The same as a JSON object.
+    pub fn to_json(&self) -> serde_json::Value {
+        write::json(&Value::Table(self.entries()))
+    }
+
+    fn entries(&self) -> Vec<Entry> {
         let mut entries = Vec::new();
         put(&mut entries, "name", &self.name);
         let mut add = |name: &str, write: &dyn Fn(&mut Vec<Entry>)| {
@@ -167,7 +186,34 @@ impl Job {
             add("picture", &|table| self.picture.write(table));
         }
         add("output", &|table| self.output.write(table));
-        write::document(&entries)
+        entries
+    }
+
+    /// Checks that a run of `self` can go on as a run of `next`: what the checkpoint holds, and what the
+    /// bits of a run follow from, is the same.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] naming the sections and keys that differ.
+    pub fn check_resumable_as(&self, next: &Self) -> Result<(), Error> {
+        let (old, new) = (&self.train, &next.train);
+        let same = [
+            ("data", self.data == next.data),
+            ("network", self.network == next.network),
+            ("loss", self.loss == next.loss),
+            ("optimizer.kind", self.optimizer.rule.word() == next.optimizer.rule.word()),
+            ("optimizer.average", self.optimizer.average.is_some() == next.optimizer.average.is_some()),
+            ("schedule.kind", self.schedule.word() == next.schedule.word()),
+            ("train.batch", old.batch == new.batch),
+            ("train.seed", old.seed == new.seed),
+            ("train.dtype", old.dtype == new.dtype),
+            ("train.validation", old.validation == new.validation),
+        ];
+        let changed: Vec<&str> = same.iter().filter(|(_, same)| !same).map(|(name, _)| *name).collect();
+        if changed.is_empty() {
+            return Ok(());
+        }
+        let problem = format!("a run cannot be resumed with another {}", changed.join(", "));
+        Err(Error::usage(problem, "leave that as it was, or start a new run with `ironlearn train`"))
     }
 }
 

@@ -219,10 +219,33 @@ fn every_key_is_documented_with_its_default() {
 }
 
 #[test]
-fn a_missing_file_is_an_input_error() {
+fn a_missing_file_is_an_input_error_and_a_wrong_one_a_usage_error() {
     let error = Job::load(Path::new("no/such/job.toml"), &[] as &[&str]).unwrap_err();
-    assert!(error.to_string().starts_with("cannot read the job no/such/job.toml: "), "{error}");
-    assert_eq!((error.exit_code(), Job::parse("x", &[] as &[&str]).unwrap_err().exit_code()), (5, 2));
+    assert!(error.to_string().contains("no/such/job.toml"), "{error}");
+    let wrong: Error = Job::parse("x", &[] as &[&str]).unwrap_err().into();
+    assert_eq!((error.exit_code(), wrong.exit_code()), (5, 2));
+}
+
+#[test]
+fn a_run_goes_on_as_what_it_was() {
+    let old = Job::parse("", &["data.picture=a.png"]).unwrap();
+    let next = |overrides: &[&str]| {
+        let job = Job::parse(&old.to_toml(), overrides).unwrap();
+        old.check_resumable_as(&job).map_err(|error| error.to_string())
+    };
+    assert_eq!(
+        next(&["train.epochs=9", "optimizer.rate=0.5", "train.max_time=1h", "picture.frames=0"]),
+        Ok(())
+    );
+    let message = next(&["train.seed=1", "loss.kind=mae"]).unwrap_err();
+    assert!(message.starts_with("a run cannot be resumed with another loss, train.seed\n"), "{message}");
+}
+
+#[test]
+fn json_has_the_same_keys_and_values() {
+    let json = Job::default().to_json();
+    assert_eq!(json["optimizer"]["beta2"], 0.999);
+    assert_eq!(json["network"]["layers"][0]["linear"], "targets");
 }
 
 #[test]

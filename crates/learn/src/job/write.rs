@@ -55,6 +55,21 @@ pub(crate) fn inline(value: &Value) -> String {
     }
 }
 
+/// A value as JSON.
+pub(crate) fn json(value: &Value) -> serde_json::Value {
+    match value {
+        Value::Flag(flag) => (*flag).into(),
+        Value::Integer(number) => (*number).into(),
+        Value::Float(number) => (*number).into(),
+        Value::Text(text) => text.as_str().into(),
+        Value::List(list) => list.iter().map(|node| json(&node.value)).collect(),
+        Value::Table(table) => {
+            table.iter().map(|entry| (entry.key.clone(), json(&entry.node.value))).collect()
+        }
+        Value::Other(what) => (*what).into(),
+    }
+}
+
 /// A TOML basic string.
 fn quoted(text: &str) -> String {
     let mut quoted = String::from("\"");
