@@ -32,3 +32,11 @@ fn the_original_network_has_98752_weights() {
     let Schedule::Cosine { epochs, .. } = job.schedule else { panic!("not a cosine") };
     assert_eq!(epochs, Some(3e6));
 }
+
+#[test]
+fn the_page_on_the_job_file_is_that_of_the_program() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/job-file.md");
+    let page = std::fs::read_to_string(&path).unwrap();
+    let advice = "renew it: cargo run -p ironlearn-cli -- help job > docs/job-file.md";
+    assert_eq!(page, ironlearn::job::help(), "{advice}");
+}

@@ -43,7 +43,9 @@ pub fn help() -> String {
     for section in sections() {
         text.push_str(&format!("\n## [{}]\n\n{}\n\n", section.name, section.about));
         for doc in section.keys.iter().filter(|doc| doc.of_kind.is_none()) {
-            key(&mut text, "", doc);
+            // The kinds of a section are what the section is about, which was just said.
+            let about = if doc.about == section.about { "" } else { &doc.about };
+            key(&mut text, "", &KeyDoc { about: about.into(), ..doc.clone() });
             if doc.key == "kind" {
                 kinds(&mut text, doc, &section.keys);
             }
@@ -71,7 +73,8 @@ the command line is relative to the current folder).
 fn key(text: &mut String, indent: &str, doc: &KeyDoc) {
     let default = doc.default.as_ref().map_or(String::new(), |default| format!(" Default: {default}."));
     // Writing to a String cannot fail.
-    let _ = writeln!(text, "{indent}- `{}`: {}.{default} {}", doc.key, doc.value, doc.about);
+    let line = format!("{indent}- `{}`: {}.{default} {}", doc.key, doc.value, doc.about);
+    let _ = writeln!(text, "{}", line.trim_end());
     if doc.key != "kind" {
         doc.choices.iter().for_each(|choice| word(text, indent, choice));
     }

@@ -5,7 +5,7 @@ use super::setting::{Check, check};
 
 const WEIGHTS: Check<Option<Vec<f64>>> = Check::new(
     |weights| weights.as_ref().is_none_or(|list| !list.is_empty() && list.iter().all(|w| *w > 0.0)),
-    "a list of numbers greater than 0",
+    "not empty, each greater than 0",
 );
 
 kinds! {

@@ -82,7 +82,7 @@ impl Setting for f64 {
 
 impl Setting for u64 {
     fn kind() -> String {
-        "a whole number from 0".into()
+        "a whole number".into()
     }
     fn read(node: &Node, path: &str, reader: &mut Reader) -> Option<Self> {
         match node.value {
@@ -91,7 +91,7 @@ impl Setting for u64 {
             Value::Float(number) if number.fract() == 0.0 && (0.0..=1e15).contains(&number) => {
                 Some(number as u64)
             }
-            _ => reader.mismatch(node, path, &Self::kind()),
+            _ => reader.mismatch(node, path, "a whole number from 0"),
         }
     }
     fn write(&self) -> Option<Value> {
@@ -332,7 +332,7 @@ pub(crate) mod check {
     pub const COUNT: Check<u64> = Check::new(|v| *v >= 1, "at least 1");
     pub const SIZE: Check<Option<[usize; 2]>> =
         Check::new(|v| v.is_none_or(|[w, h]| w > 0 && h > 0), "a width and a height of at least 1");
-    pub const FILE: Check<PathBuf> = Check::new(|v| !v.as_os_str().is_empty(), "the path of a file");
+    pub const FILE: Check<PathBuf> = Check::new(|v| !v.as_os_str().is_empty(), "not empty");
 }
 
 #[cfg(test)]

@@ -95,7 +95,7 @@ kind = 1979-05-27
             "job:15: optimizer.clip_norm must be greater than 0, found -1.0",
             "job:17: schedule.kind must be \"constant\", \"step\", \"exponential\", \"cosine\", \
              \"one_cycle\" or \"plateau\", found a date",
-            "job: data.path must be the path of a file, found \"\"",
+            "job: data.path must be not empty, found \"\"",
         ]
     );
 }

@@ -33,7 +33,8 @@ section! {
         min_improvement: f64 = 0.0, check::NOT_NEGATIVE;
         /// Epochs between saves; 0: at the end only. A run that is interrupted saves in any case.
         save_every: u64 = 0;
-        /// Time after which training stops, saves and can be resumed. Unset: none.
+        /// Time after which training stops, saves and can be resumed, counted anew by each call of the
+        /// program. Unset: none.
         max_time: Option<Duration> = None;
     }
 }

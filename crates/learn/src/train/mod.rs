@@ -2,4 +2,4 @@
 
 mod watch;
 
-pub use watch::{Control, EpochReport, Silent, Watch};
+pub use watch::{Control, EpochReport, Silent, Start, Watch};

@@ -11,6 +11,17 @@ pub enum Control {
     Stop,
 }
 
+/// Where a run stands when it begins, or goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Start {
+    /// Steps completed before: 0 for a new run, those of the checkpoint for a resumed one.
+    pub step: u64,
+    /// Steps completed when the run comes to its end, if nothing ends it earlier.
+    pub last_step: u64,
+    /// Epochs completed then.
+    pub last_epoch: u64,
+}
+
 /// One evaluation: what the metrics file gets a row of. Nothing in it depends on a clock.
 #[derive(Clone, Debug, PartialEq)]
 pub struct EpochReport {
@@ -30,8 +41,11 @@ pub struct EpochReport {
 
 /// Watches a training run.
 pub trait Watch {
-    /// Called after each step that is not the last of a report, with the number of steps completed.
-    /// Has to be cheap.
+    /// Called once, before the first step.
+    fn begin(&mut self, start: &Start);
+
+    /// Called after each step, with the number of steps completed; before [`Watch::after_epoch`] where
+    /// both apply. Has to be cheap.
     fn after_step(&mut self, step: u64) -> Control;
 
     /// Called after each evaluation.
@@ -43,6 +57,8 @@ pub trait Watch {
 pub struct Silent;
 
 impl Watch for Silent {
+    fn begin(&mut self, _start: &Start) {}
+
     fn after_step(&mut self, _step: u64) -> Control {
         Control::Continue
     }
