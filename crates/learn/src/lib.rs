@@ -3,7 +3,9 @@
 
 mod error;
 pub mod io;
+pub mod job;
 pub mod picture;
 pub mod report;
+pub mod train;
 
 pub use error::{Error, FileError, Place};

@@ -61,10 +61,22 @@ fn shorten(graph: &Graph, node: Node) -> Short {
             }
             Short::Node(Node { op: Permute(order).into(), inputs, ..node })
         }
-        (Op::Map(m), Op::Map(n)) if m.0.name() == "neg" && n.0.name() == "neg" => Short::Same(before.inputs[0]),
-        (Op::Map(m), _) if *m == elementwise::MapRef::of::<elementwise::Mul>() && is_one(graph, node.inputs[1]) => Short::Same(x),
-        (Op::Map(m), _) if *m == elementwise::MapRef::of::<elementwise::Mul>() && is_one(graph, x) => Short::Same(node.inputs[1]),
-        (Op::Map(m), _) if *m == elementwise::MapRef::of::<elementwise::Div>() && is_one(graph, node.inputs[1]) => Short::Same(x),
+        (Op::Map(m), Op::Map(n)) if m.0.name() == "neg" && n.0.name() == "neg" => {
+            Short::Same(before.inputs[0])
+        }
+        (Op::Map(m), _)
+            if *m == elementwise::MapRef::of::<elementwise::Mul>() && is_one(graph, node.inputs[1]) =>
+        {
+            Short::Same(x)
+        }
+        (Op::Map(m), _) if *m == elementwise::MapRef::of::<elementwise::Mul>() && is_one(graph, x) => {
+            Short::Same(node.inputs[1])
+        }
+        (Op::Map(m), _)
+            if *m == elementwise::MapRef::of::<elementwise::Div>() && is_one(graph, node.inputs[1]) =>
+        {
+            Short::Same(x)
+        }
         _ => Short::Node(node),
     }
 }

@@ -2,7 +2,10 @@
 
 use super::group::{Groups, base, group, is_elementwise, is_view};
 use super::index_space::collapse;
-use super::{Buffer, BufferId, DotStep, Fold, Home, Instr, Load, Plan, PlanStep, Program, StepKind, TileOp, Value, View};
+use super::{
+    Buffer, BufferId, DotStep, Fold, Home, Instr, Load, Plan, PlanStep, Program, StepKind, TileOp, Value,
+    View,
+};
 use crate::prim::{Control, Conv, Dot, Op, Source};
 use crate::{DType, Graph, NodeId, SlotId, passes};
 use std::collections::HashMap;
@@ -41,12 +44,15 @@ impl<'a> Lowering<'a> {
     fn new(graph: &'a Graph, groups: Groups) -> Lowering<'a> {
         let mut checked = vec![false; graph.nodes.len()];
         if !graph.updates.is_empty() {
-            graph.roots().for_each(|id| checked[base(graph, id).index()] = graph.node(id).ty.dtype.is_float());
+            graph
+                .roots()
+                .for_each(|id| checked[base(graph, id).index()] = graph.node(id).ty.dtype.is_float());
         }
         let mut claimed = HashMap::new();
         for &(slot, id) in &graph.updates {
             let op = &graph.node(id).op;
-            let makes_buffer = !is_view(op) && !matches!(op, Op::Source(_) | Op::Constant(_) | Op::Iota(_) | Op::RandomBits(_));
+            let makes_buffer = !is_view(op)
+                && !matches!(op, Op::Source(_) | Op::Constant(_) | Op::Iota(_) | Op::RandomBits(_));
             if makes_buffer {
                 claimed.entry(id).or_insert(slot);
             }
@@ -65,7 +71,12 @@ impl<'a> Lowering<'a> {
             }
         }
         self.fold_groups(&members);
-        let mut units: Vec<(u32, NodeId)> = self.graph.ids().filter(|id| self.is_unit(*id)).map(|id| (self.groups.depth[id.index()], id)).collect();
+        let mut units: Vec<(u32, NodeId)> = self
+            .graph
+            .ids()
+            .filter(|id| self.is_unit(*id))
+            .map(|id| (self.groups.depth[id.index()], id))
+            .collect();
         units.sort();
         for (_, id) in units {
             match members.get(&id) {
@@ -82,14 +93,18 @@ impl<'a> Lowering<'a> {
         let op = &self.graph.node(id).op;
         match self.groups.group[id.index()] {
             Some(name) => name == id,
-            None => !is_view(op) && !matches!(op, Op::Source(_) | Op::Constant(_) | Op::Iota(_) | Op::RandomBits(_)),
+            None => {
+                !is_view(op)
+                    && !matches!(op, Op::Source(_) | Op::Constant(_) | Op::Iota(_) | Op::RandomBits(_))
+            }
         }
     }
 
     /// Finds groups whose only value that leaves them goes to one reduction.
     fn fold_groups(&mut self, members: &HashMap<NodeId, Vec<NodeId>>) {
         for (&name, nodes) in members {
-            let leaving: Vec<NodeId> = nodes.iter().copied().filter(|id| self.groups.stored[id.index()]).collect();
+            let leaving: Vec<NodeId> =
+                nodes.iter().copied().filter(|id| self.groups.stored[id.index()]).collect();
             let [only] = leaving[..] else { continue };
             let [user] = self.groups.users[only.index()][..] else { continue };
             let root = self.graph.roots().any(|r| r == only);
@@ -230,7 +245,8 @@ impl<'a> Lowering<'a> {
                 }
             }
         }
-        let mut values: HashMap<NodeId, Value> = loads.into_iter().map(|(id, at)| (id, at as Value)).collect();
+        let mut values: HashMap<NodeId, Value> =
+            loads.into_iter().map(|(id, at)| (id, at as Value)).collect();
         for &id in nodes {
             let node = self.graph.node(id);
             let args: Vec<Value> = node.inputs.iter().map(|x| values[x]).collect();
@@ -257,7 +273,8 @@ impl<'a> Lowering<'a> {
         }
         let (mut program, values) = self.program(nodes);
         let stored: Vec<NodeId> = nodes.iter().copied().filter(|id| self.groups.stored[id.index()]).collect();
-        let mut stores: Vec<(Value, View)> = stored.iter().map(|&id| (values[&id], self.own_buffer(id))).collect();
+        let mut stores: Vec<(Value, View)> =
+            stored.iter().map(|&id| (values[&id], self.own_buffer(id))).collect();
         let mut dims = std::mem::take(&mut program.dims);
         let mut views: Vec<&mut View> = program.loads.iter_mut().map(Load::view_mut).collect();
         views.extend(stores.iter_mut().map(|s| &mut s.1));
@@ -282,7 +299,8 @@ impl<'a> Lowering<'a> {
             Op::Conv(conv) => self.conv(id, conv),
             Op::Gather(g) => {
                 let (x, index) = (self.contiguous(inputs[0]), self.contiguous(inputs[1]));
-                let (outer, inner) = (x.dims[..g.axis].iter().product(), x.dims[g.axis + 1..].iter().product());
+                let (outer, inner) =
+                    (x.dims[..g.axis].iter().product(), x.dims[g.axis + 1..].iter().product());
                 let (len, count) = (x.dims[g.axis], index.elements());
                 let out = View::whole(self.own_buffer(id).buffer, &[outer, count, inner]);
                 let (x, index) = (flat(&x, &[outer, len, inner]), flat(&index, &[count]));
@@ -290,7 +308,8 @@ impl<'a> Lowering<'a> {
             }
             Op::ScatterAdd(s) => {
                 let (x, index) = (self.contiguous(inputs[0]), self.contiguous(inputs[1]));
-                let (outer, inner): (usize, usize) = (shape[..s.axis].iter().product(), shape[s.axis + 1..].iter().product());
+                let (outer, inner): (usize, usize) =
+                    (shape[..s.axis].iter().product(), shape[s.axis + 1..].iter().product());
                 let count = index.elements();
                 let out = View::whole(self.own_buffer(id).buffer, &[outer, s.len, inner]);
                 let (x, index) = (flat(&x, &[outer, count, inner]), flat(&index, &[count]));
@@ -298,7 +317,8 @@ impl<'a> Lowering<'a> {
             }
             Op::ArgMax(a) => {
                 let x = self.contiguous(inputs[0]);
-                let (outer, inner): (usize, usize) = (x.dims[..a.0].iter().product(), x.dims[a.0 + 1..].iter().product());
+                let (outer, inner): (usize, usize) =
+                    (x.dims[..a.0].iter().product(), x.dims[a.0 + 1..].iter().product());
                 let len = x.dims[a.0];
                 let out = View::whole(self.own_buffer(id).buffer, &[outer, inner]);
                 self.step(id, StepKind::ArgMax { x: flat(&x, &[outer, len, inner]), out });
@@ -353,7 +373,13 @@ impl<'a> Lowering<'a> {
         }
         let (from, to) = (self.graph.node(x).ty.dtype, self.graph.node(id).ty.dtype);
         if from != to {
-            program.instrs.push(Instr { op: TileOp::Cast, args: vec![value], dtype: from, out: to, node: id });
+            program.instrs.push(Instr {
+                op: TileOp::Cast,
+                args: vec![value],
+                dtype: from,
+                out: to,
+                node: id,
+            });
             value = (program.loads.len() + program.instrs.len() - 1) as Value;
         }
         // Kept axes before the last reduced one come first, then the reduced ones, then the other kept ones.
@@ -378,8 +404,20 @@ impl<'a> Lowering<'a> {
         let nb = dot.batch.len();
         let batch: Vec<usize> = dot.batch.iter().map(|b| shape_x[b.0]).collect();
         let (free_x, free_y) = (dot.free_x(shape_x.rank()), dot.free_y(shape_y.rank()));
-        let order_x: Vec<usize> = dot.batch.iter().map(|b| b.0).chain(free_x.iter().copied()).chain(dot.contract.iter().map(|c| c.0)).collect();
-        let order_y: Vec<usize> = dot.batch.iter().map(|b| b.1).chain(dot.contract.iter().map(|c| c.1)).chain(free_y.iter().copied()).collect();
+        let order_x: Vec<usize> = dot
+            .batch
+            .iter()
+            .map(|b| b.0)
+            .chain(free_x.iter().copied())
+            .chain(dot.contract.iter().map(|c| c.0))
+            .collect();
+        let order_y: Vec<usize> = dot
+            .batch
+            .iter()
+            .map(|b| b.1)
+            .chain(dot.contract.iter().map(|c| c.1))
+            .chain(free_y.iter().copied())
+            .collect();
         let k: usize = dot.contract.iter().map(|c| shape_x[c.0]).product();
         if k == 0 {
             let out = self.own_buffer(id);
@@ -420,7 +458,8 @@ impl<'a> Lowering<'a> {
 
     /// Puts the results where they are looked for.
     fn finish(&mut self) -> Result<(), String> {
-        let (updates, outputs, watched) = (self.graph.updates.clone(), self.graph.outputs.clone(), self.graph.watched.clone());
+        let (updates, outputs, watched) =
+            (self.graph.updates.clone(), self.graph.outputs.clone(), self.graph.watched.clone());
         for (slot, id) in updates {
             if self.claimed.get(&id) != Some(&slot) || self.taken_by_another(id, slot) {
                 let node = self.graph.node(id);

@@ -79,7 +79,8 @@ fn earliest(graph: &Graph) -> Vec<u32> {
         };
         let deepest = graph.node(id).inputs.iter().map(of_input).max().unwrap_or(0);
         // A view is as deep as what it looks at: who reads through it adds the one.
-        depth[id.index()] = if is_view(&graph.node(id).op) { depth[base(graph, id).index()] } else { deepest };
+        depth[id.index()] =
+            if is_view(&graph.node(id).op) { depth[base(graph, id).index()] } else { deepest };
     }
     depth
 }
@@ -89,10 +90,13 @@ fn earliest(graph: &Graph) -> Vec<u32> {
 fn postpone(graph: &Graph, users: &[Vec<NodeId>], root: &[bool], depth: &mut [u32]) {
     for id in graph.ids().rev().filter(|&id| is_elementwise(&graph.node(id).op) && !root[id.index()]) {
         let own = depth[id.index()];
-        let Some(later) = users[id.index()].first().map(|u| depth[u.index()]).filter(|&d| d > own) else { continue };
+        let Some(later) = users[id.index()].first().map(|u| depth[u.index()]).filter(|&d| d > own) else {
+            continue;
+        };
         let together = users[id.index()].iter().all(|&u| direct(graph, id, u) && depth[u.index()] == later);
         let stored_anyway = |x: NodeId| {
-            let leaves = |&u: &NodeId| u != id && !(direct(graph, x, u) && depth[u.index()] == depth[x.index()]);
+            let leaves =
+                |&u: &NodeId| u != id && !(direct(graph, x, u) && depth[u.index()] == depth[x.index()]);
             !direct(graph, x, id) || root[x.index()] || users[x.index()].iter().any(leaves)
         };
         if together && graph.node(id).inputs.iter().all(|&x| stored_anyway(x)) {
@@ -119,6 +123,7 @@ fn connect(graph: &Graph, depth: &[u32]) -> Vec<Option<NodeId>> {
             }
         }
     }
-    let of = |id: NodeId| is_elementwise(&graph.node(id).op).then(|| NodeId(find(&mut parent, id.index()) as u32));
+    let of =
+        |id: NodeId| is_elementwise(&graph.node(id).op).then(|| NodeId(find(&mut parent, id.index()) as u32));
     graph.ids().map(of).collect()
 }

@@ -33,8 +33,11 @@ pub(super) fn place(plan: &mut Plan) {
     allocations.sort_by(|a, b| b.1.cmp(&a.1).then(a.0.cmp(&b.0)));
     let mut placed: Vec<(usize, usize, usize, Life)> = Vec::new();
     for (name, bytes, life) in allocations {
-        let mut busy: Vec<(usize, usize)> =
-            placed.iter().filter(|p| p.3.first <= life.last && life.first <= p.3.last).map(|p| (p.1, p.1 + p.2)).collect();
+        let mut busy: Vec<(usize, usize)> = placed
+            .iter()
+            .filter(|p| p.3.first <= life.last && life.first <= p.3.last)
+            .map(|p| (p.1, p.1 + p.2))
+            .collect();
         busy.sort_unstable();
         let mut offset = 0;
         for (start, end) in busy {
@@ -82,7 +85,9 @@ fn shared(plan: &Plan, lives: &[Option<Life>]) -> Vec<usize> {
         let mut given_away = Vec::new();
         for (_, to) in stores {
             let out = to.buffer.0 as usize;
-            let whole = |v: &super::View| v.offset == 0 && v.is_contiguous() && v.elements() == plan.buffer(v.buffer).len;
+            let whole = |v: &super::View| {
+                v.offset == 0 && v.is_contiguous() && v.elements() == plan.buffer(v.buffer).len
+            };
             if !whole(to) || lives[out].is_none_or(|l| l.first != i) {
                 continue;
             }
@@ -90,7 +95,8 @@ fn shared(plan: &Plan, lives: &[Option<Life>]) -> Vec<usize> {
                 let Load::Memory(from) = load else { return false };
                 let b = from.buffer.0 as usize;
                 let once = step.reads().iter().filter(|v| v.buffer == from.buffer).count() == 1;
-                once && whole(from) && !given_away.contains(&b)
+                once && whole(from)
+                    && !given_away.contains(&b)
                     && lives[b].is_some_and(|l| l.last == i && l.first < i)
                     && ends[share[b]] == Some(i)
                     && plan.buffers[b].dtype.size() == plan.buffers[out].dtype.size()

@@ -267,7 +267,9 @@ impl PlanStep {
             StepKind::Fused { program, .. } | StepKind::Reduce { program, .. } => of_program(program),
             StepKind::Dot(dot) => vec![dot.x.clone(), dot.y.clone()],
             StepKind::Conv { x, y, .. } => vec![x.clone(), y.clone()],
-            StepKind::Gather { x, index, .. } | StepKind::ScatterAdd { x, index, .. } => vec![x.clone(), index.clone()],
+            StepKind::Gather { x, index, .. } | StepKind::ScatterAdd { x, index, .. } => {
+                vec![x.clone(), index.clone()]
+            }
             StepKind::ArgMax { x, .. } => vec![x.clone()],
             StepKind::Fill { .. } => vec![],
             StepKind::Reference { x, .. } => x.clone(),

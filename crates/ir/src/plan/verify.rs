@@ -13,7 +13,10 @@ pub fn verify(plan: &Plan) -> Result<(), String> {
         for view in step.reads() {
             inside(plan, &view).map_err(at)?;
             if written_by_steps(plan, view.buffer) && !alive.contains(&view.buffer) {
-                return Err(at(format!("reads buffer {} before it is written, or after it was overwritten", view.buffer.0)));
+                return Err(at(format!(
+                    "reads buffer {} before it is written, or after it was overwritten",
+                    view.buffer.0
+                )));
             }
         }
         for view in step.writes() {
@@ -23,7 +26,10 @@ pub fn verify(plan: &Plan) -> Result<(), String> {
             }
             for read in step.reads() {
                 if overlap(plan, read.buffer, view.buffer) && !in_place(plan, step, &read, view) {
-                    return Err(at(format!("writes buffer {} over buffer {}, which it reads", view.buffer.0, read.buffer.0)));
+                    return Err(at(format!(
+                        "writes buffer {} over buffer {}, which it reads",
+                        view.buffer.0, read.buffer.0
+                    )));
                 }
             }
             alive.retain(|&b| b == view.buffer || !overlap(plan, b, view.buffer));
@@ -63,20 +69,35 @@ fn inside(plan: &Plan, view: &View) -> Result<(), String> {
         return Err(format!("no buffer {}", view.buffer.0));
     };
     if view.dims.len() != view.strides.len() {
-        return Err(format!("a view of buffer {} has {} lengths and {} strides", view.buffer.0, view.dims.len(), view.strides.len()));
+        return Err(format!(
+            "a view of buffer {} has {} lengths and {} strides",
+            view.buffer.0,
+            view.dims.len(),
+            view.strides.len()
+        ));
     }
     if let Some((_, high)) = view.reach() {
         let low = view.offset as isize
-            + view.dims.iter().zip(&view.strides).map(|(&d, &s)| (s * (d as isize - 1)).min(0)).sum::<isize>();
+            + view
+                .dims
+                .iter()
+                .zip(&view.strides)
+                .map(|(&d, &s)| (s * (d as isize - 1)).min(0))
+                .sum::<isize>();
         if low < 0 || high >= buffer.len {
-            return Err(format!("a view reaches elements {low}..={high} of buffer {}, which has {}", view.buffer.0, buffer.len));
+            return Err(format!(
+                "a view reaches elements {low}..={high} of buffer {}, which has {}",
+                view.buffer.0, buffer.len
+            ));
         }
     }
     match buffer.home {
         Home::Arena(at) if at + buffer.bytes() > plan.arena_bytes => {
             Err(format!("buffer {} ends beyond the arena of {} bytes", view.buffer.0, plan.arena_bytes))
         }
-        Home::Arena(at) if at % super::memory::ALIGN != 0 => Err(format!("buffer {} is not aligned", view.buffer.0)),
+        Home::Arena(at) if at % super::memory::ALIGN != 0 => {
+            Err(format!("buffer {} is not aligned", view.buffer.0))
+        }
         _ => Ok(()),
     }
 }
@@ -111,14 +132,18 @@ fn program_is_sound(plan: &Plan, step: &PlanStep) -> Result<(), String> {
             if let Some((_, view)) = stores.iter().find(|(_, view)| view.dims != program.dims) {
                 return Err(format!("a result over {:?} in a program over {:?}", view.dims, program.dims));
             }
-            let wrong = stores.iter().find(|(value, view)| program.dtype(*value, &plan.buffers) != plan.buffer(view.buffer).dtype);
+            let wrong = stores
+                .iter()
+                .find(|(value, view)| program.dtype(*value, &plan.buffers) != plan.buffer(view.buffer).dtype);
             if let Some((value, view)) = wrong {
                 return Err(format!("value {value} is stored in buffer {} of another type", view.buffer.0));
             }
             (program, stores.iter().map(|s| s.0).collect())
         }
         StepKind::Reduce { program, value, extent, out, .. } => {
-            if program.dims.iter().product::<usize>() != extent.iter().product() || out.elements() != extent[0] * extent[2] {
+            if program.dims.iter().product::<usize>() != extent.iter().product()
+                || out.elements() != extent[0] * extent[2]
+            {
                 return Err(format!("a reduction of {extent:?} over a program over {:?}", program.dims));
             }
             (program, vec![*value])
@@ -152,5 +177,9 @@ fn product_is_sound(dot: &super::DotStep) -> Result<(), String> {
         && dot.y.dims[n - 1] == dot.out.dims[n - 1]
         && dot.x.dims[n - 1] == dot.y.dims[n - 2]
         && dot.out.is_contiguous();
-    if agree { Ok(()) } else { Err(format!("a product of {:?} and {:?} into {:?}", dot.x.dims, dot.y.dims, dot.out.dims)) }
+    if agree {
+        Ok(())
+    } else {
+        Err(format!("a product of {:?} and {:?} into {:?}", dot.x.dims, dot.y.dims, dot.out.dims))
+    }
 }
