@@ -3,17 +3,17 @@
 use super::group::{Groups, base, group, is_elementwise, is_view};
 use super::index_space::collapse;
 use super::{
-    Buffer, BufferId, DotStep, Fold, Home, Instr, Load, Plan, PlanStep, Program, StepKind, TileOp, Value,
-    View,
+    Buffer, BufferId, DotStep, Fold, Home, Instr, Load, Options, Plan, PlanStep, Program, StepKind, TileOp,
+    Value, View,
 };
 use crate::prim::{Control, Conv, Dot, Op, Source};
 use crate::{DType, Graph, NodeId, SlotId, passes};
 use std::collections::HashMap;
 
 /// Plans a graph: simplifies, groups, lowers, places buffers, verifies.
-pub fn plan(graph: &Graph) -> Result<Plan, String> {
+pub fn plan(graph: &Graph, options: Options) -> Result<Plan, String> {
     let graph = passes::simplify(graph);
-    let groups = group(&graph);
+    let groups = group(&graph, options.fuse);
     let mut lowering = Lowering::new(&graph, groups);
     lowering.run()?;
     let Lowering { buffers, steps, outputs, .. } = lowering;
@@ -108,7 +108,7 @@ impl<'a> Lowering<'a> {
             let [only] = leaving[..] else { continue };
             let [user] = self.groups.users[only.index()][..] else { continue };
             let root = self.graph.roots().any(|r| r == only);
-            if !root && matches!(self.graph.node(user).op, Op::Sum(_) | Op::Max(_)) {
+            if self.groups.fuse && !root && matches!(self.graph.node(user).op, Op::Sum(_) | Op::Max(_)) {
                 self.folded.insert(name, user);
             }
         }

@@ -17,6 +17,8 @@ pub(super) struct Groups {
     pub stored: Vec<bool>,
     /// The nodes that use each node.
     pub users: Vec<Vec<NodeId>>,
+    /// False where every operation is a step of its own.
+    pub fuse: bool,
 }
 
 /// True for operations whose result is computed element by element from operands of its own shape.
@@ -43,7 +45,7 @@ pub(super) fn base(graph: &Graph, mut id: NodeId) -> NodeId {
 }
 
 /// Groups the nodes of a simplified graph.
-pub(super) fn group(graph: &Graph) -> Groups {
+pub(super) fn group(graph: &Graph, fuse: bool) -> Groups {
     let n = graph.nodes.len();
     let mut users = vec![Vec::new(); n];
     for id in graph.ids() {
@@ -54,13 +56,19 @@ pub(super) fn group(graph: &Graph) -> Groups {
     let mut root = vec![false; n];
     graph.roots().for_each(|id| root[id.index()] = true);
     let mut depth = earliest(graph);
-    postpone(graph, &users, &root, &mut depth);
-    let group = connect(graph, &depth);
+    let group = if fuse {
+        postpone(graph, &users, &root, &mut depth);
+        connect(graph, &depth)
+    } else {
+        // Ids are in an order that computes operands first.
+        depth = graph.ids().map(|id| id.0).collect();
+        graph.ids().map(|id| is_elementwise(&graph.node(id).op).then_some(id)).collect()
+    };
     let stored = graph.ids().map(|id| {
         let outside = |u: &NodeId| group[u.index()].is_none() || group[u.index()] != group[id.index()];
         root[id.index()] || users[id.index()].iter().any(outside)
     });
-    Groups { stored: stored.collect(), depth, group, users }
+    Groups { stored: stored.collect(), depth, group, users, fuse }
 }
 
 /// True where `user` computes on the elements of `x` as they come, without a view in between.

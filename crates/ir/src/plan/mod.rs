@@ -19,6 +19,20 @@ use crate::prim::{Compare, Control, Conv, MapRef, Op, RandomBits};
 use crate::{Array, DType, Graph, NodeId, SlotId};
 use std::sync::Arc;
 
+/// How a plan is made.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Options {
+    /// Computes elementwise operations together where that saves memory traffic. Without it every operation
+    /// is a step of its own, with the same bits: for tests and for finding mistakes.
+    pub fuse: bool,
+}
+
+impl Default for Options {
+    fn default() -> Options {
+        Options { fuse: true }
+    }
+}
+
 /// The place of a buffer in its plan.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
 pub struct BufferId(pub u32);
