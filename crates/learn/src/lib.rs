@@ -1,2 +1,9 @@
 //! Iron Learn: neural networks in floats and in integers.
 #![forbid(unsafe_code)]
+
+mod error;
+pub mod io;
+pub mod picture;
+pub mod report;
+
+pub use error::{Error, FileError, Place};
