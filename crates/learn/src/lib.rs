@@ -5,5 +5,7 @@ mod error;
 pub mod io;
 pub mod picture;
 pub mod report;
+pub mod tensor;
 
 pub use error::{Error, FileError, Place};
+pub use tensor::Tensor;
