@@ -6,6 +6,8 @@ pub mod io;
 pub mod job;
 pub mod picture;
 pub mod report;
+pub mod tensor;
 pub mod train;
 
 pub use error::{Error, FileError, Place};
+pub use tensor::Tensor;
