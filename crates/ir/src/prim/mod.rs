@@ -181,7 +181,24 @@ macro_rules! ops {
             $($variant($t)),*
         }
 
+        /// Which variant of [`Op`]: the registry that tests of every operation go through.
+        #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+        #[allow(missing_docs)]
+        pub enum OpKind { Map, $($variant),* }
+
+        impl OpKind {
+            /// Every kind of operation.
+            pub const ALL: &[OpKind] = &[OpKind::Map, $(OpKind::$variant),*];
+        }
+
         impl Op {
+            /// Which variant this is.
+            pub fn kind(&self) -> OpKind {
+                match self {
+                    Op::Map(_) => OpKind::Map,
+                    $(Op::$variant(_) => OpKind::$variant),*
+                }
+            }
             /// What this operation's file knows about it.
             pub fn primitive(&self) -> &dyn Primitive {
                 match self {
