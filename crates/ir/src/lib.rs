@@ -13,6 +13,7 @@ pub mod lanes;
 pub mod math;
 pub mod prim;
 pub mod program;
+mod region;
 pub mod shape;
 pub mod store;
 mod tape;
