@@ -9,6 +9,14 @@ impl Tape {
     /// The gradients of a scalar with respect to `wrt`, zero where it does not depend on one.
     #[track_caller]
     pub fn grad<'g>(&'g self, y: Dyn<'g>, wrt: &[Dyn<'g>]) -> Vec<Dyn<'g>> {
+        if let Some(x) = std::iter::once(&y).chain(wrt).find(|x| !x.dtype().is_float() && !x.is_poison()) {
+            let help = "dequantize first, or train with integers";
+            self.error(
+                format!("grad: `{}` tensors have no derivative: {help}", x.dtype()),
+                vec![x.describe()],
+            );
+            return wrt.iter().map(|x| x.filled(0.0)).collect();
+        }
         if y.shape().elements() != 1 {
             let help = "take the mean or the sum of it first, or give the gradient of the result to `vjp`";
             self.error(

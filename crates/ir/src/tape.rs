@@ -111,7 +111,7 @@ impl Tape {
     }
 
     #[track_caller]
-    fn here(&self) -> Site {
+    pub(crate) fn here(&self) -> Site {
         let inner = self.inner.borrow();
         let phase = inner.phase.unwrap_or(Phase::Forward);
         if let Some(site) = inner.site {
@@ -141,7 +141,7 @@ impl Tape {
         inner.findings.push(Diagnostic { severity, message, location: site.location, layer, notes });
     }
 
-    fn add(&self, op: Op, inputs: Vec<NodeId>, ty: TensorType, site: Site) -> Dyn<'_> {
+    pub(crate) fn add(&self, op: Op, inputs: Vec<NodeId>, ty: TensorType, site: Site) -> Dyn<'_> {
         let mut inner = self.inner.borrow_mut();
         let id = NodeId(inner.graph.nodes.len() as u32);
         inner.graph.nodes.push(Node { op, inputs, ty, site });
@@ -169,6 +169,11 @@ impl Tape {
         }
         let ids: Vec<NodeId> = inputs.iter().map(|x| x.id()).collect();
         if ids.iter().any(|&id| self.is_poison(id)) {
+            return self.poison(site);
+        }
+        if let Some(arity) = op.arity().filter(|&n| n != ids.len()) {
+            let message = format!("{}: needs {arity} operands, found {}", op.name(), ids.len());
+            self.record(Severity::Error, site, message, inputs.iter().map(|x| x.describe()).collect());
             return self.poison(site);
         }
         let inferred = {
@@ -323,8 +328,13 @@ impl Tape {
     /// assignment to a slot is a mistake.
     #[track_caller]
     pub fn assign(&self, slot: SlotId, value: Dyn<'_>) {
+        let read = self.inner.borrow().sources.get(&Source::Slot(slot)).copied();
+        let held = read.map(|id| self.type_of(id)).filter(|ty| *ty != value.ty() && !value.is_poison());
         if self.inner.borrow().graph.updates.iter().any(|u| u.0 == slot) {
             self.error(format!("slot {} is assigned twice in one step", slot.0), vec![]);
+        } else if let Some(held) = held {
+            let message = format!("slot {} holds {held} and cannot be assigned {}", slot.0, value.ty());
+            self.error(message, vec![value.describe()]);
         } else {
             self.inner.borrow_mut().graph.updates.push((slot, value.id()));
         }
@@ -370,21 +380,6 @@ impl Tape {
             CustomGrad { placeholder: placeholder.id(), end, grads: grads.iter().map(|g| g.id()).collect() };
         let inputs: Vec<Dyn<'g>> = std::iter::once(value).chain(wrt.iter().copied()).collect();
         self.push(op, &inputs)
-    }
-
-    /// Records the nodes after `placeholder` and before `end` again, with `value` in the placeholder's place.
-    /// Gives the new id of every node that depends on it.
-    pub(crate) fn replay(&self, placeholder: NodeId, end: NodeId, value: NodeId) -> HashMap<NodeId, NodeId> {
-        let mut new = HashMap::from([(placeholder, value)]);
-        for index in placeholder.0 + 1..end.0 {
-            let node = self.inner.borrow().graph.node(NodeId(index)).clone();
-            if node.inputs.iter().any(|id| new.contains_key(id)) {
-                let inputs = node.inputs.iter().map(|id| *new.get(id).unwrap_or(id)).collect();
-                let site = Site { phase: self.here().phase, ..node.site };
-                new.insert(NodeId(index), self.add(node.op, inputs, node.ty, site).id());
-            }
-        }
-        new
     }
 
     /// Runs `f` with the site of a node, and a phase, put on everything that it records.

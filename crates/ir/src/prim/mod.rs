@@ -229,6 +229,19 @@ impl Op {
     pub fn name(&self) -> &'static str {
         self.primitive().name()
     }
+
+    /// The number of inputs, or `None` where it varies.
+    pub fn arity(&self) -> Option<usize> {
+        Some(match self {
+            Op::Map(m) => m.0.arity(),
+            Op::Source(_) | Op::Constant(_) | Op::Iota(_) => 0,
+            Op::Cast(_) | Op::Reshape(_) | Op::Permute(_) | Op::Broadcast(_) | Op::Slice(_) | Op::Pad(_) => 1,
+            Op::Flip(_) | Op::Sum(_) | Op::Max(_) | Op::ArgMax(_) | Op::StopGradient(_) => 1,
+            Op::Compare(_) | Op::Dot(_) | Op::Conv(_) | Op::Gather(_) | Op::ScatterAdd(_) => 2,
+            Op::Select(_) | Op::RandomBits(_) => 3,
+            Op::Concat(_) | Op::CustomGrad(_) => return None,
+        })
+    }
 }
 
 impl fmt::Display for Op {
