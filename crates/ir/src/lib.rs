@@ -14,6 +14,7 @@ pub mod math;
 pub mod prim;
 pub mod program;
 mod region;
+mod scan;
 pub mod shape;
 pub mod store;
 mod tape;

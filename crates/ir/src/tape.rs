@@ -135,7 +135,7 @@ impl Tape {
         self.record(Severity::Warning, self.here(), message.into(), notes);
     }
 
-    fn record(&self, severity: Severity, site: Site, message: String, notes: Vec<String>) {
+    pub(crate) fn record(&self, severity: Severity, site: Site, message: String, notes: Vec<String>) {
         let mut inner = self.inner.borrow_mut();
         let layer = inner.graph.layers[site.layer as usize].clone();
         inner.findings.push(Diagnostic { severity, message, location: site.location, layer, notes });
@@ -404,6 +404,11 @@ impl Tape {
         self.on_behalf_of(None, Phase::Update, f)
     }
 
+    /// Puts another operation in the place of one that gives the same and more.
+    pub(crate) fn replace(&self, id: NodeId, op: Op) {
+        self.inner.borrow_mut().graph.nodes[id.index()].op = op;
+    }
+
     /// The graph so far.
     pub(crate) fn with_graph<R>(&self, f: impl FnOnce(&Graph) -> R) -> R {
         f(&self.inner.borrow().graph)
@@ -417,7 +422,16 @@ impl Tape {
     /// The recording, with its warnings, or everything that is wrong with it.
     pub fn finish(self) -> Result<(Graph, Diagnostics), Diagnostics> {
         let inner = self.inner.into_inner();
-        let findings = Diagnostics(inner.findings);
+        let mut findings = Diagnostics(inner.findings);
+        if let Some(node) = Tape::escaped(&inner.graph).filter(|_| !findings.has_errors()) {
+            findings.0.push(Diagnostic {
+                severity: Severity::Error,
+                message: "a value made inside of a scan's body or a custom rule is used outside of it".into(),
+                location: node.site.location,
+                layer: inner.graph.layers[node.site.layer as usize].clone(),
+                notes: vec!["give it back from the body, as a carry or to be stacked".into()],
+            });
+        }
         if findings.has_errors() { Err(findings) } else { Ok((inner.graph, findings)) }
     }
 }

@@ -7,7 +7,7 @@
 use crate::gradcheck::Case;
 use crate::rng::Rng;
 use ironlearn_ir::prim::*;
-use ironlearn_ir::{Array, DType, Shape, TensorType};
+use ironlearn_ir::{Array, DType, Dyn, Shape, Tape, TensorType};
 
 /// Most elements of an input.
 const MOST: usize = 24;
@@ -95,7 +95,7 @@ pub fn case(kind: OpKind, rng: &mut Rng) -> Option<Case> {
         OpKind::Cast => Case::new(name, vec![x], |tape, x| tape.push(Cast(DType::F64), x)),
         OpKind::Reshape => {
             let n: usize = shape.iter().product();
-            let to = if n % 2 == 0 { vec![2, 1, n / 2] } else { vec![n] };
+            let to = if n.is_multiple_of(2) { vec![2, 1, n / 2] } else { vec![n] };
             Case::new(name, vec![x], move |tape, x| tape.push(Reshape(to.clone().into()), x))
         }
         OpKind::Permute => {
@@ -161,6 +161,7 @@ pub fn case(kind: OpKind, rng: &mut Rng) -> Option<Case> {
             let index = index(rng, &shape[axis..end], len);
             Case::new(name, vec![x, index], move |tape, x| tape.push(ScatterAdd { axis, len }, x))
         }
+        OpKind::Scan | OpKind::ScanOutput => recurrence(name, rng),
         OpKind::CustomGrad => Case::new(name, vec![x], |tape, x| {
             let x = x[0];
             tape.custom_grad(x * x * x, &[x], |g| vec![g * (x * x) * 3.0])
@@ -266,4 +267,43 @@ fn conv(name: String, rng: &mut Rng) -> Case {
         let inputs = vec![random(rng, a), random(rng, b)];
         return Case::new(format!("{name} {conv:?}"), inputs, move |tape, x| tape.push(conv.clone(), x));
     }
+}
+
+/// A recurrent cell with a counter beside its state, run in either direction over 0 to 4 steps; results are
+/// the last state and all outputs.
+fn recurrence(name: String, rng: &mut Rng) -> Case {
+    let (steps, batch, width) = (rng.below(5), 1 + rng.below(2), 1 + rng.below(2));
+    let reverse = rng.one_in(2);
+    let shapes: [&[usize]; 4] = [&[steps, batch, width], &[batch, width], &[width, width], &[width]];
+    let inputs = shapes.iter().map(|s| random(rng, s)).collect();
+    Case::many(format!("{name} of {steps} steps"), inputs, move |tape, x| {
+        let count = tape.scalar_of(DType::I32, 0.0);
+        let (last, ys) = recur(tape, &[x[1], count], x, reverse);
+        vec![last[0], ys[0], ys[1]]
+    })
+}
+
+/// [`cell`] run over a sequence; `x` holds the sequence, the state, the weight and the bias.
+pub fn recur<'g>(
+    tape: &'g Tape,
+    init: &[Dyn<'g>],
+    x: &[Dyn<'g>],
+    reverse: bool,
+) -> (Vec<Dyn<'g>>, Vec<Dyn<'g>>) {
+    let body = |carry: &[Dyn<'g>], e: &[Dyn<'g>]| cell(carry, e[0], x[2], x[3]);
+    if reverse { tape.scan_reverse(init, &x[..1], body) } else { tape.scan(init, &x[..1], body) }
+}
+
+/// `h ← tanh(x + h·w + b·n)` at step `n`; gives `h` and `x·h`.
+pub fn cell<'g>(
+    carry: &[Dyn<'g>],
+    x: Dyn<'g>,
+    weight: Dyn<'g>,
+    bias: Dyn<'g>,
+) -> (Vec<Dyn<'g>>, Vec<Dyn<'g>>) {
+    let (h, n) = (carry[0], carry[1]);
+    let n = n + 1.0;
+    let product = h.dot(weight, &Dot::matmul(2));
+    let next = (x + product + bias * n.cast(DType::F64)).unary::<elementwise::Tanh>();
+    (vec![next, n], vec![next, x * next])
 }
