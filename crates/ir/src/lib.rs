@@ -11,6 +11,8 @@ pub mod graph;
 pub mod interpreter;
 pub mod lanes;
 pub mod math;
+pub mod passes;
+pub mod plan;
 pub mod prim;
 pub mod program;
 mod region;

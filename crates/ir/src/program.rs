@@ -36,6 +36,13 @@ pub enum Failure {
     },
     /// Loss, gradient or new state is not finite.
     NonFinite(Box<Blame>),
+    /// Memory was asked for and not given.
+    Memory {
+        /// How much.
+        bytes: usize,
+        /// What for.
+        purpose: String,
+    },
     /// An operation met data that it is not defined for, such as an index out of range.
     Operation(String),
 }
@@ -69,6 +76,12 @@ impl fmt::Display for Failure {
                 write!(f, "input {index} ({expected}) is missing")
             }
             Failure::NonFinite(blame) => blame.fmt(f),
+            Failure::Memory { bytes, purpose } => {
+                write!(
+                    f,
+                    "out of memory: {bytes} bytes for {purpose}; use smaller batches, or a smaller network"
+                )
+            }
             Failure::Operation(message) => f.write_str(message),
         }
     }
