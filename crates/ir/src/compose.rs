@@ -37,7 +37,9 @@ impl<'g, T: Real> Var<'g, T> {
     #[track_caller]
     pub fn softplus(self) -> Self {
         let _line = self.tape().enter("");
-        self.maximum(0.0) + (-self.abs()).exp().log1p()
+        // Not by `maximum` and `abs`: their derivatives at 0 would give a slope of 0 there, not ½.
+        let positive = self.greater(0.0);
+        positive.select(self, 0.0) + positive.select(-self, self).exp().log1p()
     }
     /// `x²`
     #[track_caller]

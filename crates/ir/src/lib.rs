@@ -15,6 +15,8 @@ pub mod passes;
 pub mod plan;
 pub mod prim;
 pub mod program;
+mod region;
+mod scan;
 pub mod shape;
 pub mod store;
 mod tape;

@@ -190,11 +190,23 @@ impl Program for Interpreted {
                 None => Failure::Operation("a value is not finite, but no operation made it so".into()),
             });
         }
+        // All that can fail comes before the first write.
+        let mut updates = Vec::with_capacity(self.graph.updates.len());
+        for &(slot, id) in &self.graph.updates {
+            let (held, new) = (store.ty(slot), &self.graph.node(id).ty);
+            if held != *new {
+                let name = &store.slot(slot).name;
+                return Err(Failure::Operation(format!(
+                    "slot `{name}` holds {held}, its new value is {new}"
+                )));
+            }
+            updates.push((slot, value(id)?));
+        }
         for (i, (_, id)) in self.graph.outputs.iter().enumerate() {
             self.outputs[i] = value(*id)?;
         }
-        for (slot, id) in &self.graph.updates {
-            store.set(*slot, value(*id)?).map_err(Failure::Operation)?;
+        for (slot, value) in updates {
+            store.set(slot, value).map_err(Failure::Operation)?;
         }
         Ok(())
     }
