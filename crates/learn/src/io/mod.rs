@@ -1,0 +1,23 @@
+//! Files: bounded reading, atomic writing, and the formats.
+//!
+//! | room | what |
+//! |---|---|
+//! | [`read`] | opening files safely, reading no more than is there |
+//! | [`atomic`] | writing a file so that it is there whole or not at all |
+//! | [`npy`] | NumPy's `.npy` |
+//! | [`checkpoint`] | safetensors with checksums |
+//! | [`original`] | the JSON files of the original Iron Learn program |
+
+pub mod atomic;
+mod bytes;
+pub mod checkpoint;
+mod checksum;
+mod header;
+pub mod npy;
+pub mod original;
+pub mod read;
+
+pub use checkpoint::Checkpoint;
+
+#[cfg(test)]
+mod damage;

@@ -1,0 +1,282 @@
+//! Models: `{name, parameter_count, layers: [{layer_type, name, index, weights, shape}], epoch, …}`.
+
+use super::numbers::Numbers;
+use super::{parse_json, read_json};
+use crate::error::{Error, FileError, Place};
+use ironlearn_ir::Array;
+use serde::Deserialize;
+use std::fmt;
+use std::path::Path;
+
+/// A network of the original program: linear layers without biases, and activations.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Model {
+    /// The name that the program was given.
+    pub name: Option<String>,
+    /// The layers, first to last; each takes as many inputs as the one before gives outputs.
+    pub layers: Vec<Layer>,
+    /// The number of epochs that it was trained for.
+    pub epoch: Option<u64>,
+    /// The learning rate at the end.
+    pub learning_rate: Option<f64>,
+    /// `MeanSquaredError`, `BinaryCrossEntropy` or `CategoricalCrossEntropy`; later files only.
+    pub loss: Option<String>,
+    /// A note; later files only.
+    pub label: Option<String>,
+    /// The losses along the training; later files only.
+    pub history: Vec<EpochLoss>,
+}
+
+/// The losses of one epoch: its number, training, validation.
+#[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
+pub struct EpochLoss(pub u64, pub Option<f64>, pub Option<f64>);
+
+/// A layer of the original program.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Layer {
+    /// `y = x W`.
+    Linear {
+        /// Its name.
+        name: String,
+        /// `W`, `[inputs, outputs]`, `f64`.
+        weights: Array,
+    },
+    /// A function of every output of the layer before.
+    Activation {
+        /// Its name.
+        name: String,
+        /// Which one.
+        function: Activation,
+    },
+}
+
+/// The activations of the original program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[allow(missing_docs)]
+pub enum Activation {
+    Identity,
+    Tanh,
+    Relu,
+    Sigmoid,
+    Sin,
+    Softmax,
+}
+
+/// The activations by the names that the files have. An identity is a `Linear` layer without weights.
+const ACTIVATIONS: [(&str, Activation); 6] = [
+    ("Linear", Activation::Identity),
+    ("Tanh", Activation::Tanh),
+    ("ReLU", Activation::Relu),
+    ("Sigmoid", Activation::Sigmoid),
+    ("Sin", Activation::Sin),
+    ("Softmax", Activation::Softmax),
+];
+
+impl fmt::Display for Activation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Activation::Identity => "identity",
+            Activation::Tanh => "tanh",
+            Activation::Relu => "relu",
+            Activation::Sigmoid => "sigmoid",
+            Activation::Sin => "sin",
+            Activation::Softmax => "softmax",
+        })
+    }
+}
+
+#[derive(Deserialize)]
+struct Raw {
+    name: Option<String>,
+    parameter_count: Option<usize>,
+    layers: Vec<RawLayer>,
+    epoch: Option<u64>,
+    saved_lr: Option<f64>,
+    loss_fn_type: Option<String>,
+    label: Option<String>,
+    #[serde(default)]
+    epoch_error: Vec<EpochLoss>,
+}
+
+#[derive(Deserialize)]
+struct RawLayer {
+    layer_type: String,
+    #[serde(default)]
+    name: String,
+    index: Option<usize>,
+    #[serde(default)]
+    weights: Numbers,
+    #[serde(default)]
+    shape: Vec<usize>,
+}
+
+impl Model {
+    /// Reads and checks a model.
+    ///
+    /// # Errors
+    /// [`Error::File`] with line and column where the file is no JSON or lacks a key; with the layer where
+    /// weights are `null` (once NaN) or fit neither their shape nor the layer before, or where the layer is
+    /// of a kind whose weights the original program did not save; [`Error::Io`].
+    pub fn read(path: &Path) -> Result<Model, Error> {
+        check(path, read_json(path)?)
+    }
+
+    /// The same from the text of a file; `path` stands in the messages.
+    pub fn parse(path: &Path, text: &[u8]) -> Result<Model, Error> {
+        check(path, parse_json(path, text)?)
+    }
+
+    /// The number of weights.
+    pub fn parameters(&self) -> usize {
+        self.layers.iter().map(Layer::parameters).sum()
+    }
+}
+
+impl Layer {
+    /// The number of weights.
+    pub fn parameters(&self) -> usize {
+        match self {
+            Layer::Linear { weights, .. } => weights.data().len(),
+            Layer::Activation { .. } => 0,
+        }
+    }
+}
+
+fn check(path: &Path, raw: Raw) -> Result<Model, Error> {
+    let mut layers = Vec::with_capacity(raw.layers.len());
+    let mut outputs = None;
+    for (i, layer) in raw.layers.into_iter().enumerate() {
+        let layer = check_layer(path, i, layer)?;
+        if let Layer::Linear { name, weights } = &layer {
+            let (takes, gives) = (weights.shape()[0], weights.shape()[1]);
+            if let Some(given) = outputs.filter(|&given| given != takes) {
+                let problem = format!("layer `{name}` does not fit the one before");
+                return Err(FileError::new(path, problem)
+                    .at(Place::Key(format!("layers[{i}].shape")))
+                    .found(format!("{takes} inputs after {given} outputs"))
+                    .into());
+            }
+            outputs = Some(gives);
+        }
+        layers.push(layer);
+    }
+    if outputs.is_none() {
+        return Err(FileError::new(path, "the model has no weights").at(Place::Key("layers".into())).into());
+    }
+    let model = Model {
+        name: raw.name,
+        layers,
+        epoch: raw.epoch,
+        learning_rate: raw.saved_lr,
+        loss: raw.loss_fn_type,
+        label: raw.label,
+        history: raw.epoch_error,
+    };
+    match raw.parameter_count {
+        Some(n) if n != model.parameters() => Err(FileError::new(path, "the number of weights is wrong")
+            .at(Place::Key("parameter_count".into()))
+            .found(format!("{} weights, {n} promised", model.parameters()))
+            .hint("layers are missing: use another copy of the file")
+            .into()),
+        _ => Ok(model),
+    }
+}
+
+fn check_layer(path: &Path, i: usize, raw: RawLayer) -> Result<Layer, Error> {
+    let key = format!("layers[{i}]");
+    let name = raw.name;
+    let wrong = |part: &str, problem: String| {
+        FileError::new(path, format!("layer `{name}`: {problem}")).at(Place::Key(format!("{key}.{part}")))
+    };
+    if let Some(index) = raw.index.filter(|&index| index != i) {
+        return Err(wrong("index", "out of order".into()).found(format!("index {index}")).into());
+    }
+    let known = ACTIVATIONS.iter().find(|(n, _)| *n == raw.layer_type);
+    match known {
+        None => Err(wrong("layer_type", "a kind of layer that cannot be read".into())
+            .found(format!("`{}`", raw.layer_type))
+            .hint("Linear, Tanh, ReLU, Sigmoid, Sin and Softmax are read; the original program did not save the weights of others")
+            .into()),
+        Some(("Linear", _)) if !raw.weights.is_empty() || !raw.shape.is_empty() => {
+            if raw.shape.len() != 2 || raw.shape.contains(&0) {
+                return Err(wrong("shape", "not [inputs, outputs]".into()).found(format!("{:?}", raw.shape)).into());
+            }
+            let owner = format!("layer `{name}`");
+            let weights = raw.weights.into_array(&raw.shape, path, &format!("{key}.weights"), &owner)?;
+            Ok(Layer::Linear { name, weights })
+        }
+        Some(_) if !raw.weights.is_empty() => {
+            Err(wrong("weights", format!("{} has no weights", raw.layer_type)).into())
+        }
+        Some(&(_, function)) => Ok(Layer::Activation { name, function }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::io::damage::damaged;
+
+    const GOOD: &str = r#"{"name": "tiny", "parameter_count": 8, "layers": [
+        {"layer_type": "Linear", "name": "In", "index": 0, "weights": [1, 2, 3, 4, 5, 6], "shape": [3, 2]},
+        {"layer_type": "Tanh", "name": "A1", "index": 1, "weights": [], "shape": []},
+        {"layer_type": "Linear", "name": "Out", "index": 2, "weights": [0.5, -1.5], "shape": [2, 1]},
+        {"layer_type": "Sigmoid", "name": "A2", "index": 3, "weights": [], "shape": []}
+    ], "epoch": 7, "saved_lr": 0.25}"#;
+
+    fn parse(text: &str) -> Result<Model, Error> {
+        Model::parse(Path::new("m.json"), text.as_bytes())
+    }
+
+    #[test]
+    fn layers_come_with_weights_and_activations() {
+        let m = parse(GOOD).unwrap();
+        assert_eq!((m.parameters(), m.epoch, m.learning_rate), (8, Some(7), Some(0.25)));
+        let weights = Array::of([2, 1], vec![0.5, -1.5]).unwrap();
+        assert_eq!(m.layers[2], Layer::Linear { name: "Out".into(), weights });
+        assert_eq!(m.layers[3], Layer::Activation { name: "A2".into(), function: Activation::Sigmoid });
+    }
+
+    #[test]
+    fn optional_keys_may_be_there_or_not() {
+        let later = GOOD.replace(
+            r#""epoch": 7"#,
+            r#""loss_fn_type": "MeanSquaredError", "label": "b", "epoch_error": [[0, 0.5, null]]"#,
+        );
+        let m = parse(&later).unwrap();
+        assert_eq!(
+            (m.loss.as_deref(), m.history),
+            (Some("MeanSquaredError"), vec![EpochLoss(0, Some(0.5), None)])
+        );
+        let bare = r#"{"layers": [{"layer_type": "Linear", "weights": [1], "shape": [1, 1]}]}"#;
+        assert_eq!(parse(bare).unwrap().parameters(), 1);
+    }
+
+    #[test]
+    fn mistakes_name_the_layer() {
+        for (from, to, expected) in [
+            ("0.5, -1.5", "0.5, null", "key `layers[2].weights[1]`: layer `Out`: value 1 is null"),
+            ("0.5, -1.5", "0.5", "layer `Out`: the number of values does not fit the shape"),
+            ("[2, 1]", "[1, 2]", "2 outputs"),
+            ("[2, 1]", "[2]", "not [inputs, outputs]"),
+            ("\"Tanh\"", "\"Transformer\"", "`Transformer`"),
+            (r#""index": 2"#, r#""index": 5"#, "out of order"),
+            (r#""parameter_count": 8"#, r#""parameter_count": 9"#, "8 weights, 9 promised"),
+            ("\"weights\": [], \"shape\": []}\n", "\"weights\": [1], \"shape\": []}\n", "has no weights"),
+            ("\"layers\"", "\"layer\"", "missing field `layers`"),
+            ("0.25}", "0.25", "line 6"),
+        ] {
+            let e = parse(&GOOD.replace(from, to)).unwrap_err();
+            assert!(e.to_string().contains(expected) && e.exit_code() == 3, "{from} to {to}: {e}");
+        }
+        assert!(parse(r#"{"layers": []}"#).unwrap_err().to_string().contains("no weights"));
+    }
+
+    #[test]
+    fn damaged_files_never_panic() {
+        for bad in damaged(GOOD.as_bytes(), 3_000) {
+            let read = Model::parse(Path::new("m.json"), &bad);
+            assert!(bad.len() == GOOD.len() || read.is_err());
+        }
+    }
+}
