@@ -33,11 +33,14 @@ impl<'g, T: Real> Var<'g, T> {
         let _line = self.tape().enter("");
         self * self.sigmoid()
     }
-    /// `ln(1 + eˣ)`, computed so that it neither overflows nor loses small values.
+    /// `ln(1 + eˣ)`, computed so that it neither overflows nor loses small values; its derivative is the
+    /// logistic function, also at 0, where the parts of the formula have corners.
     #[track_caller]
     pub fn softplus(self) -> Self {
         let _line = self.tape().enter("");
-        self.maximum(0.0) + (-self.abs()).exp().log1p()
+        let value = self.maximum(0.0) + (-self.abs()).exp().log1p();
+        let rule = |g| vec![g * self.sigmoid().node()];
+        self.same(self.tape().custom_grad(value.node(), &[self.node()], rule))
     }
     /// `x²`
     #[track_caller]
