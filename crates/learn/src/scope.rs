@@ -61,14 +61,42 @@ impl Scope {
         self.shared.seed
     }
 
-    /// The store, to be looked at. Not while a step runs.
+    /// The store, to be looked at.
+    ///
+    /// # Panics
+    /// Where what [`Scope::store_mut`] gave is still held.
     pub fn store(&self) -> Ref<'_, Store> {
         self.shared.store.borrow()
     }
 
-    /// The store, to be changed: loading a checkpoint, freezing a slot. Not while a step runs.
+    /// The store, to be changed, as by loading a checkpoint.
+    ///
+    /// # Panics
+    /// Where what this or [`Scope::store`] gave is still held.
     pub fn store_mut(&self) -> RefMut<'_, Store> {
         self.shared.store.borrow_mut()
+    }
+
+    /// The store for a run.
+    pub(crate) fn store_for_run(&self) -> Result<RefMut<'_, Store>, Error> {
+        self.shared.store.try_borrow_mut().map_err(|_| {
+            Error::usage(
+                "the store is still held elsewhere while a step runs",
+                "drop what `scope.store()` gave",
+            )
+        })
+    }
+
+    /// Freezes the parameters whose names the predicate picks, or sets them free: steps built later leave
+    /// frozen ones as they are.
+    pub fn set_trainable(&self, picks: impl Fn(&str) -> bool, trainable: bool) {
+        let mut store = self.store_mut();
+        for id in store.ids() {
+            let slot = store.slot_mut(id);
+            if slot.role == Role::Parameter && picks(&slot.name) {
+                slot.trainable = trainable;
+            }
+        }
     }
 
     /// A trainable parameter with initial values.
