@@ -1,3 +1,72 @@
-//! The program `ironlearn`.
+//! The program `ironlearn`: trains networks from job files, and shows, applies and checks what came of it.
 #![forbid(unsafe_code)]
-fn main() {}
+
+mod args;
+mod commands;
+mod console;
+mod date;
+mod engine;
+mod machine;
+mod metrics;
+mod progress;
+mod run_dir;
+mod session;
+mod signals;
+mod summary;
+
+use args::{Arguments, Command};
+use clap::Parser;
+use console::Console;
+use engine::Unavailable;
+use ironlearn::Error;
+use std::process::ExitCode;
+
+/// Exit code of a mistake in the program itself, as in BSD's sysexits.
+const BUG: i32 = 70;
+
+fn main() -> ExitCode {
+    std::panic::set_hook(Box::new(report_bug));
+    let arguments = Arguments::parse();
+    let console = Console::new(arguments.json(), arguments.quiet());
+    match carry_out(arguments.command, &console) {
+        Ok(code) => ExitCode::from(code),
+        Err(error) => {
+            console.error(&error);
+            ExitCode::from(error.exit_code())
+        }
+    }
+}
+
+fn carry_out(command: Command, console: &Console) -> Result<u8, Error> {
+    let engine = Unavailable;
+    match command {
+        Command::Train(options) => commands::train::run(&options, console, &engine),
+        Command::Resume(options) => commands::resume::run(&options, console, &engine),
+        Command::Predict(options) => commands::predict::run(&options, console, &engine),
+        Command::Evaluate(options) => commands::evaluate::run(&options, console, &engine),
+        Command::Inspect(options) => commands::inspect::run(&options, console),
+        Command::Doctor(_) => commands::doctor::run(console),
+        Command::Help(options) => commands::help::run(&options, console),
+    }
+}
+
+/// Instead of Rust's message for a panic: it is a bug, and what to do about it. Also ends the program
+/// when the panic is on another thread, where it would go unseen.
+fn report_bug(panic: &std::panic::PanicHookInfo<'_>) {
+    let place =
+        panic.location().map_or(String::new(), |place| format!(" at {}:{}", place.file(), place.line()));
+    let payload = panic.payload();
+    let text = payload
+        .downcast_ref::<String>()
+        .map(String::as_str)
+        .or_else(|| payload.downcast_ref::<&str>().copied())
+        .unwrap_or("no message");
+    let version = env!("CARGO_PKG_VERSION");
+    let trace = std::backtrace::Backtrace::capture();
+    console::to_stderr(&format!(
+        "error: this is a bug in ironlearn {version}, not a mistake of yours: {text}{place}\n  \
+         help: please report it with this message and the command; \
+         RUST_BACKTRACE=1 adds where it came from\n{trace}"
+    ));
+    std::process::exit(BUG);
+}

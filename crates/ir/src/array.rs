@@ -172,6 +172,11 @@ impl Array {
 }
 
 impl<'a> ArrayView<'a> {
+    /// A view of elements that the shape is known to hold; asserted in debug builds.
+    pub fn of(shape: &'a Shape, data: DataRef<'a>) -> ArrayView<'a> {
+        debug_assert_eq!(shape.elements(), data.len());
+        ArrayView { shape, data }
+    }
     /// A view, or the reason why the shape does not hold these elements.
     pub fn new(shape: &'a Shape, data: DataRef<'a>) -> Result<ArrayView<'a>, String> {
         if shape.elements() == data.len() {

@@ -33,14 +33,13 @@ impl<'g, T: Real> Var<'g, T> {
         let _line = self.tape().enter("");
         self * self.sigmoid()
     }
-    /// `ln(1 + eˣ)`, computed so that it neither overflows nor loses small values; its derivative is the
-    /// logistic function, also at 0, where the parts of the formula have corners.
+    /// `ln(1 + eˣ)`, computed so that it neither overflows nor loses small values.
     #[track_caller]
     pub fn softplus(self) -> Self {
         let _line = self.tape().enter("");
-        let value = self.maximum(0.0) + (-self.abs()).exp().log1p();
-        let rule = |g| vec![g * self.sigmoid().node()];
-        self.same(self.tape().custom_grad(value.node(), &[self.node()], rule))
+        // Not by `maximum` and `abs`: their derivatives at 0 would give a slope of 0 there, not ½.
+        let positive = self.greater(0.0);
+        positive.select(self, 0.0) + positive.select(-self, self).exp().log1p()
     }
     /// `x²`
     #[track_caller]

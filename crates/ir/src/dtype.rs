@@ -251,7 +251,7 @@ impl Real for f64 {
 }
 impl Real for f16 {
     fn from_f64(x: f64) -> Self {
-        f16::from_f64(x)
+        crate::prim::cast::from_f64(x)
     }
     fn to_f64(self) -> f64 {
         f16::to_f64(self)
@@ -259,7 +259,7 @@ impl Real for f16 {
 }
 impl Real for bf16 {
     fn from_f64(x: f64) -> Self {
-        bf16::from_f64(x)
+        crate::prim::cast::from_f64(x)
     }
     fn to_f64(self) -> f64 {
         bf16::to_f64(self)

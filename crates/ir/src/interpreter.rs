@@ -64,6 +64,10 @@ pub fn eval_node(graph: &Graph, id: NodeId, env: &Env, values: &[Option<Array>])
             env.slots.get(s).cloned().ok_or_else(|| fail(format!("no slot {}", s.0)))
         }
         Op::Source(Source::Control(c)) => Ok(env.control.field(*c)),
+        Op::ScanOutput(output) => {
+            let mut results = run_scan(graph, node.inputs[0], values)?;
+            Ok(results.swap_remove(output.index))
+        }
         op => {
             let x: Option<Vec<&Array>> = node.inputs.iter().map(|x| values[x.index()].as_ref()).collect();
             op.primitive()
@@ -73,12 +77,36 @@ pub fn eval_node(graph: &Graph, id: NodeId, env: &Env, values: &[Option<Array>])
     }
 }
 
+/// All results of a scan.
+fn run_scan(graph: &Graph, id: NodeId, values: &[Option<Array>]) -> Result<Vec<Array>, String> {
+    let node = graph.node(id);
+    let x: Option<Vec<&Array>> = node.inputs.iter().map(|x| values[x.index()].as_ref()).collect();
+    match (&node.op, x) {
+        (Op::Scan(scan), Some(x)) => scan.run(&x).map_err(|what| format!("{id:?} scan: {what}")),
+        _ => Err(format!("{id:?} {}: no scan with all operands", node.op.name())),
+    }
+}
+
 /// The values of all nodes that a root depends on.
 pub fn interpret(graph: &Graph, env: &Env) -> Result<Vec<Option<Array>>, String> {
     let live = graph.live();
     let mut values = Vec::with_capacity(graph.nodes.len());
+    let mut scans: HashMap<NodeId, Vec<Array>> = HashMap::new();
     for id in graph.ids() {
-        let value = if live[id.index()] { Some(eval_node(graph, id, env, &values)?) } else { None };
+        let node = graph.node(id);
+        let value = match &node.op {
+            _ if !live[id.index()] => None,
+            Op::Scan(_) => {
+                let results = run_scan(graph, id, &values)?;
+                let first = results[0].clone();
+                scans.insert(id, results);
+                Some(first)
+            }
+            Op::ScanOutput(output) if scans.contains_key(&node.inputs[0]) => {
+                Some(scans[&node.inputs[0]][output.index].clone())
+            }
+            _ => Some(eval_node(graph, id, env, &values)?),
+        };
         values.push(value);
     }
     Ok(values)

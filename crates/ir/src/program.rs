@@ -36,6 +36,13 @@ pub enum Failure {
     },
     /// Loss, gradient or new state is not finite.
     NonFinite(Box<Blame>),
+    /// Memory was asked for and not given.
+    Memory {
+        /// How much.
+        bytes: usize,
+        /// What for.
+        purpose: String,
+    },
     /// An operation met data that it is not defined for, such as an index out of range.
     Operation(String),
 }
@@ -69,6 +76,12 @@ impl fmt::Display for Failure {
                 write!(f, "input {index} ({expected}) is missing")
             }
             Failure::NonFinite(blame) => blame.fmt(f),
+            Failure::Memory { bytes, purpose } => {
+                write!(
+                    f,
+                    "out of memory: {bytes} bytes for {purpose}; use smaller batches, or a smaller network"
+                )
+            }
             Failure::Operation(message) => f.write_str(message),
         }
     }
@@ -177,11 +190,23 @@ impl Program for Interpreted {
                 None => Failure::Operation("a value is not finite, but no operation made it so".into()),
             });
         }
+        // All that can fail comes before the first write.
+        let mut updates = Vec::with_capacity(self.graph.updates.len());
+        for &(slot, id) in &self.graph.updates {
+            let (held, new) = (store.ty(slot), &self.graph.node(id).ty);
+            if held != *new {
+                let name = &store.slot(slot).name;
+                return Err(Failure::Operation(format!(
+                    "slot `{name}` holds {held}, its new value is {new}"
+                )));
+            }
+            updates.push((slot, value(id)?));
+        }
         for (i, (_, id)) in self.graph.outputs.iter().enumerate() {
             self.outputs[i] = value(*id)?;
         }
-        for (slot, id) in &self.graph.updates {
-            store.set(*slot, value(*id)?).map_err(Failure::Operation)?;
+        for (slot, value) in updates {
+            store.set(slot, value).map_err(Failure::Operation)?;
         }
         Ok(())
     }

@@ -111,7 +111,7 @@ impl Tape {
     }
 
     #[track_caller]
-    fn here(&self) -> Site {
+    pub(crate) fn here(&self) -> Site {
         let inner = self.inner.borrow();
         let phase = inner.phase.unwrap_or(Phase::Forward);
         if let Some(site) = inner.site {
@@ -135,13 +135,13 @@ impl Tape {
         self.record(Severity::Warning, self.here(), message.into(), notes);
     }
 
-    fn record(&self, severity: Severity, site: Site, message: String, notes: Vec<String>) {
+    pub(crate) fn record(&self, severity: Severity, site: Site, message: String, notes: Vec<String>) {
         let mut inner = self.inner.borrow_mut();
         let layer = inner.graph.layers[site.layer as usize].clone();
         inner.findings.push(Diagnostic { severity, message, location: site.location, layer, notes });
     }
 
-    fn add(&self, op: Op, inputs: Vec<NodeId>, ty: TensorType, site: Site) -> Dyn<'_> {
+    pub(crate) fn add(&self, op: Op, inputs: Vec<NodeId>, ty: TensorType, site: Site) -> Dyn<'_> {
         let mut inner = self.inner.borrow_mut();
         let id = NodeId(inner.graph.nodes.len() as u32);
         inner.graph.nodes.push(Node { op, inputs, ty, site });
@@ -169,6 +169,11 @@ impl Tape {
         }
         let ids: Vec<NodeId> = inputs.iter().map(|x| x.id()).collect();
         if ids.iter().any(|&id| self.is_poison(id)) {
+            return self.poison(site);
+        }
+        if let Some(arity) = op.arity().filter(|&n| n != ids.len()) {
+            let message = format!("{}: needs {arity} operands, found {}", op.name(), ids.len());
+            self.record(Severity::Error, site, message, inputs.iter().map(|x| x.describe()).collect());
             return self.poison(site);
         }
         let inferred = {
@@ -323,8 +328,13 @@ impl Tape {
     /// assignment to a slot is a mistake.
     #[track_caller]
     pub fn assign(&self, slot: SlotId, value: Dyn<'_>) {
+        let read = self.inner.borrow().sources.get(&Source::Slot(slot)).copied();
+        let held = read.map(|id| self.type_of(id)).filter(|ty| *ty != value.ty() && !value.is_poison());
         if self.inner.borrow().graph.updates.iter().any(|u| u.0 == slot) {
             self.error(format!("slot {} is assigned twice in one step", slot.0), vec![]);
+        } else if let Some(held) = held {
+            let message = format!("slot {} holds {held} and cannot be assigned {}", slot.0, value.ty());
+            self.error(message, vec![value.describe()]);
         } else {
             self.inner.borrow_mut().graph.updates.push((slot, value.id()));
         }
@@ -372,21 +382,6 @@ impl Tape {
         self.push(op, &inputs)
     }
 
-    /// Records the nodes after `placeholder` and before `end` again, with `value` in the placeholder's place.
-    /// Gives the new id of every node that depends on it.
-    pub(crate) fn replay(&self, placeholder: NodeId, end: NodeId, value: NodeId) -> HashMap<NodeId, NodeId> {
-        let mut new = HashMap::from([(placeholder, value)]);
-        for index in placeholder.0 + 1..end.0 {
-            let node = self.inner.borrow().graph.node(NodeId(index)).clone();
-            if node.inputs.iter().any(|id| new.contains_key(id)) {
-                let inputs = node.inputs.iter().map(|id| *new.get(id).unwrap_or(id)).collect();
-                let site = Site { phase: self.here().phase, ..node.site };
-                new.insert(NodeId(index), self.add(node.op, inputs, node.ty, site).id());
-            }
-        }
-        new
-    }
-
     /// Runs `f` with the site of a node, and a phase, put on everything that it records.
     pub(crate) fn on_behalf_of<R>(&self, id: Option<NodeId>, phase: Phase, f: impl FnOnce() -> R) -> R {
         let before = {
@@ -409,6 +404,11 @@ impl Tape {
         self.on_behalf_of(None, Phase::Update, f)
     }
 
+    /// Puts another operation in the place of one that gives the same and more.
+    pub(crate) fn replace(&self, id: NodeId, op: Op) {
+        self.inner.borrow_mut().graph.nodes[id.index()].op = op;
+    }
+
     /// The graph so far.
     pub(crate) fn with_graph<R>(&self, f: impl FnOnce(&Graph) -> R) -> R {
         f(&self.inner.borrow().graph)
@@ -422,7 +422,16 @@ impl Tape {
     /// The recording, with its warnings, or everything that is wrong with it.
     pub fn finish(self) -> Result<(Graph, Diagnostics), Diagnostics> {
         let inner = self.inner.into_inner();
-        let findings = Diagnostics(inner.findings);
+        let mut findings = Diagnostics(inner.findings);
+        if let Some(node) = Tape::escaped(&inner.graph).filter(|_| !findings.has_errors()) {
+            findings.0.push(Diagnostic {
+                severity: Severity::Error,
+                message: "a value made inside of a scan's body or a custom rule is used outside of it".into(),
+                location: node.site.location,
+                layer: inner.graph.layers[node.site.layer as usize].clone(),
+                notes: vec!["give it back from the body, as a carry or to be stacked".into()],
+            });
+        }
         if findings.has_errors() { Err(findings) } else { Ok((inner.graph, findings)) }
     }
 }

@@ -1,4 +1,5 @@
 //! Derivatives of composed programs, checked against closed forms through the interpreter.
+#![allow(clippy::unwrap_used)]
 
 use ironlearn_ir::*;
 

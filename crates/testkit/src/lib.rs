@@ -1,1 +1,5 @@
 //! What the tests of Iron Learn share.
+
+pub mod gradcheck;
+pub mod registry;
+pub mod rng;

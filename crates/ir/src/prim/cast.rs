@@ -63,8 +63,29 @@ macro_rules! convert_float {
 convert_float! {
     f32: |x| x as f32, |x| x as f32, f64::from;
     f64: |x| x as f64, |x| x, |x| x;
-    f16: |x| f16::from_f64(x as f64), f16::from_f64, f16::to_f64;
-    bf16: |x| bf16::from_f64(x as f64), bf16::from_f64, bf16::to_f64;
+    f16: |x| f16::from_f32(odd_f32(odd_f64(x))), |x| f16::from_f32(odd_f32(x)), f16::to_f64;
+    bf16: |x| bf16::from_f32(odd_f32(odd_f64(x))), |x| bf16::from_f32(odd_f32(x)), bf16::to_f64;
+}
+
+/// `x` rounded to odd: where it does not fit, to the neighbour whose last bit is set. Rounding that to a type
+/// with at least two bits less gives what rounding `x` itself would (Boldo and Melquiond, IEEE Transactions
+/// on Computers 57, 2008). The conversions of `half` from `f64` drop low bits instead, and the last rounding
+/// then takes values just above the middle for ties.
+fn odd_f32(x: f64) -> f32 {
+    let near = x as f32;
+    if f64::from(near) == x || !near.is_finite() {
+        return near;
+    }
+    let away = u32::from(f64::from(near).abs() > x.abs());
+    f32::from_bits((near.to_bits() - away) | 1)
+}
+
+/// An integer rounded to odd; see [`odd_f32`].
+fn odd_f64(x: i64) -> f64 {
+    if x.unsigned_abs() >> f64::MANTISSA_DIGITS == 0 {
+        return x as f64;
+    }
+    ((x >> 11) | i64::from(x & 0x7ff != 0)) as f64 * 2048.0
 }
 
 impl Convert for bool {
@@ -151,5 +172,29 @@ mod tests {
         assert!(convert::<f32, bool>(f32::NAN));
         assert_eq!(convert::<i64, f32>(16_777_217), 16_777_216.0);
         assert_eq!(convert::<f32, Complex64>(2.5), Complex64::new(2.5, 0.0));
+    }
+
+    #[test]
+    fn wide_numbers_are_rounded_once_to_the_half_types() {
+        // One unit of bf16 at 1 is 2⁻⁷, of f16 2⁻¹⁰: values at and beside the middle.
+        let tiny = 2f64.powi(-45);
+        let (b, h) = (2f64.powi(-8), 2f64.powi(-11));
+        for sign in [1.0, -1.0] {
+            assert_eq!(convert::<f64, bf16>(sign * (1.0 + b)).to_f64(), sign);
+            assert_eq!(convert::<f64, bf16>(sign * (1.0 + b + tiny)).to_f64(), sign * (1.0 + 2.0 * b));
+            assert_eq!(convert::<f64, bf16>(sign * (1.0 + b - tiny)).to_f64(), sign);
+            assert_eq!(convert::<f64, f16>(sign * (1.0 + h)).to_f64(), sign);
+            assert_eq!(convert::<f64, f16>(sign * (1.0 + h + tiny)).to_f64(), sign * (1.0 + 2.0 * h));
+            assert_eq!(convert::<f64, f16>(sign * (1.0 + h - tiny)).to_f64(), sign);
+        }
+        let middle = (1i64 << 60) + (1 << 52);
+        assert_eq!(convert::<i64, bf16>(middle).to_f64(), 2f64.powi(60));
+        assert_eq!(convert::<i64, bf16>(middle + 1).to_f64(), 2f64.powi(60) + 2f64.powi(53));
+        assert_eq!(convert::<i64, bf16>(-middle - 1).to_f64(), -2f64.powi(60) - 2f64.powi(53));
+        assert_eq!(convert::<f64, f16>(1e300), f16::INFINITY);
+        assert_eq!(convert::<f64, bf16>(-1e300), bf16::NEG_INFINITY);
+        assert_eq!(convert::<f64, f16>(2f64.powi(-25)).to_f64(), 0.0);
+        assert_eq!(convert::<f64, f16>(2f64.powi(-25) * (1.0 + tiny)).to_f64(), 2f64.powi(-24));
+        assert!(convert::<f64, f16>(f64::NAN).is_nan());
     }
 }

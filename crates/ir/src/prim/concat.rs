@@ -19,7 +19,11 @@ impl Primitive for Concat {
             return Err(Misfit::with_guess(format!("{} has no axis {axis}", first.shape), (*first).clone()));
         }
         for t in x {
-            if t.dtype != first.dtype || t.shape.without(&[axis]) != first.shape.without(&[axis]) {
+            let rank = t.shape.rank();
+            if t.dtype != first.dtype
+                || rank != first.shape.rank()
+                || t.shape.without(&[axis]) != first.shape.without(&[axis])
+            {
                 let message = format!("{first} and {t} do not agree beside axis {axis}");
                 return Err(Misfit::with_guess(message, (*first).clone()));
             }

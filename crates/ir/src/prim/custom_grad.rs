@@ -30,9 +30,8 @@ impl Primitive for CustomGrad {
     fn derivative(&self) -> Derivative {
         Derivative::Rule(|p| {
             let Op::CustomGrad(rule) = p.op else { return vec![] };
-            let replayed = p.g.tape().replay(rule.placeholder, rule.end, p.g.id());
-            let grads = rule.grads.iter().map(|id| Some(p.g.with_id(*replayed.get(id).unwrap_or(id))));
-            std::iter::once(None).chain(grads).collect()
+            let grads = p.g.tape().replay(rule, p.g.id());
+            std::iter::once(None).chain(grads.into_iter().map(|id| Some(p.g.with_id(id)))).collect()
         })
     }
     fn cost(&self, _x: &[&TensorType], _out: &TensorType) -> Cost {

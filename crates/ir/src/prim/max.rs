@@ -51,10 +51,10 @@ impl Primitive for Max {
             let (x, shape) = (p.x0(), p.x0().shape());
             let spread = |v| crate::Dyn::reshape(v, &shape.with_ones(axes)).broadcast_to(&shape);
             let hit = x.equal(spread(p.y));
-            let ones = hit.select(x * 0.0 + 1.0, x * 0.0);
+            let ones = hit.select(x.filled(1.0), x.filled(0.0));
             let count = ones.sum(axes).cast(p.g.dtype());
             let share = p.g / count;
-            let zero = x * 0.0;
+            let zero = x.filled(0.0);
             p.all([hit.select(spread(share), zero)])
         })
     }

@@ -22,6 +22,7 @@ mod pad;
 mod permute;
 mod random_bits;
 mod reshape;
+pub(crate) mod scan;
 mod scatter_add;
 mod select;
 mod slice;
@@ -47,6 +48,7 @@ pub use pad::Pad;
 pub use permute::Permute;
 pub use random_bits::{RandomBits, philox};
 pub use reshape::Reshape;
+pub use scan::{Scan, ScanOutput};
 pub use scatter_add::ScatterAdd;
 pub use select::Select;
 pub use slice::{Range, Slice};
@@ -92,6 +94,8 @@ pub struct Pullback<'a, 'g> {
     pub op: &'a Op,
     /// Gradient of the result.
     pub g: Dyn<'g>,
+    /// Gradients of all results, of an operation with several: a scan.
+    pub results: &'a [Option<Dyn<'g>>],
     /// The inputs.
     pub x: &'a [Dyn<'g>],
     /// The result.
@@ -181,7 +185,24 @@ macro_rules! ops {
             $($variant($t)),*
         }
 
+        /// Which variant of [`Op`]: the registry that tests of every operation go through.
+        #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+        #[allow(missing_docs)]
+        pub enum OpKind { Map, $($variant),* }
+
+        impl OpKind {
+            /// Every kind of operation.
+            pub const ALL: &[OpKind] = &[OpKind::Map, $(OpKind::$variant),*];
+        }
+
         impl Op {
+            /// Which variant this is.
+            pub fn kind(&self) -> OpKind {
+                match self {
+                    Op::Map(_) => OpKind::Map,
+                    $(Op::$variant(_) => OpKind::$variant),*
+                }
+            }
             /// What this operation's file knows about it.
             pub fn primitive(&self) -> &dyn Primitive {
                 match self {
@@ -204,6 +225,7 @@ ops! {
     Sum(Sum), Max(Max), ArgMax(ArgMax),
     Dot(Dot), Conv(Conv),
     Gather(Gather), ScatterAdd(ScatterAdd),
+    Scan(Scan), ScanOutput(ScanOutput),
     StopGradient(StopGradient), CustomGrad(CustomGrad),
 }
 
@@ -211,6 +233,24 @@ impl Op {
     /// The name in graphs and messages.
     pub fn name(&self) -> &'static str {
         self.primitive().name()
+    }
+
+    /// The number of inputs, or `None` where it varies.
+    pub fn arity(&self) -> Option<usize> {
+        Some(match self {
+            Op::Map(m) => m.0.arity(),
+            Op::Source(_) | Op::Constant(_) | Op::Iota(_) => 0,
+            Op::Cast(_) | Op::Reshape(_) | Op::Permute(_) | Op::Broadcast(_) | Op::Slice(_) | Op::Pad(_) => 1,
+            Op::Flip(_)
+            | Op::Sum(_)
+            | Op::Max(_)
+            | Op::ArgMax(_)
+            | Op::StopGradient(_)
+            | Op::ScanOutput(_) => 1,
+            Op::Compare(_) | Op::Dot(_) | Op::Conv(_) | Op::Gather(_) | Op::ScatterAdd(_) => 2,
+            Op::Select(_) | Op::RandomBits(_) => 3,
+            Op::Concat(_) | Op::Scan(_) | Op::CustomGrad(_) => return None,
+        })
     }
 }
 

@@ -29,7 +29,7 @@ impl Primitive for Select {
     }
     fn derivative(&self) -> Derivative {
         Derivative::Rule(|p| {
-            let zero = p.g * 0.0;
+            let zero = p.g.filled(0.0);
             let mut grads = vec![None, None, None];
             if p.wanted[1] {
                 grads[1] = Some(p.x0().select(p.g, zero));

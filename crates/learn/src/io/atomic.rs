@@ -11,7 +11,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 /// How the names of temporary files end.
 const SUFFIX: &str = ".ironlearn-tmp";
 
-/// A file that takes the place of `path` when it is committed; dropped before, it leaves no trace.
+/// A file that takes the place of `path` when it is committed; dropped before, it leaves no trace. Where
+/// `path` is a symbolic link, the link is replaced, not what it leads to.
 pub struct AtomicFile {
     path: PathBuf,
     temporary: PathBuf,

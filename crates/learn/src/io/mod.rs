@@ -20,4 +20,4 @@ pub mod read;
 pub use checkpoint::Checkpoint;
 
 #[cfg(test)]
-mod damage;
+pub(crate) mod damage;

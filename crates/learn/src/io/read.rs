@@ -81,7 +81,7 @@ impl<R: Read> Source<R> {
     }
 
     /// The next `n` elements. `each` sees the bytes as they stand in the file, in order.
-    pub fn elements(
+    pub(super) fn elements(
         &mut self,
         dtype: DType,
         n: usize,

@@ -1,7 +1,7 @@
 //! [`Infer`]: the inference twin of a step: no gradients, no updates.
 
 use super::compile::{Options, compile, failed};
-use super::report::Report;
+use super::report::StepReport;
 use super::signature::matching;
 use super::trace::{Outputs, traced};
 use crate::optim::average_name;
@@ -72,9 +72,9 @@ impl Infer {
     ///
     /// # Errors
     /// [`Error::Usage`] where the batch does not have the types that the inference was built for.
-    pub fn run(&mut self, batch: &impl Inputs) -> Result<Report<'_>, Error> {
+    pub fn run(&mut self, batch: &impl Inputs) -> Result<StepReport<'_>, Error> {
         let plan = batch.with_views(|views| self.run_views(views))?;
-        Ok(Report::new(&self.names, &*self.plans[plan].1))
+        Ok(StepReport::new(&self.names, &*self.plans[plan].1))
     }
 
     fn run_views(&mut self, views: &[ArrayView<'_>]) -> Result<usize, Error> {

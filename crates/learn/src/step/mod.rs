@@ -9,7 +9,7 @@ mod trace;
 
 pub use compile::{Options, compile};
 pub use infer::Infer;
-pub use report::Report;
+pub use report::StepReport;
 pub use signature::{AsView, Input, Inputs, Signature};
 pub use trace::Outputs;
 
@@ -229,20 +229,20 @@ impl Step {
     /// # Errors
     /// [`Error::Diverged`] naming the operation where a number is not finite, [`Error::Usage`] where the batch
     /// does not have the types that the step was built for. No state has moved then.
-    pub fn run(&mut self, batch: &impl Inputs) -> Result<Report<'_>, Error> {
+    pub fn run(&mut self, batch: &impl Inputs) -> Result<StepReport<'_>, Error> {
         let plan = batch.with_views(|views| self.run_whole(views))?;
         Ok(self.report(&*self.plans[plan].whole))
     }
 
     /// Runs `n` steps on one batch, and reports the last; see [`Step::run`].
-    pub fn run_many(&mut self, n: usize, batch: &impl Inputs) -> Result<Report<'_>, Error> {
+    pub fn run_many(&mut self, n: usize, batch: &impl Inputs) -> Result<StepReport<'_>, Error> {
         let plan = batch.with_views(|views| (0..n.max(1)).try_fold(0, |_, _| self.run_whole(views)))?;
         Ok(self.report(&*self.plans[plan].whole))
     }
 
     /// Runs one micro-batch of a step made with [`Step::build_accumulating`]. Gradients are weighted by rows;
     /// the parameters move with the last one. After an error the step has to begin anew.
-    pub fn run_micro(&mut self, batch: &impl Inputs, micro: Micro) -> Result<Report<'_>, Error> {
+    pub fn run_micro(&mut self, batch: &impl Inputs, micro: Micro) -> Result<StepReport<'_>, Error> {
         let plan = batch.with_views(|views| self.run_part(views, micro))?;
         let program = match &self.plans[plan].parts {
             Some(parts) if micro.last => &*parts.finish,
@@ -305,8 +305,8 @@ impl Step {
         }
     }
 
-    fn report<'a>(&'a self, program: &'a dyn Program) -> Report<'a> {
-        Report::new(&self.names, program)
+    fn report<'a>(&'a self, program: &'a dyn Program) -> StepReport<'a> {
+        StepReport::new(&self.names, program)
     }
 
     /// Optimizer steps done.

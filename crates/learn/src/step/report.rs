@@ -1,18 +1,18 @@
-//! [`Report`]: what a run of a step or of an inference gave.
+//! [`StepReport`]: what a run of a step or of an inference gave.
 
 use ironlearn_ir::prim::cast::{Convert, Wide};
 use ironlearn_ir::{ArrayView, Program, dispatch};
 
 /// The outputs of a run. They live until the next run.
 #[derive(Clone, Copy)]
-pub struct Report<'a> {
+pub struct StepReport<'a> {
     names: &'a [String],
     program: &'a dyn Program,
 }
 
-impl<'a> Report<'a> {
-    pub(crate) fn new(names: &'a [String], program: &'a dyn Program) -> Report<'a> {
-        Report { names, program }
+impl<'a> StepReport<'a> {
+    pub(crate) fn new(names: &'a [String], program: &'a dyn Program) -> StepReport<'a> {
+        StepReport { names, program }
     }
 
     /// The loss; NaN where there is none.

@@ -10,14 +10,18 @@ impl Elementwise for Maximum {
     const TYPES: Types = Types::ORDERED;
     const DERIVATIVE: Derivative = Rule(|p| {
         let first = p.x1().less(p.x0());
-        p.each(|i| if i == 0 { first.select(p.g, p.g * 0.0) } else { first.select(p.g * 0.0, p.g) })
+        p.each(
+            |i| if i == 0 { first.select(p.g, p.g.filled(0.0)) } else { first.select(p.g.filled(0.0), p.g) },
+        )
     });
     const CUDA: &'static str = "{0} != {0} ? {0} : {0} > {1} ? {0} : {1}";
 
+    #[inline(always)]
     fn float<L: FloatLanes>([x, y, _]: [L; 3]) -> L {
         // The raw form gives y where either is NaN; a NaN in x must stay too.
         L::select(x.equal(x), x.raw_max(y), x)
     }
+    #[inline(always)]
     fn int<L: IntLanes>([x, y, _]: [L; 3]) -> L {
         x.raw_max(y)
     }

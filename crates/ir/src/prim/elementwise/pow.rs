@@ -1,5 +1,5 @@
 //! Power, `xʸ`, with the special values of IEEE 754 `pow`; derivatives `y·x^(y−1)` and `xʸ·ln x`, the latter
-//! 0 where `x` is 0.
+//! 0 where `x` is not positive. Where `x` and `y` are both 0 the former is 0.
 use super::prelude::*;
 
 /// `xʸ`
@@ -11,20 +11,21 @@ impl Elementwise for Pow {
     const TYPES: Types = Types::FLOAT;
     const DERIVATIVE: Derivative = Rule(|p| {
         let (x, y) = (p.x0(), p.x1());
-        let zero = x * 0.0;
-        p.each(|i| match i {
-            0 => p.g * y * x.binary::<Pow>(y - 1.0),
-            _ => {
-                p.g * zero
-                    .less(x)
-                    .select(p.y * zero.less(x).select(x, zero + 1.0).unary::<super::Log>(), zero)
-            }
+        let (zero, one) = (x.filled(0.0), x.filled(1.0));
+        p.each(|i| if i == 0 {
+            // 0·0⁻¹ would be NaN.
+            let both = x.equal(zero).binary::<super::BitAnd>(y.equal(zero));
+            p.g * y * both.select(one, x).binary::<Pow>(y - 1.0)
+        } else {
+            let positive = zero.less(x);
+            p.g * positive.select(p.y * positive.select(x, one).unary::<super::Log>(), zero)
         })
     });
     const CUDA: &'static str = "pow({0}, {1})";
     const FLOPS: u64 = 40;
     const DOMAIN: (f64, f64) = (0.3, 2.5);
 
+    #[inline(always)]
     fn float<L: FloatLanes>([x, y, _]: [L; 3]) -> L {
         math::pow(x, y)
     }

@@ -1,0 +1,232 @@
+//! The command line.
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use ironlearn::job::parse_duration;
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+use std::time::Duration;
+
+const EXIT_CODES: &str = "\
+Exit codes: 0 done, 2 usage or missing device, 3 bad data, 4 diverged, 5 input or output,
+6 out of memory, 7 directory in use, 70 a bug, 130 interrupted, 143 terminated";
+
+/// Neural networks in floats and in integers
+#[derive(Parser)]
+#[command(name = "ironlearn", version, after_help = EXIT_CODES, disable_help_subcommand = true)]
+pub struct Arguments {
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Subcommand)]
+pub enum Command {
+    /// Train a network as a job file says
+    Train(TrainOptions),
+    /// Go on with a run that was interrupted
+    Resume(ResumeOptions),
+    /// Apply a trained network
+    Predict(PredictOptions),
+    /// Measure a trained network on a data set
+    Evaluate(EvaluateOptions),
+    /// Show what a job, model, checkpoint, data set or run directory holds
+    Inspect(InspectOptions),
+    /// Show what this machine offers, and what is missing
+    Doctor(DoctorOptions),
+    /// Explain the program, a command, or the keys of a job file (`help job`)
+    Help(HelpOptions),
+}
+
+#[derive(Args)]
+pub struct TrainOptions {
+    /// The job file (`ironlearn help job` explains it)
+    #[arg(value_name = "JOB.toml")]
+    pub job: PathBuf,
+    #[command(flatten)]
+    pub run: RunOptions,
+}
+
+#[derive(Args)]
+pub struct ResumeOptions {
+    /// The directory of the run
+    #[arg(value_name = "RUN_DIR")]
+    pub run_dir: PathBuf,
+    #[command(flatten)]
+    pub run: RunOptions,
+}
+
+/// What `train` and `resume` share.
+#[derive(Args)]
+pub struct RunOptions {
+    /// Override a key of the job, as in --set train.epochs=5
+    #[arg(long, value_name = "KEY.PATH=VALUE")]
+    pub set: Vec<String>,
+    #[command(flatten)]
+    pub machine: MachineOptions,
+    /// Seed of everything random (train.seed of the job)
+    #[arg(long, value_name = "N")]
+    pub seed: Option<u64>,
+    /// Directory of the run, new or empty [default: runs/<date>-<name of the job>; resume: RUN_DIR itself]
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// Stop and save after this time, such as 90s, 10m or 1h30m [default: train.max_time of the job]
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    pub max_time: Option<Duration>,
+    /// End standard output with one line of JSON
+    #[arg(long)]
+    pub json: bool,
+    /// Show errors and results only
+    #[arg(long, short)]
+    pub quiet: bool,
+}
+
+/// Where the arithmetic is done.
+#[derive(Args, Clone)]
+pub struct MachineOptions {
+    /// Where to compute
+    #[arg(long, value_enum, default_value_t = Device::Auto)]
+    pub device: Device,
+    /// Threads to compute with; the results do not depend on it [default: one per core]
+    #[arg(long, value_name = "N")]
+    pub threads: Option<NonZeroUsize>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Device {
+    /// The best there is
+    Auto,
+    /// The processor
+    Cpu,
+    /// An NVIDIA GPU
+    Cuda,
+}
+
+#[derive(Args)]
+pub struct PredictOptions {
+    /// A model, checkpoint or run directory
+    pub model: PathBuf,
+    #[command(flatten)]
+    pub input: InputOptions,
+    /// Where to write the predictions or the picture [default: standard output, or <model>.png]
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+    #[command(flatten)]
+    pub machine: MachineOptions,
+}
+
+/// What a network is applied to: one of the two.
+#[derive(Args)]
+#[group(required = true, multiple = false)]
+pub struct InputOptions {
+    /// Apply it to the rows of this file
+    #[arg(long = "input", value_name = "FILE")]
+    pub file: Option<PathBuf>,
+    /// Draw a network that has learned a picture, at this size, such as 512x512
+    #[arg(long, value_name = "WxH", value_parser = size)]
+    pub grid: Option<[usize; 2]>,
+}
+
+#[derive(Args)]
+pub struct EvaluateOptions {
+    /// A model, checkpoint or run directory
+    pub model: PathBuf,
+    /// The data set
+    #[arg(long, value_name = "FILE")]
+    pub data: PathBuf,
+    #[command(flatten)]
+    pub machine: MachineOptions,
+    /// End standard output with one line of JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Args)]
+pub struct InspectOptions {
+    /// The file or run directory
+    pub file: PathBuf,
+    /// End standard output with one line of JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Args)]
+pub struct DoctorOptions {
+    /// End standard output with one line of JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Args)]
+pub struct HelpOptions {
+    /// A command, or `job`
+    pub topic: Option<String>,
+}
+
+impl Arguments {
+    /// Whether standard output ends with a line of JSON.
+    pub fn json(&self) -> bool {
+        match &self.command {
+            Command::Train(options) => options.run.json,
+            Command::Resume(options) => options.run.json,
+            Command::Evaluate(options) => options.json,
+            Command::Inspect(options) => options.json,
+            Command::Doctor(options) => options.json,
+            Command::Predict(_) | Command::Help(_) => false,
+        }
+    }
+
+    /// Whether only errors and results are shown.
+    pub fn quiet(&self) -> bool {
+        match &self.command {
+            Command::Train(options) => options.run.quiet,
+            Command::Resume(options) => options.run.quiet,
+            _ => false,
+        }
+    }
+}
+
+impl RunOptions {
+    /// The overrides of the job, those by flags of their own last.
+    pub fn overrides(&self) -> Vec<String> {
+        let mut overrides = self.set.clone();
+        overrides.extend(self.seed.map(|seed| format!("train.seed={seed}")));
+        overrides
+    }
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    parse_duration(text).ok_or_else(|| "not a duration: write for example 90s, 10m or 1h30m".into())
+}
+
+fn size(text: &str) -> Result<[usize; 2], String> {
+    let side = |text: &str| text.parse().ok().filter(|side| (1..=65_535).contains(side));
+    text.split_once(['x', 'X'])
+        .and_then(|(width, height)| Some([side(width)?, side(height)?]))
+        .ok_or_else(|| "not a size: write width x height, for example 512x512".into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_declaration_is_consistent() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn flags_of_their_own_override_the_job_last() {
+        let line = "ironlearn train a.toml --seed 7 --set train.seed=1 --max-time 1m --set loss.kind=mae";
+        let Command::Train(options) = Arguments::parse_from(line.split(' ')).command else { panic!() };
+        assert_eq!(options.run.overrides(), ["train.seed=1", "loss.kind=mae", "train.seed=7"]);
+        assert_eq!(options.run.max_time, Some(Duration::from_secs(60)));
+    }
+
+    #[test]
+    fn sizes() {
+        assert_eq!(size("512x256"), Ok([512, 256]));
+        for text in ["512", "0x5", "5x", "axb", "5x5x5", "70000x1", "-1x2"] {
+            assert!(size(text).is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,130 @@
+//! `ironlearn inspect`: what a file or a run directory holds.
+
+use crate::args::InspectOptions;
+use crate::console::Console;
+use ironlearn::io::checkpoint::load_header;
+use ironlearn::io::original::{DataSet, Model};
+use ironlearn::io::read;
+use ironlearn::job::Job;
+use ironlearn::{Error, FileError};
+use serde_json::{Value, json};
+use std::path::Path;
+
+/// What is shown: a text for people and an object for programs.
+struct Shown {
+    text: String,
+    object: Value,
+}
+
+pub fn run(options: &InspectOptions, console: &Console) -> Result<u8, Error> {
+    let shown = look(&options.file)?;
+    console.say(shown.text.trim_end());
+    console.object(&shown.object);
+    Ok(0)
+}
+
+fn look(path: &Path) -> Result<Shown, Error> {
+    if path.is_dir() {
+        return run_directory(path);
+    }
+    let extension = path.extension().and_then(|extension| extension.to_str()).unwrap_or_default();
+    match extension.to_lowercase().as_str() {
+        "toml" => job(path),
+        "safetensors" => checkpoint(path),
+        "json" => original(path),
+        _ => {
+            // Opened first, so that a file that is missing or no file is reported as that.
+            read::Source::open(path)?;
+            let known = "ironlearn inspects .toml, .safetensors and .json files and run directories";
+            Err(FileError::new(path, "not a kind of file that can be inspected").hint(known).into())
+        }
+    }
+}
+
+fn job(path: &Path) -> Result<Shown, Error> {
+    let job = Job::load(path, &[] as &[&str])?;
+    Ok(Shown { text: job.to_toml(), object: json!({ "kind": "job", "job": job.to_json() }) })
+}
+
+/// The job of a run, the last row of its metrics, and its checkpoints.
+fn run_directory(path: &Path) -> Result<Shown, Error> {
+    let job_file = path.join("job.toml");
+    if !job_file.exists() {
+        let problem = format!("{} is no run directory: it holds no job.toml", path.display());
+        return Err(Error::usage(problem, "name a file, or the directory that `ironlearn train` made"));
+    }
+    let job = job(&job_file)?;
+    let rows = path.join("metrics.jsonl");
+    let rows = if rows.exists() { read::text(&rows)? } else { String::new() };
+    let last: Option<Value> = rows.lines().rev().find_map(|line| serde_json::from_str(line).ok());
+    let present = |name: &&str| path.join(name).exists();
+    let checkpoints: Vec<&str> =
+        ["last.safetensors", "best.safetensors"].into_iter().filter(present).collect();
+    let shown = last.as_ref().map_or("none".to_owned(), Value::to_string);
+    let text = format!("{}\nlast evaluation: {shown}\ncheckpoints: {}", job.text, checkpoints.join(", "));
+    let object = json!({
+        "kind": "run",
+        "job": job.object["job"],
+        "last_evaluation": last,
+        "checkpoints": checkpoints,
+    });
+    Ok(Shown { text, object })
+}
+
+fn checkpoint(path: &Path) -> Result<Shown, Error> {
+    let header = load_header(path)?;
+    let mut text = format!("{} tensors, {} bytes\n", header.tensors.len(), header.file_bytes);
+    let mut tensors = Vec::new();
+    for tensor in &header.tensors {
+        let shape: Vec<usize> = tensor.shape.dims().to_vec();
+        text.push_str(&format!("{:<40} {:<5} {shape:?}\n", tensor.name, tensor.stored));
+        tensors.push(json!({ "name": tensor.name, "dtype": tensor.stored, "shape": shape }));
+    }
+    for (key, value) in &header.meta {
+        text.push_str(&format!("{key}: {}\n", beginning(value)));
+    }
+    let object = json!({
+        "kind": "checkpoint",
+        "bytes": header.file_bytes,
+        "tensors": tensors,
+        "texts": header.meta,
+    });
+    Ok(Shown { text, object })
+}
+
+/// A JSON file of the original program: a model if it has layers, else a data set.
+fn original(path: &Path) -> Result<Shown, Error> {
+    let text = read::whole(path, read::MAX_TEXT_BYTES)?;
+    let value: Value = serde_json::from_slice(&text).map_err(|error| FileError::json(path, &error))?;
+    if value.get("layers").is_some() {
+        let model = Model::parse(path, &text)?;
+        let (layers, parameters) = (model.layers.len(), model.parameters());
+        let epoch = model.epoch.map_or("unknown".to_owned(), |epoch| epoch.to_string());
+        let object = json!({
+            "kind": "original_model",
+            "layers": layers,
+            "parameters": parameters,
+            "epoch": model.epoch,
+            "learning_rate": model.learning_rate,
+        });
+        let text = format!(
+            "a model of the original Iron Learn\nlayers     {layers}\nparameters {parameters}\nepoch      {epoch}"
+        );
+        return Ok(Shown { text, object });
+    }
+    let data = DataSet::parse(path, &text)?;
+    let (rows, columns) = (data.x.shape()[0], data.x.shape()[1]);
+    let test = data.x_test.map_or(0, |x| x.shape()[0]);
+    let object = json!({ "kind": "original_data", "rows": rows, "columns": columns, "test_rows": test });
+    let text = format!(
+        "a data set of the original Iron Learn\nrows       {rows}\ncolumns    {columns}\ntest rows  {test}"
+    );
+    Ok(Shown { text, object })
+}
+
+/// The first line of a text, cut to a readable length.
+fn beginning(text: &str) -> String {
+    let line = text.lines().next().unwrap_or_default();
+    let cut: String = line.chars().take(100).collect();
+    if cut.len() < text.len() { format!("{cut} …") } else { cut }
+}

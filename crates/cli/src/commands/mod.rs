@@ -1,0 +1,9 @@
+//! One file for each command.
+
+pub mod doctor;
+pub mod evaluate;
+pub mod help;
+pub mod inspect;
+pub mod predict;
+pub mod resume;
+pub mod train;

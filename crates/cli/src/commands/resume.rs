@@ -1,0 +1,28 @@
+//! `ironlearn resume`.
+
+use super::train::{Run, carry_out, machine};
+use crate::args::ResumeOptions;
+use crate::console::Console;
+use crate::engine::Engine;
+use crate::run_dir::RunDir;
+use crate::signals::Signals;
+use ironlearn::Error;
+use std::time::Instant;
+
+pub fn run(options: &ResumeOptions, console: &Console, engine: &dyn Engine) -> Result<u8, Error> {
+    let began = Instant::now();
+    let machine = machine(&options.run.machine)?;
+    let overrides = options.run.overrides();
+    let (dir, job) = match &options.run.out {
+        None => RunDir::open(&options.run_dir, &overrides)?,
+        Some(out) => {
+            let (run, _) = RunDir::open(&options.run_dir, &[])?;
+            let copy = run.copy_to(out)?;
+            drop(run);
+            RunDir::open(&copy, &overrides)?
+        }
+    };
+    let max_time = options.run.max_time.or(job.train.max_time);
+    let run = Run { job: &job, dir: &dir, resume: true, machine: &machine, max_time, began };
+    carry_out(&run, Signals::install()?, console, engine)
+}

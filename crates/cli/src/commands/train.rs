@@ -1,0 +1,84 @@
+//! `ironlearn train` and what `resume` has in common with it.
+
+use crate::args::{Device, MachineOptions, TrainOptions};
+use crate::console::Console;
+use crate::engine::{Engine, Machine, TrainRequest};
+use crate::run_dir::RunDir;
+use crate::session::Session;
+use crate::signals::Signals;
+use crate::summary;
+use ironlearn::Error;
+use ironlearn::job::Job;
+use std::time::{Duration, Instant};
+
+pub fn run(options: &TrainOptions, console: &Console, engine: &dyn Engine) -> Result<u8, Error> {
+    let began = Instant::now();
+    let machine = machine(&options.run.machine)?;
+    let job = Job::load(&options.job, &options.run.overrides())?;
+    let dir = RunDir::create(options.run.out.as_deref(), &job)?;
+    let max_time = options.run.max_time.or(job.train.max_time);
+    let run = Run { job: &job, dir: &dir, resume: false, machine: &machine, max_time, began };
+    let result = carry_out(&run, Signals::install()?, console, engine);
+    if result.is_err() {
+        dir.discard_if_nothing_came_of_it();
+    }
+    result
+}
+
+/// The machine that the options name; a device that is not there is an error.
+pub fn machine(options: &MachineOptions) -> Result<Machine, Error> {
+    if options.device == Device::Cuda {
+        return Err(Error::usage(
+            "--device cuda: this build of ironlearn computes on the CPU only",
+            "leave --device out, or use --device cpu",
+        ));
+    }
+    Ok(Machine { device: options.device, threads: options.threads.map(|threads| threads.get()) })
+}
+
+/// A run that is about to begin or to go on.
+pub struct Run<'a> {
+    pub job: &'a Job,
+    pub dir: &'a RunDir,
+    /// From the last checkpoint, not from the beginning.
+    pub resume: bool,
+    pub machine: &'a Machine,
+    /// Time after which it stops.
+    pub max_time: Option<Duration>,
+    /// When the program began.
+    pub began: Instant,
+}
+
+/// Trains in a run directory; returns the exit code.
+pub fn carry_out(
+    run: &Run<'_>,
+    signals: Signals,
+    console: &Console,
+    engine: &dyn Engine,
+) -> Result<u8, Error> {
+    let path = run.dir.path();
+    console.note(&format!("run directory: {}", path.display()));
+    let last = run.dir.last();
+    let request = TrainRequest {
+        job: run.job,
+        machine: run.machine,
+        resume_from: run.resume.then_some(last.as_path()),
+        last: last.clone(),
+        best: run.dir.best(),
+        directory: path,
+    };
+    let mut session = Session::new(path, run.max_time, signals, console);
+    let outcome = engine.train(&request, &mut session);
+    session.end();
+    let outcome = outcome?;
+    console.say(&summary::text(&outcome, path, session.stop));
+    let failures = [outcome.save_failure.clone(), session.failure.as_ref().map(Error::to_string)];
+    for failure in failures.iter().flatten() {
+        console.warn(&format!("not everything was written: {failure}"));
+    }
+    console.object(&summary::object(&outcome, run.began.elapsed(), path));
+    Ok(summary::exit_code(&outcome, &session))
+}
+
+#[cfg(test)]
+mod tests;

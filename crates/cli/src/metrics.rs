@@ -1,0 +1,210 @@
+//! `metrics.csv`, `metrics.jsonl` and `times.csv`: a row for each evaluation of a run.
+//!
+//! The first two hold nothing that depends on a clock, so that equal runs leave equal files. A run that
+//! is resumed takes back the rows that lie after its checkpoint and then goes on.
+
+use ironlearn::train::EpochReport;
+use ironlearn::{Error, FileError};
+use serde_json::{Map, Value, json};
+use std::fs::{self, File, OpenOptions};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+const TIMES_HEADER: &str = "epoch,step,seconds";
+
+/// The files of a run, open for appending.
+pub struct MetricsFiles {
+    csv: Table,
+    jsonl: Table,
+    times: Table,
+    /// Training time before this call.
+    earlier: Duration,
+}
+
+impl MetricsFiles {
+    /// Opens the files in `directory` and removes rows of steps after `step`, that of the checkpoint
+    /// from which the run goes on (0 for a new run).
+    pub fn open(directory: &Path, step: u64) -> Result<Self, Error> {
+        let csv = Table::open(directory.join("metrics.csv"), true, step_of_csv, step)?;
+        let jsonl = Table::open(directory.join("metrics.jsonl"), false, step_of_json, step)?;
+        let times = Table::open(directory.join("times.csv"), true, step_of_csv, step)?;
+        let seconds = times.last.as_deref().and_then(|line| line.rsplit(',').next()?.parse().ok());
+        let earlier = seconds.and_then(|s| Duration::try_from_secs_f64(s).ok()).unwrap_or_default();
+        Ok(Self { csv, jsonl, times, earlier })
+    }
+
+    /// Appends a row to each file; `elapsed` is the time since this call of the program began to train.
+    pub fn append(&mut self, report: &EpochReport, elapsed: Duration) -> Result<(), Error> {
+        let mut header = String::from("epoch,step,loss,validation_loss,learning_rate");
+        let validation = report.validation_loss.map_or(String::new(), number);
+        let rate = number(report.learning_rate);
+        let mut row = format!("{},{},{},{validation},{rate}", report.epoch, report.step, number(report.loss));
+        let mut metrics = Map::new();
+        for (name, value) in &report.metrics {
+            header.push_str(&format!(",{name}"));
+            row.push_str(&format!(",{}", number(*value)));
+            metrics.insert(name.clone(), json!(value));
+        }
+        let object = json!({
+            "epoch": report.epoch,
+            "step": report.step,
+            "loss": report.loss,
+            "validation_loss": report.validation_loss,
+            "learning_rate": report.learning_rate,
+            "metrics": Value::Object(metrics),
+        });
+        let seconds = (self.earlier + elapsed).as_secs_f64();
+        self.csv.append(Some(&header), &row)?;
+        self.jsonl.append(None, &object.to_string())?;
+        self.times.append(Some(TIMES_HEADER), &format!("{},{},{seconds:.3}", report.epoch, report.step))
+    }
+}
+
+/// The shortest digits that read back to the same number.
+fn number(value: f64) -> String {
+    format!("{value:?}")
+}
+
+fn step_of_csv(line: &str) -> Option<u64> {
+    line.split(',').nth(1)?.parse().ok()
+}
+
+fn step_of_json(line: &str) -> Option<u64> {
+    serde_json::from_str::<Value>(line).ok()?.get("step")?.as_u64()
+}
+
+/// A text file of one row a line, some with a header line first.
+struct Table {
+    path: PathBuf,
+    file: File,
+    header: Option<String>,
+    /// The last row that was kept when the file was opened.
+    last: Option<String>,
+}
+
+impl Table {
+    /// Opens or makes the file; cuts it off before the first row that is incomplete or of a later step.
+    fn open(
+        path: PathBuf,
+        has_header: bool,
+        step_of: impl Fn(&str) -> Option<u64>,
+        step: u64,
+    ) -> Result<Self, Error> {
+        let bytes = match fs::read(&path) {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Vec::new(),
+            Err(error) => return Err(Error::io(&path, "read")(error)),
+        };
+        // What is no text was not written by a run, and is cut off with the rows after it.
+        let text = bytes.utf8_chunks().next().map_or("", |chunk| chunk.valid());
+        let (mut kept, mut header, mut last) = (0, None, None);
+        for line in text.split_inclusive('\n') {
+            let Some(row) = line.strip_suffix('\n') else { break };
+            if has_header && header.is_none() {
+                header = Some(row.to_owned());
+            } else if step_of(row).is_some_and(|found| found <= step) {
+                last = Some(row.to_owned());
+            } else {
+                break;
+            }
+            kept += line.len();
+        }
+        let file = OpenOptions::new().create(true).append(true).open(&path);
+        let file = file.map_err(Error::io(&path, "open"))?;
+        file.set_len(kept as u64).map_err(Error::io(&path, "write"))?;
+        Ok(Self { path, file, header, last })
+    }
+
+    /// Appends a row in one piece, after the header if there is none yet.
+    fn append(&mut self, header: Option<&str>, row: &str) -> Result<(), Error> {
+        let mut text = String::new();
+        if let Some(header) = header {
+            match &self.header {
+                Some(old) if old == header => {}
+                Some(old) => {
+                    let problem = "the columns are not those of the rows to be added";
+                    let error = FileError::new(&self.path, problem).found(format!("{old}, not {header}"));
+                    return Err(error.hint("start a new run, or remove the file").into());
+                }
+                None => {
+                    text = format!("{header}\n");
+                    self.header = Some(header.to_owned());
+                }
+            }
+        }
+        text.push_str(row);
+        text.push('\n');
+        self.file.write_all(text.as_bytes()).map_err(Error::io(&self.path, "write"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn report(epoch: u64) -> EpochReport {
+        EpochReport {
+            epoch,
+            step: epoch * 10,
+            loss: 1.0 / epoch as f64,
+            validation_loss: (epoch > 1).then_some(1e-9),
+            learning_rate: 0.001,
+            metrics: vec![("psnr".into(), 28.06), ("mse".into(), f64::NAN)],
+        }
+    }
+
+    fn read(directory: &Path, name: &str) -> String {
+        fs::read_to_string(directory.join(name)).unwrap()
+    }
+
+    #[test]
+    fn rows_are_written_as_they_come() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut files = MetricsFiles::open(directory.path(), 0).unwrap();
+        files.append(&report(1), Duration::from_millis(1500)).unwrap();
+        files.append(&report(2), Duration::from_secs(3)).unwrap();
+        assert_eq!(
+            read(directory.path(), "metrics.csv"),
+            "epoch,step,loss,validation_loss,learning_rate,psnr,mse\n\
+             1,10,1.0,,0.001,28.06,NaN\n2,20,0.5,1e-9,0.001,28.06,NaN\n"
+        );
+        assert_eq!(
+            read(directory.path(), "metrics.jsonl").lines().next().unwrap(),
+            r#"{"epoch":1,"step":10,"loss":1.0,"validation_loss":null,"learning_rate":0.001,"metrics":{"psnr":28.06,"mse":null}}"#
+        );
+        assert_eq!(read(directory.path(), "times.csv"), "epoch,step,seconds\n1,10,1.500\n2,20,3.000\n");
+    }
+
+    #[test]
+    fn a_resumed_run_leaves_the_files_of_one_that_was_not_interrupted() {
+        let whole = tempfile::tempdir().unwrap();
+        let mut files = MetricsFiles::open(whole.path(), 0).unwrap();
+        (1..=5).for_each(|epoch| files.append(&report(epoch), Duration::ZERO).unwrap());
+
+        let broken = tempfile::tempdir().unwrap();
+        let mut files = MetricsFiles::open(broken.path(), 0).unwrap();
+        (1..=4).for_each(|epoch| files.append(&report(epoch), Duration::from_secs(epoch)).unwrap());
+        // Killed in the midst of a row; the last checkpoint was that of epoch 2.
+        for name in ["metrics.csv", "metrics.jsonl"] {
+            let path = broken.path().join(name);
+            OpenOptions::new().append(true).open(path).unwrap().write_all(b"5,5").unwrap();
+        }
+        let mut files = MetricsFiles::open(broken.path(), 20).unwrap();
+        assert_eq!(files.earlier, Duration::from_secs(2));
+        (3..=5).for_each(|epoch| files.append(&report(epoch), Duration::ZERO).unwrap());
+        for name in ["metrics.csv", "metrics.jsonl"] {
+            assert_eq!(read(broken.path(), name), read(whole.path(), name), "{name}");
+        }
+    }
+
+    #[test]
+    fn other_columns_are_refused() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut files = MetricsFiles::open(directory.path(), 0).unwrap();
+        files.append(&report(1), Duration::ZERO).unwrap();
+        let other = EpochReport { metrics: Vec::new(), ..report(2) };
+        let error = files.append(&other, Duration::ZERO).unwrap_err();
+        assert_eq!(error.exit_code(), 3, "{error}");
+    }
+}

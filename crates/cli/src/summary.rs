@@ -1,0 +1,67 @@
+//! The end of a run: its object of JSON, its words for people, its exit code.
+
+use crate::engine::Outcome;
+use crate::machine::peak_memory;
+use crate::progress::{clock, short};
+use crate::session::{Session, Stop};
+use serde_json::{Map, Value, json};
+use std::path::Path;
+use std::time::Duration;
+
+/// The object that `--json` prints.
+pub fn object(outcome: &Outcome, total: Duration, run_dir: &Path) -> Value {
+    let train = outcome.train_time.as_secs_f64();
+    json!({
+        "loss": outcome.loss,
+        "validation_loss": outcome.validation_loss,
+        "metrics": metrics(&outcome.metrics),
+        "train_seconds": train,
+        "total_seconds": total.as_secs_f64(),
+        "steps": outcome.step,
+        "steps_per_second": if train > 0.0 { outcome.steps_here as f64 / train } else { 0.0 },
+        "peak_memory_bytes": peak_memory(),
+        "run_dir": run_dir.to_string_lossy(),
+    })
+}
+
+/// Metrics as an object; a value that is no number becomes null.
+pub fn metrics(metrics: &[(String, f64)]) -> Value {
+    Value::Object(metrics.iter().map(|(name, value)| (name.clone(), json!(value))).collect::<Map<_, _>>())
+}
+
+/// What people are told.
+pub fn text(outcome: &Outcome, run_dir: &Path, stop: Option<Stop>) -> String {
+    let (epoch, step) = (outcome.epoch, outcome.step);
+    let mut text = format!("{} after epoch {epoch}, step {step}", ending(outcome, stop));
+    text.push_str(&format!(" ({} of training)\n", clock(outcome.train_time.as_secs_f64())));
+    text.push_str(&format!("loss {}", short(outcome.loss)));
+    if let Some(loss) = outcome.validation_loss {
+        text.push_str(&format!(", validation loss {}", short(loss)));
+    }
+    for (name, value) in &outcome.metrics {
+        text.push_str(&format!(", {name} {}", short(*value)));
+    }
+    text.push_str(&format!("\nrun directory: {}", run_dir.display()));
+    if stop.is_some() {
+        text.push_str(&format!("\nto go on: ironlearn resume {}", run_dir.display()));
+    }
+    text
+}
+
+fn ending(outcome: &Outcome, stop: Option<Stop>) -> &'static str {
+    match stop {
+        Some(Stop::Signal(_)) => "interrupted and saved",
+        Some(Stop::MaxTime) => "time is up: stopped and saved",
+        None if outcome.stopped_early => "stopped early, the loss no longer fell,",
+        None => "done",
+    }
+}
+
+/// The exit code: input/output (5) where something could not be written, then the signal's, then 0.
+pub fn exit_code(outcome: &Outcome, session: &Session) -> u8 {
+    match (&outcome.save_failure, &session.failure, session.stop) {
+        (Some(_), _, _) | (_, Some(_), _) => 5,
+        (_, _, Some(Stop::Signal(interruption))) => interruption.exit_code(),
+        _ => 0,
+    }
+}

@@ -1,0 +1,168 @@
+//! Matrix products: every batch entry, and every leaf of a long sum, is one product of [`crate::gemm`].
+
+use super::finite::any_not_finite;
+use super::memory::Shared;
+use super::tree::combine_rows;
+use super::{Run, Scratch};
+use crate::gemm::{GemmPlan, GemmSpec, Strides};
+use crate::isa::Isa;
+use ironlearn_ir::DType;
+use ironlearn_ir::lanes::NumLanes;
+use ironlearn_ir::plan::{DotStep, Plan, View, leaves};
+
+/// Elements that one task adds up when leaves are combined.
+const GRAIN: usize = 4096;
+
+/// A product, ready to run.
+pub struct Dot {
+    whole: GemmPlan,
+    /// The last leaf, where it is shorter.
+    rest: GemmPlan,
+    x: Operand,
+    y: Operand,
+    out: View,
+    dtype: DType,
+    checked: bool,
+    batch: Vec<usize>,
+    entries: usize,
+    leaves: usize,
+    size: usize,
+}
+
+/// An operand: elements from one batch entry, and from one leaf, to the next.
+struct Operand {
+    view: View,
+    size: usize,
+    leaf: isize,
+}
+
+impl Operand {
+    fn address(&self, run: &Run<'_>, batch: &[usize], entry: usize, leaf: usize) -> *mut u8 {
+        let (mut rest, mut at) = (entry, self.leaf * leaf as isize);
+        for (axis, n) in batch.iter().enumerate().rev() {
+            at += (rest % n) as isize * self.view.strides[axis];
+            rest /= n;
+        }
+        let base = run.addresses.element(self.view.buffer, self.view.offset, self.size);
+        base.wrapping_offset(at * self.size as isize)
+    }
+}
+
+impl Dot {
+    pub fn new(isa: Isa, plan: &Plan, step: &DotStep, threads: usize) -> Result<Dot, String> {
+        let nb = step.out.dims.len() - 2;
+        let (m, n, k) = (step.out.dims[nb], step.out.dims[nb + 1], step.x.dims[nb + 1]);
+        let (x, y, out) =
+            (plan.buffer(step.x.buffer), plan.buffer(step.y.buffer), plan.buffer(step.out.buffer));
+        let leaves = leaves::of_product(m, n, k);
+        let length = if leaves > 1 { leaves::length(k) } else { k };
+        let (row_x, col_x) = (step.x.strides[nb], step.x.strides[nb + 1]);
+        let (row_y, col_y) = (step.y.strides[nb], step.y.strides[nb + 1]);
+        let product = |k: usize| {
+            let (a, b) = (Strides { row: row_x, col: col_x }, Strides { row: row_y, col: col_y });
+            let spec =
+                GemmSpec { m, n, k, a_dtype: x.dtype, b_dtype: y.dtype, a, b, ldc: n, accumulate: false };
+            GemmPlan::new(isa, spec, threads).map_err(|e| e.to_string())
+        };
+        let batch = step.out.dims[..nb].to_vec();
+        Ok(Dot {
+            whole: product(length)?,
+            rest: product(k - (leaves - 1) * length)?,
+            x: Operand { view: step.x.clone(), size: x.dtype.size(), leaf: length as isize * col_x },
+            y: Operand { view: step.y.clone(), size: y.dtype.size(), leaf: length as isize * row_y },
+            out: step.out.clone(),
+            dtype: out.dtype,
+            checked: out.checked,
+            entries: batch.iter().product(),
+            batch,
+            leaves,
+            size: m * n,
+        })
+    }
+
+    pub fn scratch(&self) -> Scratch {
+        let worker = self.whole.worker_bytes().max(self.rest.worker_bytes());
+        let partial =
+            if self.leaves > 1 { self.entries * self.leaves * self.size * self.dtype.size() } else { 0 };
+        let shared = if self.alone() { self.whole.scratch_bytes() } else { partial };
+        Scratch { shared, worker }
+    }
+
+    /// True where there is a single product, which then uses all threads itself.
+    fn alone(&self) -> bool {
+        self.entries * self.leaves == 1
+    }
+
+    pub fn run(&self, run: &Run<'_>) {
+        let width = self.dtype.size();
+        let out = Shared(run.addresses.element(self.out.buffer, self.out.offset, width));
+        if self.alone() {
+            let (a, b) = (self.x.address(run, &self.batch, 0, 0), self.y.address(run, &self.batch, 0, 0));
+            // SAFETY: the plan's verifier has checked all views; the scratch was sized by `scratch`.
+            unsafe { self.whole.run(run.pool, a, b, out.at(0), run.shared()) };
+        } else {
+            let results = if self.leaves > 1 { Shared(run.shared()) } else { out };
+            run.pool.run(self.entries * self.leaves, &|unit, worker| {
+                let (entry, leaf) = (unit / self.leaves, unit % self.leaves);
+                let (a, b) = (
+                    self.x.address(run, &self.batch, entry, leaf),
+                    self.y.address(run, &self.batch, entry, leaf),
+                );
+                let plan = if leaf + 1 == self.leaves { &self.rest } else { &self.whole };
+                let c = results.at(unit * self.size * width);
+                // SAFETY: as above; every unit writes its own result, every worker has its own scratch.
+                unsafe { plan.run_serial(a, b, c, run.worker(worker)) };
+            });
+            if self.leaves > 1 {
+                self.add_leaves(run, out, results);
+            }
+        }
+        if self.checked && any_not_finite(self.dtype, out.at(0), self.entries * self.size) {
+            run.mark_not_finite();
+        }
+    }
+
+    fn add_leaves(&self, run: &Run<'_>, out: Shared, partial: Shared) {
+        match self.dtype {
+            DType::F32 => self.add_leaves_of::<f32>(run, out, partial),
+            DType::F64 => self.add_leaves_of::<f64>(run, out, partial),
+            DType::I32 => self.add_leaves_of::<i32>(run, out, partial),
+            DType::I64 => self.add_leaves_of::<i64>(run, out, partial),
+            DType::U32 => self.add_leaves_of::<u32>(run, out, partial),
+            DType::C64 => self.add_leaves_of::<ironlearn_ir::Complex32>(run, out, partial),
+            DType::C128 => self.add_leaves_of::<ironlearn_ir::Complex64>(run, out, partial),
+            // Accumulator types are the ones above.
+            _ => {}
+        }
+    }
+
+    fn add_leaves_of<T: NumLanes>(&self, run: &Run<'_>, out: Shared, partial: Shared) {
+        let width = self.dtype.size();
+        for entry in 0..self.entries {
+            let from = Shared(partial.at(entry * self.leaves * self.size * width));
+            let to = Shared(out.at(entry * self.size * width));
+            run.pool.run(self.size.div_ceil(GRAIN), &|task, _| {
+                let (start, end) = (task * GRAIN, ((task + 1) * GRAIN).min(self.size));
+                // SAFETY: `partial` holds the rows, `out` has room for one; tasks write disjoint parts.
+                unsafe {
+                    add_leaves::<T>(
+                        to.at(start * width),
+                        from.at(start * width),
+                        self.leaves,
+                        end - start,
+                        self.size,
+                    )
+                };
+            });
+        }
+    }
+}
+
+/// Adds rows of `n` elements, `pitch` apart, along the balanced tree.
+///
+/// # Safety
+/// As for [`combine_rows`].
+pub unsafe fn add_leaves<T: NumLanes>(to: *mut u8, from: *const u8, leaves: usize, n: usize, pitch: usize) {
+    // SAFETY: as the caller promises.
+    unsafe { combine_rows::<T>(to, from, leaves, n, pitch, |a, b| a.plus(b)) }
+}

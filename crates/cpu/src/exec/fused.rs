@@ -1,0 +1,110 @@
+//! Steps that compute tile programs and store their values.
+
+use super::finite::any_not_finite;
+use super::tile::{Addresses, TILE, TileProgram, store_strided};
+use super::{Run, Scratch};
+use crate::exec::odometer::Odometer;
+use crate::isa::Isa;
+use ironlearn_ir::DType;
+use ironlearn_ir::plan::{Home, Load, Plan, Program, Value, View};
+
+/// Elements of a task: enough to be worth a thread's attention.
+const GRAIN: usize = 16 * TILE;
+
+struct Store {
+    value: Value,
+    to: View,
+    dtype: DType,
+    /// Computed in place: nothing to copy.
+    direct: bool,
+    checked: bool,
+}
+
+/// A fused step, ready to run.
+pub struct Fused {
+    program: TileProgram,
+    stores: Vec<Store>,
+    dims: Vec<usize>,
+    elements: usize,
+}
+
+impl Fused {
+    pub fn new(isa: Isa, plan: &Plan, program: &Program, stores: &[(Value, View)]) -> Result<Fused, String> {
+        // A value may be computed straight into memory where no operand of the step lies in that memory.
+        let home = |view: &View| &plan.buffer(view.buffer).home;
+        let read = |to: &View| {
+            program
+                .loads
+                .iter()
+                .any(|l| matches!((l, home(to)), (Load::Memory(v), Home::Arena(_)) if home(v) == home(to)))
+        };
+        let mut direct: Vec<(Value, View)> = Vec::new();
+        for (value, to) in stores {
+            if to.is_contiguous() && !read(to) && !direct.iter().any(|d| d.0 == *value) {
+                direct.push((*value, to.clone()));
+            }
+        }
+        let kept: Vec<Value> = stores.iter().map(|s| s.0).collect();
+        let compiled = TileProgram::new(isa, plan, program, &direct, &kept)?;
+        let is_direct = |value: Value, to: &View| {
+            value as usize >= program.loads.len() && direct.iter().any(|d| d.0 == value && d.1 == *to)
+        };
+        let stores = stores.iter().map(|(value, to)| {
+            let buffer = plan.buffer(to.buffer);
+            Store {
+                value: *value,
+                to: to.clone(),
+                dtype: buffer.dtype,
+                direct: is_direct(*value, to),
+                checked: buffer.checked,
+            }
+        });
+        let elements = program.dims.iter().product();
+        Ok(Fused { program: compiled, stores: stores.collect(), dims: program.dims.clone(), elements })
+    }
+
+    pub fn scratch(&self) -> Scratch {
+        Scratch { shared: 0, worker: self.program.scratch_bytes() }
+    }
+
+    pub fn run(&self, run: &Run<'_>) {
+        let tasks = self.elements.div_ceil(GRAIN);
+        run.pool.run(tasks, &|task, worker| {
+            let (start, end) = (task * GRAIN, ((task + 1) * GRAIN).min(self.elements));
+            let registers = run.worker(worker);
+            // SAFETY: tasks write disjoint ranges of the index space; the plan's verifier has checked that
+            // results lie over operands only element by element; each worker has its own registers.
+            unsafe {
+                self.program.prepare(run.addresses, registers);
+                for tile in (start..end).step_by(TILE) {
+                    let n = TILE.min(end - tile);
+                    self.program.run(run.addresses, registers, tile, n);
+                    self.store(run, registers, tile, n);
+                }
+            }
+        });
+    }
+
+    /// Copies what was not computed in place, and checks.
+    ///
+    /// # Safety
+    /// As for [`TileProgram::run`].
+    unsafe fn store(&self, run: &Run<'_>, registers: *mut u8, start: usize, n: usize) {
+        for s in &self.stores {
+            let src = self.program.address(s.value, run.addresses, registers, start);
+            if s.checked && any_not_finite(s.dtype, src, n) {
+                run.mark_not_finite();
+            }
+            if s.direct {
+                continue;
+            }
+            let size = s.dtype.size();
+            let base = Addresses::element(run.addresses, s.to.buffer, 0, size);
+            Odometer::at(&self.dims, start).runs(n, s.to.offset, &s.to.strides, |i, first, count, stride| {
+                let dst = base.wrapping_offset(first * size as isize);
+                // SAFETY: the plan's verifier has checked that the view stays inside its buffer.
+                unsafe { store_strided(dst, src.add(i * size), stride, count, size) }
+            });
+        }
+    }
+}

@@ -1,0 +1,192 @@
+//! Steps that move whole rows: gather, scatter-add, the index of the largest element, filling.
+
+use super::Run;
+use super::tile::store_strided;
+use crate::exec::odometer::Odometer;
+use ironlearn_ir::lanes::NumLanes;
+use ironlearn_ir::plan::{Plan, View};
+use ironlearn_ir::prim::cast::{Convert, convert, from_f64};
+use ironlearn_ir::{Complex32, Complex64, DType, bf16, dispatch, f16};
+
+/// Extents `[outer, middle, inner]` of a view of rank 3.
+fn extents(view: &View) -> [usize; 3] {
+    [view.dims[0], view.dims[1], view.dims[2]]
+}
+
+/// An index read as a place on an axis of `len`, or the error that names it.
+fn place<T: Convert>(index: *const u8, i: usize, len: usize) -> Result<usize, String> {
+    // SAFETY: the index has more than `i` elements of this type.
+    let wide: i64 = convert(unsafe { *index.cast::<T>().add(i) });
+    let fits = usize::try_from(wide).ok().filter(|&p| p < len);
+    fits.ok_or_else(|| format!("index {wide} at position {i} is outside of 0..{len}"))
+}
+
+fn reader(dtype: DType) -> fn(*const u8, usize, usize) -> Result<usize, String> {
+    match dtype {
+        DType::U8 => place::<u8>,
+        DType::I32 => place::<i32>,
+        DType::U32 => place::<u32>,
+        _ => place::<i64>,
+    }
+}
+
+/// Rows picked by index.
+pub struct Gather {
+    pub x: View,
+    pub index: View,
+    pub out: View,
+    pub dtype: DType,
+    pub index_dtype: DType,
+}
+
+impl Gather {
+    pub fn run(&self, run: &Run<'_>) {
+        let ([outer, len, inner], count) = (extents(&self.x), self.index.elements());
+        let bytes = inner * self.dtype.size();
+        let x = super::memory::Shared(run.addresses.element(self.x.buffer, self.x.offset, self.dtype.size()));
+        let out =
+            super::memory::Shared(run.addresses.element(self.out.buffer, self.out.offset, self.dtype.size()));
+        let index = super::memory::Shared(run.addresses.element(
+            self.index.buffer,
+            self.index.offset,
+            self.index_dtype.size(),
+        ));
+        let read = reader(self.index_dtype);
+        let rows = (16_384 / bytes.max(1)).max(1);
+        run.pool.run((outer * count).div_ceil(rows), &|task, _| {
+            for row in task * rows..((task + 1) * rows).min(outer * count) {
+                match read(index.at(0), row % count, len) {
+                    // SAFETY: the row is inside `x`, whose extents the plan gives; rows of `out` are disjoint.
+                    Ok(p) => unsafe {
+                        let src = x.at((row / count * len + p) * bytes);
+                        std::ptr::copy_nonoverlapping(src, out.at(row * bytes), bytes);
+                    },
+                    Err(message) => run.fail(message),
+                }
+            }
+        });
+    }
+}
+
+/// Rows added by index, in ascending order.
+pub struct ScatterAdd {
+    pub x: View,
+    pub index: View,
+    pub out: View,
+    pub dtype: DType,
+    pub index_dtype: DType,
+}
+
+impl ScatterAdd {
+    pub fn run(&self, run: &Run<'_>) {
+        match self.dtype {
+            DType::F32 => self.run_as::<f32>(run, |a, b| a + b),
+            DType::F64 => self.run_as::<f64>(run, |a, b| a + b),
+            DType::F16 => self.run_as::<f16>(run, |a, b| a + b),
+            DType::Bf16 => self.run_as::<bf16>(run, |a, b| a + b),
+            DType::U8 => self.run_as::<u8>(run, NumLanes::plus),
+            DType::I8 => self.run_as::<i8>(run, NumLanes::plus),
+            DType::I16 => self.run_as::<i16>(run, NumLanes::plus),
+            DType::I32 => self.run_as::<i32>(run, NumLanes::plus),
+            DType::I64 => self.run_as::<i64>(run, NumLanes::plus),
+            DType::U32 => self.run_as::<u32>(run, NumLanes::plus),
+            DType::C64 => self.run_as::<Complex32>(run, |a, b| a + b),
+            DType::C128 => self.run_as::<Complex64>(run, |a, b| a + b),
+            DType::Bool => run.fail("`bool` tensors have no sums".into()),
+        }
+    }
+
+    fn run_as<T: Copy + Default>(&self, run: &Run<'_>, add: impl Fn(T, T) -> T + Sync) {
+        let ([outer, count, inner], len) = (extents(&self.x), self.out.dims[1]);
+        let size = self.dtype.size();
+        let x = super::memory::Shared(run.addresses.element(self.x.buffer, self.x.offset, size));
+        let out = super::memory::Shared(run.addresses.element(self.out.buffer, self.out.offset, size));
+        let index = run.addresses.element(self.index.buffer, self.index.offset, self.index_dtype.size());
+        let index = super::memory::Shared(index);
+        let read = reader(self.index_dtype);
+        run.pool.run(outer, &|o, _| {
+            // SAFETY: one task owns all rows of an outer index; the extents are those of the views.
+            unsafe {
+                let to = out.at(o * len * inner * size).cast::<T>();
+                std::slice::from_raw_parts_mut(to, len * inner).fill(T::default());
+                for i in 0..count {
+                    match read(index.at(0), i, len) {
+                        Ok(p) => {
+                            let row = std::slice::from_raw_parts_mut(to.add(p * inner), inner);
+                            let from = x.at((o * count + i) * inner * size).cast::<T>();
+                            for (sum, &v) in row.iter_mut().zip(std::slice::from_raw_parts(from, inner)) {
+                                *sum = add(*sum, v);
+                            }
+                        }
+                        Err(message) => run.fail(message),
+                    }
+                }
+            }
+        });
+    }
+}
+
+/// Index of the largest element along the middle axis; the first of equal ones, the first NaN if any.
+pub struct ArgMax {
+    pub x: View,
+    pub out: View,
+    pub dtype: DType,
+}
+
+impl ArgMax {
+    pub fn run(&self, run: &Run<'_>) {
+        match self.dtype {
+            DType::F32 => self.run_as::<f32>(run),
+            DType::F64 => self.run_as::<f64>(run),
+            DType::F16 => self.run_as::<f16>(run),
+            DType::Bf16 => self.run_as::<bf16>(run),
+            DType::U8 => self.run_as::<u8>(run),
+            DType::I8 => self.run_as::<i8>(run),
+            DType::I16 => self.run_as::<i16>(run),
+            DType::I32 => self.run_as::<i32>(run),
+            DType::I64 => self.run_as::<i64>(run),
+            DType::U32 => self.run_as::<u32>(run),
+            other => run.fail(format!("`{other}` has no order")),
+        }
+    }
+
+    #[allow(clippy::eq_op)]
+    fn run_as<T: PartialOrd + Copy>(&self, run: &Run<'_>) {
+        let [outer, len, inner] = extents(&self.x);
+        let x = super::memory::Shared(run.addresses.element(self.x.buffer, self.x.offset, self.dtype.size()));
+        let out = super::memory::Shared(run.addresses.element(self.out.buffer, self.out.offset, 8));
+        run.pool.run(outer, &|o, _| {
+            for i in 0..inner {
+                // SAFETY: the extents are those of the view; every task writes its own results.
+                let at = |k: usize| unsafe { *x.at(0).cast::<T>().add((o * len + k) * inner + i) };
+                let mut best = 0;
+                for k in 1..len {
+                    let (a, b) = (at(k), at(best));
+                    // A NaN is not equal to itself.
+                    if a > b || (a != a && b == b) {
+                        best = k;
+                    }
+                }
+                // SAFETY: as above.
+                unsafe { *out.at(0).cast::<i64>().add(o * inner + i) = best as i64 }
+            }
+        });
+    }
+}
+
+/// Sets every element of a view to a number.
+pub fn fill(plan: &Plan, out: &View, value: f64, run: &Run<'_>) {
+    let dtype = plan.buffer(out.buffer).dtype;
+    let size = dtype.size();
+    let base = run.addresses.element(out.buffer, 0, size);
+    dispatch!(dtype, T => {
+        let x = from_f64::<T>(value);
+        let src = (&raw const x).cast::<u8>();
+        Odometer::at(&out.dims, 0).runs(out.elements(), out.offset, &out.strides, |_, first, count, stride| {
+            for k in 0..count as isize {
+                // SAFETY: the plan's verifier has checked that the view stays inside its buffer.
+                unsafe { store_strided(base.wrapping_offset((first + k * stride) * size as isize), src, 1, 1, size) }
+            }
+        });
+    });
+}

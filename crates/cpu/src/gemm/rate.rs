@@ -1,0 +1,82 @@
+//! How fast products go: `cargo test --release -p ironlearn-cpu -- --ignored --nocapture gemm_rate`.
+
+use super::{GemmPlan, GemmSpec, Strides};
+use crate::isa::Isa;
+use crate::pool::Pool;
+use ironlearn_ir::DType;
+use std::time::{Duration, Instant};
+
+/// A product of zeros; whether A and B lie transposed.
+struct Shape(&'static str, DType, [usize; 3], bool, bool);
+
+const SHAPES: &[Shape] = &[
+    Shape("square", DType::F32, [1024, 1024, 1024], false, false),
+    Shape("square", DType::F64, [1024, 1024, 1024], false, false),
+    Shape("square", DType::Bf16, [1024, 1024, 1024], false, false),
+    Shape("square", DType::I8, [1024, 1024, 1024], false, false),
+    Shape("square", DType::I32, [1024, 1024, 1024], false, false),
+    Shape("square", DType::C64, [256, 256, 256], false, false),
+    Shape("layer", DType::F32, [40000, 256, 256], false, false),
+    Shape("layer, weights transposed", DType::F32, [40000, 256, 256], false, true),
+    Shape("weight gradient", DType::F32, [256, 256, 40000], true, false),
+    Shape("first layer", DType::F32, [40000, 256, 2], false, false),
+    Shape("its gradient", DType::F32, [2, 256, 40000], true, false),
+    Shape("last layer", DType::F32, [40000, 1, 128], false, false),
+    Shape("its gradient", DType::F32, [128, 1, 40000], true, false),
+    Shape("leaf", DType::F32, [128, 256, 256], false, false),
+    Shape("small batch", DType::F32, [32, 128, 784], false, false),
+    Shape("its gradient", DType::F32, [784, 128, 32], true, false),
+    Shape("small square", DType::F32, [64, 64, 64], false, false),
+    Shape("attention", DType::F32, [64, 64, 32], false, true),
+    Shape("matrix by vector", DType::F32, [1024, 1, 1024], false, false),
+    Shape("vector by matrix", DType::F32, [1, 1024, 1024], false, false),
+];
+
+/// Memory aligned to cache lines.
+fn bytes(len: usize) -> Vec<[u64; 8]> {
+    vec![[0; 8]; len.div_ceil(64) + 1]
+}
+
+fn aligned(memory: &mut [[u64; 8]]) -> *mut u8 {
+    let start = memory.as_mut_ptr().cast::<u8>();
+    start.wrapping_add(start.align_offset(64))
+}
+
+/// The shortest time of one product of those that take 0.3 s together.
+fn seconds(shape: &Shape, pool: &Pool) -> f64 {
+    let &Shape(_, dtype, [m, n, k], at, bt) = shape;
+    let strides = |rows: usize, cols: usize, transposed: bool| match transposed {
+        true => Strides::row_major(rows).transposed(),
+        false => Strides::row_major(cols),
+    };
+    let (a, b) = (strides(m, k, at), strides(k, n, bt));
+    let spec = GemmSpec { m, n, k, a_dtype: dtype, b_dtype: dtype, a, b, ldc: n, accumulate: false };
+    let plan = GemmPlan::new(Isa::detect(), spec, pool.threads()).expect("a kernel");
+    let (mut a, mut b) = (bytes(m * k * dtype.size()), bytes(k * n * dtype.size()));
+    let (mut c, mut scratch) = (bytes(m * n * spec.c_dtype().size()), bytes(plan.scratch_bytes()));
+    let (a, b) = (aligned(&mut a), aligned(&mut b));
+    let (c, scratch) = (aligned(&mut c), aligned(&mut scratch));
+    let start = Instant::now();
+    let mut best = f64::INFINITY;
+    while start.elapsed() < Duration::from_millis(300) {
+        let before = Instant::now();
+        // SAFETY: the memory has the sizes of the shape and of the plan's scratch memory, and is aligned.
+        unsafe { plan.run(pool, a, b, c, scratch) };
+        best = best.min(before.elapsed().as_secs_f64());
+    }
+    best
+}
+
+#[test]
+#[ignore = "a benchmark: run it in release, alone"]
+fn gemm_rate() {
+    println!("{}: GFLOP/s with 1 and 2 threads, multiplication and addition counted as two", Isa::detect());
+    for shape in SHAPES {
+        let Shape(name, dtype, [m, n, k], ..) = shape;
+        let rate = |threads| {
+            let best = seconds(shape, &Pool::new(threads));
+            (2 * m * n * k) as f64 / best / 1e9
+        };
+        println!("{name:26} {dtype:10} {m:5} x {n:4} x {k:5} {:8.1} {:8.1}", rate(1), rate(2));
+    }
+}

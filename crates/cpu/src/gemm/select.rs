@@ -1,0 +1,129 @@
+//! Which kernel and which packing serve which element types on which instruction set.
+
+use super::integers::{Pair, Pairs1};
+use super::kernel::{KernelFn, block};
+use super::mac::{Cell, Fused, Mac, Packed, Plain};
+use super::pack::{PackFn, pack};
+use crate::isa::Level;
+#[cfg(target_arch = "aarch64")]
+use crate::simd::neon::{F32x4, F64x2};
+#[cfg(target_arch = "x86_64")]
+use crate::{
+    gemm::integers::{Int32x8, Int32x16, Int64x4, Int64x8, Pairs8, Pairs16},
+    gemm::kernel::{Blocking, Part},
+    simd::avx2::{F32x8, F64x4},
+    simd::avx512::{F32x16, F64x8},
+};
+use ironlearn_ir::{Complex32, Complex64, DType, bf16, f16};
+
+/// A kernel and the shape of its tiles.
+#[derive(Clone, Copy)]
+pub(crate) struct Kernel {
+    pub run: KernelFn,
+    /// Rows of a tile.
+    pub mr: usize,
+    /// Columns of a tile.
+    pub nr: usize,
+    /// Bytes of a packed element.
+    pub cell: usize,
+    /// Values of k in a packed element.
+    pub group: usize,
+}
+
+impl Kernel {
+    pub(crate) const fn of<M: Mac, const MR: usize, const NV: usize>(run: KernelFn) -> Kernel {
+        Kernel { run, mr: MR, nr: NV * M::LANES, cell: size_of::<M::Packed>(), group: M::Packed::GROUP }
+    }
+}
+
+/// How one operand comes to the kernel.
+#[derive(Clone, Copy)]
+pub(crate) struct Operand {
+    pub pack: PackFn,
+    /// It can be read where it lies.
+    pub same: bool,
+}
+
+impl Operand {
+    const fn of<P: Packed<X>, X: Copy>() -> Operand {
+        Operand { pack: pack::<P, X>, same: P::SAME }
+    }
+}
+
+/// The kernel and the operands for a product of elements `a` and `b`.
+pub(crate) fn select(level: Level, a: DType, b: DType) -> Option<(Kernel, Operand, Operand)> {
+    use DType::*;
+    let pair = |dtype| match dtype {
+        U8 => Operand::of::<Pair, u8>(),
+        I8 => Operand::of::<Pair, i8>(),
+        _ => Operand::of::<Pair, i16>(),
+    };
+    let (kernel, left, right) = match (a, b) {
+        (F32, F32) => both(f32_kernel(level), Operand::of::<f32, f32>()),
+        (F64, F64) => both(f64_kernel(level), Operand::of::<f64, f64>()),
+        (Bf16, Bf16) => both(f32_kernel(level), Operand::of::<f32, bf16>()),
+        (F16, F16) => both(f32_kernel(level), Operand::of::<f32, f16>()),
+        (U8 | I8 | I16, U8 | I8 | I16) => (pair_kernel(level), pair(a), pair(b)),
+        // The low 32 bits of sums and products do not depend on the signs.
+        (I32, I32) | (U32, U32) => both(i32_kernel(level), Operand::of::<i32, i32>()),
+        (I64, I64) => both(i64_kernel(level), Operand::of::<i64, i64>()),
+        (C64, C64) => {
+            let kernel = Kernel::of::<Plain<Complex32>, 4, 4>(block::<Plain<Complex32>, 4, 4>);
+            both(kernel, Operand::of::<Complex32, Complex32>())
+        }
+        (C128, C128) => {
+            let kernel = Kernel::of::<Plain<Complex64>, 4, 4>(block::<Plain<Complex64>, 4, 4>);
+            both(kernel, Operand::of::<Complex64, Complex64>())
+        }
+        _ => return None,
+    };
+    Some((kernel, left, right))
+}
+
+fn both(kernel: Kernel, operand: Operand) -> (Kernel, Operand, Operand) {
+    (kernel, operand, operand)
+}
+
+/// [`block`], compiled for AVX2.
+///
+/// # Safety
+/// As for [`block`].
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2,fma,f16c")]
+unsafe fn avx2<M: Mac, const MR: usize, const NV: usize>(plan: &Blocking, part: &Part) {
+    // SAFETY: the caller's promise.
+    unsafe { block::<M, MR, NV>(plan, part) }
+}
+
+/// [`block`], compiled for AVX-512.
+///
+/// # Safety
+/// As for [`block`].
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,f16c")]
+unsafe fn avx512<M: Mac, const MR: usize, const NV: usize>(plan: &Blocking, part: &Part) {
+    // SAFETY: the caller's promise.
+    unsafe { block::<M, MR, NV>(plan, part) }
+}
+
+/// The kernels of one element type: tiles of rows × registers that fit the instruction set's registers.
+macro_rules! kernels {
+    ($name:ident, avx512 $z:ty, avx2 $y:ty, neon $q:ty, $qr:literal x $qv:literal, scalar $x:ty) => {
+        fn $name(level: Level) -> Kernel {
+            match level {
+                #[cfg(target_arch = "x86_64")]
+                Level::Avx512 => Kernel::of::<$z, 14, 2>(avx512::<$z, 14, 2>),
+                #[cfg(target_arch = "x86_64")]
+                Level::Avx2 => Kernel::of::<$y, 6, 2>(avx2::<$y, 6, 2>),
+                #[cfg(target_arch = "aarch64")]
+                Level::Neon => Kernel::of::<$q, $qr, $qv>(block::<$q, $qr, $qv>),
+                _ => Kernel::of::<$x, 4, 4>(block::<$x, 4, 4>),
+            }
+        }
+    };
+}
+kernels!(f32_kernel, avx512 Fused<F32x16>, avx2 Fused<F32x8>, neon Fused<F32x4>, 8 x 3, scalar Fused<f32>);
+kernels!(f64_kernel, avx512 Fused<F64x8>, avx2 Fused<F64x4>, neon Fused<F64x2>, 8 x 3, scalar Fused<f64>);
+kernels!(pair_kernel, avx512 Pairs16, avx2 Pairs8, neon Pairs1, 4 x 4, scalar Pairs1);
+kernels!(i32_kernel, avx512 Int32x16, avx2 Int32x8, neon Plain<i32>, 4 x 4, scalar Plain<i32>);
+kernels!(i64_kernel, avx512 Int64x8, avx2 Int64x4, neon Plain<i64>, 4 x 4, scalar Plain<i64>);

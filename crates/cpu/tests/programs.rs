@@ -1,0 +1,129 @@
+//! Compiled programs against the interpreter.
+
+use ironlearn_cpu::Cpu;
+use ironlearn_ir::plan::Options;
+use ironlearn_ir::prim::Control;
+use ironlearn_ir::*;
+
+/// Numbers that look random and are the same everywhere.
+fn numbers(n: usize, seed: u64) -> Vec<f32> {
+    let bits = |i: usize| prim::philox(i as u64, seed, 7)[0];
+    (0..n).map(|i| bits(i) as f32 / u32::MAX as f32 * 2.0 - 1.0).collect()
+}
+
+/// A training step of a small network with momentum, and its state.
+fn training_step(rows: usize) -> (Graph, Store, Vec<Array>) {
+    let mut store = Store::new();
+    let sizes = [5, 33, 17, 3];
+    let mut slots = Vec::new();
+    for l in 0..3 {
+        let w: Vec<f32> = numbers(sizes[l] * sizes[l + 1], l as u64).iter().map(|x| x * 0.5).collect();
+        let w = Array::of([sizes[l], sizes[l + 1]], w).unwrap();
+        let b = Array::of([sizes[l + 1]], numbers(sizes[l + 1], 10 + l as u64)).unwrap();
+        slots.push(store.add(&format!("w{l}"), Role::Parameter, w.clone()).unwrap());
+        slots.push(store.add(&format!("b{l}"), Role::Parameter, b.clone()).unwrap());
+    }
+    for &s in &slots.clone() {
+        let zeros = Array::zeros(DType::F32, store.slot(s).value.shape().clone());
+        slots.push(store.add(&format!("m{}", s.0), Role::Optimizer, zeros).unwrap());
+    }
+    let tape = Tape::new(Mode::Train);
+    let (x, y) = (tape.input::<f32>([rows, 5]), tape.input::<u8>([rows]));
+    let var = |s: SlotId| Var::<f32>::of(tape.slot(s, store.ty(s)));
+    let mut h = x;
+    for l in 0..3 {
+        h = h.dot(var(slots[2 * l])) + var(slots[2 * l + 1]);
+        h = if l < 2 { h.tanh() } else { h };
+    }
+    let classes = Var::<i64>::of(tape.iota_of(TensorType::new(DType::I64, [1, 3]), 1));
+    let hit = y.cast::<i64>().reshape([-1, 1]).equal(classes);
+    let loss = -(hit.select(h.log_softmax(1), 0.0).sum([1]).mean_all());
+    let params: Vec<Var<f32>> = slots[..6].iter().map(|&s| var(s)).collect();
+    let grads = loss.grad(&params);
+    let rate = Var::<f64>::of(tape.control(Control::LearningRate)).cast::<f32>();
+    for i in 0..6 {
+        let m = var(slots[6 + i]) * 0.9 + grads[i];
+        tape.assign(slots[6 + i], m.node());
+        tape.assign(slots[i], (params[i] - m * rate).node());
+    }
+    tape.output("loss", loss.node());
+    tape.output("best", h.argmax(1).node());
+    let (graph, _) = tape.finish().unwrap_or_else(|e| panic!("{e}"));
+    let labels = (0..rows).map(|i| (i * 7 % 3) as u8).collect();
+    let inputs =
+        vec![Array::of([rows, 5], numbers(rows * 5, 99)).unwrap(), Array::of([rows], labels).unwrap()];
+    (graph, store, inputs)
+}
+
+fn run(program: &mut dyn Program, store: &mut Store, inputs: &[Array], steps: i64) -> f32 {
+    let views: Vec<ArrayView> = inputs.iter().map(|a| a.view()).collect();
+    for step in 0..steps {
+        let control = ControlBlock { step, learning_rate: 0.1, ..ControlBlock::default() };
+        program.run(&views, store, &control).unwrap_or_else(|e| panic!("step {step}: {e}"));
+    }
+    program.output(0).as_slice::<f32>().unwrap()[0]
+}
+
+#[test]
+fn training_agrees_with_the_interpreter() {
+    for rows in [1, 7, 64] {
+        let (graph, mut store, inputs) = training_step(rows);
+        let mut other = store.clone();
+        let mut compiled = Cpu::new(2).unwrap().compile(&graph, Options::default()).unwrap();
+        let mut interpreted = Interpreted::new(graph);
+        let a = run(&mut compiled, &mut store, &inputs, 20);
+        let b = run(&mut interpreted, &mut other, &inputs, 20);
+        assert!((a - b).abs() < 1e-5 * b.abs(), "{a} {b}");
+        assert_eq!(compiled.output(1).as_slice::<i64>(), interpreted.output(1).as_slice::<i64>());
+        for id in store.ids() {
+            let (x, y) = (
+                store.slot(id).value.as_slice::<f32>().unwrap(),
+                other.slot(id).value.as_slice::<f32>().unwrap(),
+            );
+            for (x, y) in x.iter().zip(y) {
+                assert!((x - y).abs() < 1e-4, "{}: {x} {y}", store.slot(id).name);
+            }
+        }
+    }
+}
+
+#[test]
+fn threads_and_fusion_change_no_bit() {
+    let (graph, store, inputs) = training_step(5000);
+    let result = |threads: usize, fuse: bool| {
+        let mut store = store.clone();
+        let mut program = Cpu::new(threads).unwrap().compile(&graph, Options { fuse }).unwrap();
+        run(&mut program, &mut store, &inputs, 5);
+        store
+            .ids()
+            .flat_map(|id| {
+                store
+                    .slot(id)
+                    .value
+                    .as_slice::<f32>()
+                    .unwrap()
+                    .iter()
+                    .map(|x| x.to_bits())
+                    .collect::<Vec<_>>()
+            })
+            .collect::<Vec<u32>>()
+    };
+    let one = result(1, true);
+    for (threads, fuse) in [(2, true), (7, true), (1, false), (3, false)] {
+        assert!(one == result(threads, fuse), "{threads} threads, fuse: {fuse}");
+    }
+}
+
+#[test]
+fn a_step_that_is_not_finite_moves_nothing_and_names_the_operation() {
+    let (graph, mut store, mut inputs) = training_step(8);
+    let before = store.clone();
+    inputs[0].as_slice_mut::<f32>().unwrap()[13] = f32::INFINITY;
+    let mut program = Cpu::new(2).unwrap().compile(&graph, Options::default()).unwrap();
+    let views: Vec<ArrayView> = inputs.iter().map(|a| a.view()).collect();
+    let failure = program.run(&views, &mut store, &ControlBlock::default());
+    assert!(matches!(failure, Err(Failure::NonFinite(_))), "{failure:?}");
+    for id in store.ids() {
+        assert_eq!(store.slot(id).value, before.slot(id).value);
+    }
+}

@@ -1,0 +1,48 @@
+//! The index space of a tile program, made as simple as its operands allow.
+
+use super::View;
+
+/// Merges neighbouring axes along which every view runs on without a jump, and drops axes of length 1. The
+/// order of the indices stays.
+pub(super) fn collapse(dims: &mut Vec<usize>, views: &mut [&mut View]) {
+    let mut axis = 0;
+    while axis < dims.len() {
+        let drop = dims[axis] == 1;
+        let merge = axis + 1 < dims.len()
+            && views.iter().all(|v| v.strides[axis] == v.strides[axis + 1] * dims[axis + 1] as isize);
+        if drop {
+            dims.remove(axis);
+            views.iter_mut().for_each(|v| drop_axis(v, axis));
+        } else if merge && dims[axis + 1] != 1 {
+            dims[axis + 1] *= dims[axis];
+            dims.remove(axis);
+            for v in views.iter_mut() {
+                drop_axis(v, axis);
+                v.dims[axis] = dims[axis];
+            }
+            axis = axis.saturating_sub(1);
+        } else {
+            axis += 1;
+        }
+    }
+}
+
+fn drop_axis(view: &mut View, axis: usize) {
+    view.strides.remove(axis);
+    view.dims.remove(axis);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::BufferId;
+    use super::*;
+
+    #[test]
+    fn axes_merge_where_all_operands_agree() {
+        let mut dims = vec![2, 1, 3, 4];
+        let mut full = View::whole(BufferId(0), &dims);
+        let mut row = View { strides: vec![0, 0, 0, 1], ..full.clone() };
+        collapse(&mut dims, &mut [&mut full, &mut row]);
+        assert_eq!((dims, full.strides, row.strides), (vec![6, 4], vec![4, 1], vec![0, 1]));
+    }
+}

@@ -1,0 +1,329 @@
+//! From a graph to a plan: which values get memory, where, and the steps in which they are computed.
+//!
+//! `group` decides which elementwise nodes are computed together, `lower` writes the steps, `memory` gives
+//! every buffer its place in one arena, `verify` checks the result. Executors compile the steps.
+
+mod build;
+mod group;
+mod index_space;
+pub mod leaves;
+mod memory;
+mod verify;
+mod view;
+
+pub use build::plan;
+pub use verify::verify;
+pub use view::View;
+
+use crate::prim::{Compare, Control, Conv, MapRef, Op, RandomBits};
+use crate::{Array, DType, Graph, NodeId, SlotId};
+use std::sync::Arc;
+
+/// How a plan is made.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Options {
+    /// Computes elementwise operations together where that saves memory traffic. Without it every operation
+    /// is a step of its own, with the same bits: for tests and for finding mistakes.
+    pub fuse: bool,
+}
+
+impl Default for Options {
+    fn default() -> Options {
+        Options { fuse: true }
+    }
+}
+
+/// The place of a buffer in its plan.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+pub struct BufferId(pub u32);
+
+/// Where a buffer's memory is.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Home {
+    /// In the arena, from this byte on.
+    Arena(usize),
+    /// The step's input of this index.
+    Input(u32),
+    /// The committed value of a slot: read only.
+    Slot(SlotId),
+    /// The next value of a slot, which becomes the committed one when the step succeeds.
+    Spare(SlotId),
+    /// A constant.
+    Constant(Arc<Array>),
+    /// A field of the control block.
+    Control(Control),
+}
+
+/// Memory for one value, row-major.
+#[derive(Clone, Debug)]
+pub struct Buffer {
+    /// Element type.
+    pub dtype: DType,
+    /// Number of elements.
+    pub len: usize,
+    /// Where it is.
+    pub home: Home,
+    /// Checked for values that are not finite when it is written; one such value fails the step.
+    pub checked: bool,
+}
+
+impl Buffer {
+    /// Bytes of the buffer.
+    pub fn bytes(&self) -> usize {
+        self.len * self.dtype.size()
+    }
+}
+
+/// One operand of a tile program.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Load {
+    /// Elements of a buffer.
+    Memory(View),
+    /// The place that a view (of no buffer) points to, as a number of the type.
+    Index(DType, View),
+    /// Random bits of the position that a view (of no buffer) points to; the three scalars are seed, step and
+    /// first row.
+    Random(RandomBits, [BufferId; 3], View),
+}
+
+impl Load {
+    /// The view over the index space.
+    pub fn view(&self) -> &View {
+        match self {
+            Load::Memory(view) | Load::Index(_, view) | Load::Random(_, _, view) => view,
+        }
+    }
+    pub(crate) fn view_mut(&mut self) -> &mut View {
+        match self {
+            Load::Memory(view) | Load::Index(_, view) | Load::Random(_, _, view) => view,
+        }
+    }
+}
+
+/// What an instruction of a tile program does.
+#[derive(Clone, Debug, PartialEq)]
+pub enum TileOp {
+    /// An elementwise primitive.
+    Map(MapRef),
+    /// A comparison; gives `bool`.
+    Compare(Compare),
+    /// The first operand is `bool`.
+    Select,
+    /// From the operand type to the result type.
+    Cast,
+}
+
+/// A value of a tile program: its loads in order, then its instructions in order.
+pub type Value = u32;
+
+/// One instruction of a tile program.
+#[derive(Clone, Debug)]
+pub struct Instr {
+    /// What is done.
+    pub op: TileOp,
+    /// Operands.
+    pub args: Vec<Value>,
+    /// Element type of the operands (of a select: of the last two).
+    pub dtype: DType,
+    /// Element type of the result.
+    pub out: DType,
+    /// The node, for messages and profiles.
+    pub node: NodeId,
+}
+
+/// A chain of elementwise operations over one index space.
+#[derive(Clone, Debug, Default)]
+pub struct Program {
+    /// Lengths of the index space.
+    pub dims: Vec<usize>,
+    /// Operands from memory.
+    pub loads: Vec<Load>,
+    /// Instructions; each uses earlier values only.
+    pub instrs: Vec<Instr>,
+}
+
+impl Program {
+    /// The element type of a value.
+    pub fn dtype(&self, value: Value, buffers: &[Buffer]) -> DType {
+        match self.loads.get(value as usize) {
+            Some(Load::Memory(view)) => buffers[view.buffer.0 as usize].dtype,
+            Some(Load::Index(dtype, _)) => *dtype,
+            Some(Load::Random(..)) => DType::U32,
+            None => self.instrs[value as usize - self.loads.len()].out,
+        }
+    }
+}
+
+/// What a reduction computes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Fold {
+    /// Sum.
+    Sum,
+    /// Largest element.
+    Max,
+}
+
+/// A matrix product: lengths and strides of its index spaces.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DotStep {
+    /// Left operand, `[batch…, m, k]`.
+    pub x: View,
+    /// Right operand, `[batch…, k, n]`.
+    pub y: View,
+    /// Result, contiguous `[batch…, m, n]`.
+    pub out: View,
+}
+
+/// What a step does.
+#[derive(Clone, Debug)]
+pub enum StepKind {
+    /// A tile program whose values are stored.
+    Fused {
+        /// The program.
+        program: Program,
+        /// Values and where they go; views over the program's index space.
+        stores: Vec<(Value, View)>,
+    },
+    /// A tile program whose last value is reduced. The program's index space is
+    /// `[kept outer…, reduced…, kept inner…]`.
+    Reduce {
+        /// The program.
+        program: Program,
+        /// The value that is reduced.
+        value: Value,
+        /// Sum or maximum.
+        fold: Fold,
+        /// Product of the outer kept lengths, the reduced lengths, the inner kept lengths.
+        extent: [usize; 3],
+        /// Result, contiguous `[outer, inner]`.
+        out: View,
+    },
+    /// Matrix products.
+    Dot(DotStep),
+    /// Convolution or one of its gradients.
+    Conv {
+        /// Shapes and window.
+        conv: Conv,
+        /// First operand, contiguous.
+        x: View,
+        /// Second operand, contiguous.
+        y: View,
+        /// Result, contiguous.
+        out: View,
+    },
+    /// Rows picked by index: `out[o, i, ..] = x[o, index[i], ..]`.
+    Gather {
+        /// `[outer, len, inner]`, contiguous.
+        x: View,
+        /// `[count]`, contiguous.
+        index: View,
+        /// `[outer, count, inner]`, contiguous.
+        out: View,
+    },
+    /// Rows added by index: `out[o, index[i], ..] += x[o, i, ..]`, from zero, in ascending order of `i`.
+    ScatterAdd {
+        /// `[outer, count, inner]`, contiguous.
+        x: View,
+        /// `[count]`, contiguous.
+        index: View,
+        /// `[outer, len, inner]`, contiguous.
+        out: View,
+    },
+    /// Index of the largest element along the middle axis.
+    ArgMax {
+        /// `[outer, len, inner]`, contiguous.
+        x: View,
+        /// `[outer, inner]`, contiguous.
+        out: View,
+    },
+    /// Every element of a view set to a number.
+    Fill {
+        /// Where.
+        out: View,
+        /// What.
+        value: f64,
+    },
+    /// An operation that the executor leaves to the interpreter's evaluation.
+    Reference {
+        /// The operation.
+        op: Op,
+        /// Operands, contiguous.
+        x: Vec<View>,
+        /// Result, contiguous.
+        out: View,
+    },
+}
+
+/// One step of a plan.
+#[derive(Clone, Debug)]
+pub struct PlanStep {
+    /// What it does.
+    pub kind: StepKind,
+    /// The node whose value it completes, for messages and profiles.
+    pub node: NodeId,
+}
+
+impl PlanStep {
+    /// The views that the step reads.
+    pub fn reads(&self) -> Vec<View> {
+        let of_program = |p: &Program| {
+            let mut views = Vec::new();
+            for load in &p.loads {
+                match load {
+                    Load::Memory(view) => views.push(view.clone()),
+                    Load::Random(_, scalars, _) => views.extend(scalars.map(View::scalar)),
+                    Load::Index(..) => {}
+                }
+            }
+            views
+        };
+        match &self.kind {
+            StepKind::Fused { program, .. } | StepKind::Reduce { program, .. } => of_program(program),
+            StepKind::Dot(dot) => vec![dot.x.clone(), dot.y.clone()],
+            StepKind::Conv { x, y, .. } => vec![x.clone(), y.clone()],
+            StepKind::Gather { x, index, .. } | StepKind::ScatterAdd { x, index, .. } => {
+                vec![x.clone(), index.clone()]
+            }
+            StepKind::ArgMax { x, .. } => vec![x.clone()],
+            StepKind::Fill { .. } => vec![],
+            StepKind::Reference { x, .. } => x.clone(),
+        }
+    }
+
+    /// The views that the step writes.
+    pub fn writes(&self) -> Vec<&View> {
+        match &self.kind {
+            StepKind::Fused { stores, .. } => stores.iter().map(|(_, view)| view).collect(),
+            StepKind::Dot(dot) => vec![&dot.out],
+            StepKind::Reduce { out, .. }
+            | StepKind::Conv { out, .. }
+            | StepKind::Gather { out, .. }
+            | StepKind::ScatterAdd { out, .. }
+            | StepKind::ArgMax { out, .. }
+            | StepKind::Fill { out, .. }
+            | StepKind::Reference { out, .. } => vec![out],
+        }
+    }
+}
+
+/// A graph with everything decided but the machine.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// The simplified graph that the steps compute.
+    pub graph: Graph,
+    /// All memory.
+    pub buffers: Vec<Buffer>,
+    /// What is done, in order.
+    pub steps: Vec<PlanStep>,
+    /// Bytes of the arena.
+    pub arena_bytes: usize,
+    /// Where the outputs are after the last step, contiguous.
+    pub outputs: Vec<View>,
+}
+
+impl Plan {
+    /// A buffer by id.
+    pub fn buffer(&self, id: BufferId) -> &Buffer {
+        &self.buffers[id.0 as usize]
+    }
+}

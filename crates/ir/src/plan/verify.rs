@@ -1,0 +1,185 @@
+//! Checks a finished plan, always: every read follows a write and nothing has overwritten it since, no view
+//! leaves its buffer, no buffer leaves the arena, results share memory with operands only where every
+//! element is read before its place is written, and every update and output is written.
+
+use super::{BufferId, Home, Load, Plan, PlanStep, StepKind, View};
+use std::collections::HashSet;
+
+/// What is wrong with a plan, if anything.
+pub fn verify(plan: &Plan) -> Result<(), String> {
+    let mut alive: HashSet<BufferId> = HashSet::new();
+    for (i, step) in plan.steps.iter().enumerate() {
+        let at = |what: String| format!("plan step {i} ({}): {what}", plan.graph.node(step.node).op.name());
+        for view in step.reads() {
+            inside(plan, &view).map_err(at)?;
+            if written_by_steps(plan, view.buffer) && !alive.contains(&view.buffer) {
+                return Err(at(format!(
+                    "reads buffer {} before it is written, or after it was overwritten",
+                    view.buffer.0
+                )));
+            }
+        }
+        for view in step.writes() {
+            inside(plan, view).map_err(at)?;
+            if !written_by_steps(plan, view.buffer) {
+                return Err(at(format!("writes buffer {}, which is given", view.buffer.0)));
+            }
+            for read in step.reads() {
+                if overlap(plan, read.buffer, view.buffer) && !in_place(plan, step, &read, view) {
+                    return Err(at(format!(
+                        "writes buffer {} over buffer {}, which it reads",
+                        view.buffer.0, read.buffer.0
+                    )));
+                }
+            }
+            alive.retain(|&b| b == view.buffer || !overlap(plan, b, view.buffer));
+        }
+        let written: Vec<BufferId> = step.writes().iter().map(|v| v.buffer).collect();
+        for (a, first) in written.iter().enumerate() {
+            if written[a + 1..].iter().any(|&second| overlap(plan, *first, second)) {
+                return Err(at("two results share memory".into()));
+            }
+        }
+        alive.extend(written);
+        program_is_sound(plan, step).map_err(at)?;
+    }
+    for (view, (name, _)) in plan.outputs.iter().zip(&plan.graph.outputs) {
+        inside(plan, view)?;
+        if plan.buffer(view.buffer).len > 0 && !alive.contains(&view.buffer) {
+            return Err(format!("output `{name}` is not written, or overwritten"));
+        }
+    }
+    for (slot, _) in &plan.graph.updates {
+        let lands = |b: &BufferId| plan.buffer(*b).home == Home::Spare(*slot);
+        let empty = plan.buffers.iter().any(|b| b.home == Home::Spare(*slot) && b.len == 0);
+        if !empty && !alive.iter().any(lands) {
+            return Err(format!("the next value of slot {} is not written", slot.0));
+        }
+    }
+    Ok(())
+}
+
+fn written_by_steps(plan: &Plan, id: BufferId) -> bool {
+    matches!(plan.buffer(id).home, Home::Arena(_) | Home::Spare(_))
+}
+
+/// Checks that a view stays in its buffer and the buffer in the arena.
+fn inside(plan: &Plan, view: &View) -> Result<(), String> {
+    let Some(buffer) = plan.buffers.get(view.buffer.0 as usize) else {
+        return Err(format!("no buffer {}", view.buffer.0));
+    };
+    if view.dims.len() != view.strides.len() {
+        return Err(format!(
+            "a view of buffer {} has {} lengths and {} strides",
+            view.buffer.0,
+            view.dims.len(),
+            view.strides.len()
+        ));
+    }
+    if let Some((_, high)) = view.reach() {
+        let low = view.offset as isize
+            + view
+                .dims
+                .iter()
+                .zip(&view.strides)
+                .map(|(&d, &s)| (s * (d as isize - 1)).min(0))
+                .sum::<isize>();
+        if low < 0 || high >= buffer.len {
+            return Err(format!(
+                "a view reaches elements {low}..={high} of buffer {}, which has {}",
+                view.buffer.0, buffer.len
+            ));
+        }
+    }
+    match buffer.home {
+        Home::Arena(at) if at + buffer.bytes() > plan.arena_bytes => {
+            Err(format!("buffer {} ends beyond the arena of {} bytes", view.buffer.0, plan.arena_bytes))
+        }
+        Home::Arena(at) if at % super::memory::ALIGN != 0 => {
+            Err(format!("buffer {} is not aligned", view.buffer.0))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// True where two different buffers use the same memory.
+fn overlap(plan: &Plan, a: BufferId, b: BufferId) -> bool {
+    let (x, y) = (plan.buffer(a), plan.buffer(b));
+    match (&x.home, &y.home) {
+        (Home::Arena(i), Home::Arena(j)) => i.max(j) < &(i + x.bytes()).min(j + y.bytes()),
+        (Home::Spare(i), Home::Spare(j)) => i == j,
+        _ => false,
+    }
+}
+
+/// True where a fused step reads each element just before it writes the same place.
+fn in_place(plan: &Plan, step: &PlanStep, read: &View, write: &View) -> bool {
+    let (a, b) = (plan.buffer(read.buffer), plan.buffer(write.buffer));
+    matches!(step.kind, StepKind::Fused { .. })
+        && read.buffer != write.buffer
+        && a.home == b.home
+        && a.dtype.size() == b.dtype.size()
+        && read.offset == write.offset
+        && read.dims == write.dims
+        && read.strides == write.strides
+        && step.reads().iter().filter(|v| overlap(plan, v.buffer, write.buffer)).count() == 1
+}
+
+/// Checks that a tile program uses only earlier values and that all its views have its index space.
+fn program_is_sound(plan: &Plan, step: &PlanStep) -> Result<(), String> {
+    let (program, results): (_, Vec<u32>) = match &step.kind {
+        StepKind::Fused { program, stores } => {
+            if let Some((_, view)) = stores.iter().find(|(_, view)| view.dims != program.dims) {
+                return Err(format!("a result over {:?} in a program over {:?}", view.dims, program.dims));
+            }
+            let wrong = stores
+                .iter()
+                .find(|(value, view)| program.dtype(*value, &plan.buffers) != plan.buffer(view.buffer).dtype);
+            if let Some((value, view)) = wrong {
+                return Err(format!("value {value} is stored in buffer {} of another type", view.buffer.0));
+            }
+            (program, stores.iter().map(|s| s.0).collect())
+        }
+        StepKind::Reduce { program, value, extent, out, .. } => {
+            if program.dims.iter().product::<usize>() != extent.iter().product()
+                || out.elements() != extent[0] * extent[2]
+            {
+                return Err(format!("a reduction of {extent:?} over a program over {:?}", program.dims));
+            }
+            (program, vec![*value])
+        }
+        StepKind::Dot(dot) => return product_is_sound(dot),
+        _ => return Ok(()),
+    };
+    if let Some(load) = program.loads.iter().find(|l: &&Load| l.view().dims != program.dims) {
+        return Err(format!("an operand over {:?} in a program over {:?}", load.view().dims, program.dims));
+    }
+    for (i, instr) in program.instrs.iter().enumerate() {
+        if let Some(arg) = instr.args.iter().find(|&&a| a as usize >= program.loads.len() + i) {
+            return Err(format!("instruction {i} uses value {arg}, which comes later"));
+        }
+    }
+    let values = program.loads.len() + program.instrs.len();
+    match results.iter().find(|&&v| v as usize >= values) {
+        Some(v) => Err(format!("value {v} does not exist")),
+        None => Ok(()),
+    }
+}
+
+fn product_is_sound(dot: &super::DotStep) -> Result<(), String> {
+    let n = dot.out.dims.len();
+    let agree = n >= 2
+        && dot.x.dims.len() == n
+        && dot.y.dims.len() == n
+        && dot.x.dims[..n - 2] == dot.out.dims[..n - 2]
+        && dot.y.dims[..n - 2] == dot.out.dims[..n - 2]
+        && dot.x.dims[n - 2] == dot.out.dims[n - 2]
+        && dot.y.dims[n - 1] == dot.out.dims[n - 1]
+        && dot.x.dims[n - 1] == dot.y.dims[n - 2]
+        && dot.out.is_contiguous();
+    if agree {
+        Ok(())
+    } else {
+        Err(format!("a product of {:?} and {:?} into {:?}", dot.x.dims, dot.y.dims, dot.out.dims))
+    }
+}

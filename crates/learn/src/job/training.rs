@@ -1,0 +1,79 @@
+//! `[train]`: how long, in which portions, from which seed.
+
+use super::section::section;
+use super::setting::{Check, Reader, Setting, check, choice};
+use super::tree::{Node, Value};
+use std::time::Duration;
+
+const SEED: Check<u64> = Check::new(|seed| *seed <= i64::MAX as u64, "below 2^63");
+
+section! {
+    /// How long training goes on, in which portions, and from which seed.
+    Training {
+        /// Number of passes over the training part.
+        epochs: u64 = 100, check::COUNT;
+        /// Rows of a step: a number, or "full" for all of them.
+        batch: Batch = Batch::Full;
+        /// Portions in which the gradient of a step is computed, to save memory.
+        accumulate: usize = 1, check::AT_LEAST_1;
+        /// Seed of everything random: first weights, order of rows, dropout. The same seed gives the
+        /// same bits.
+        seed: u64 = 0, SEED;
+        /// Type of weights and arithmetic.
+        dtype: Dtype = Dtype::F32;
+        /// Share of the rows that is set apart for validation; 0 leaves it at the test part of the data,
+        /// where they have one.
+        validation: f64 = 0.0, check::BELOW_1;
+        /// Epochs between evaluations, each a row of the metrics file.
+        evaluate_every: u64 = 1, check::COUNT;
+        /// Evaluations without improvement after which training ends early and takes the best weights;
+        /// 0: never.
+        patience: u64 = 0;
+        /// Decrease of the loss that counts as an improvement.
+        min_improvement: f64 = 0.0, check::NOT_NEGATIVE;
+        /// Epochs between saves; 0: at the end only. A run that is interrupted saves in any case.
+        save_every: u64 = 0;
+        /// Time after which training stops, saves and can be resumed, counted anew by each call of the
+        /// program. Unset: none.
+        max_time: Option<Duration> = None;
+    }
+}
+
+choice! {
+    /// Type of weights and arithmetic.
+    Dtype {
+        /// 32-bit floating point.
+        F32 = "f32",
+        /// 64-bit floating point.
+        F64 = "f64",
+    }
+}
+
+/// Rows of a step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Batch {
+    /// All rows of the training part.
+    Full,
+    /// So many; the last step of an epoch takes what is left.
+    Rows(usize),
+}
+
+impl Setting for Batch {
+    fn kind() -> String {
+        "a whole number from 1 or \"full\"".into()
+    }
+    fn read(node: &Node, path: &str, reader: &mut Reader) -> Option<Self> {
+        match &node.value {
+            Value::Text(word) if word == "full" => Some(Self::Full),
+            Value::Integer(rows) => usize::try_from(*rows).ok().filter(|rows| *rows > 0).map(Self::Rows),
+            _ => None,
+        }
+        .or_else(|| reader.mismatch(node, path, &Self::kind()))
+    }
+    fn write(&self) -> Option<Value> {
+        match self {
+            Self::Full => Some(Value::Text("full".into())),
+            Self::Rows(rows) => rows.write(),
+        }
+    }
+}

@@ -1,0 +1,219 @@
+//! Reading PNG, JPEG and WebP, whatever they hold, into 8 bits a channel.
+
+use super::Picture;
+use crate::error::{Error, FileError};
+use crate::io::read::{MAX_PICTURE_BYTES, reserve, whole};
+use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits};
+use std::io::Cursor;
+use std::path::Path;
+
+/// The largest picture that is read, in pixels.
+pub const MAX_PIXELS: u64 = 40_000_000;
+/// The longest side that is read, in pixels.
+pub const MAX_SIDE: u32 = 65_535;
+/// The most memory that decoding a picture may take, in bytes.
+pub const MAX_DECODE_BYTES: u64 = 512 << 20;
+
+impl Picture {
+    /// Reads a PNG, JPEG or WebP file; which one it is says its content, not its name.
+    ///
+    /// A picture that is grey everywhere has 1 channel, however it is stored, any other has 3. What is
+    /// transparent is laid on white, 16 bits are rounded to 8, the orientation that a camera noted is
+    /// applied, colour profiles are ignored, and of an animation the first frame is taken.
+    ///
+    /// # Errors
+    /// [`Error::File`] for any other format, a damaged file, or one beyond [`MAX_PIXELS`], [`MAX_SIDE`] or
+    /// [`MAX_DECODE_BYTES`]; [`Error::Io`]; [`Error::Memory`].
+    pub fn read(path: &Path) -> Result<Picture, Error> {
+        Picture::parse(path, &whole(path, MAX_PICTURE_BYTES)?)
+    }
+
+    /// The same from the bytes of a file; `path` stands in the messages.
+    pub fn parse(path: &Path, bytes: &[u8]) -> Result<Picture, Error> {
+        to_eight_bits(path, decode(path, bytes)?)
+    }
+}
+
+fn decode(path: &Path, bytes: &[u8]) -> Result<DynamicImage, Error> {
+    let format = match image::guess_format(bytes) {
+        Ok(f @ (ImageFormat::Png | ImageFormat::Jpeg | ImageFormat::WebP)) => f,
+        other => {
+            let found = match other {
+                Ok(format) => format!("{format:?}"),
+                Err(_) if bytes.is_empty() => "an empty file".into(),
+                Err(_) => format!("the bytes {:02x?}", &bytes[..bytes.len().min(8)]),
+            };
+            return Err(FileError::new(path, "not a picture that can be read")
+                .found(found)
+                .hint("use PNG, JPEG or WebP")
+                .into());
+        }
+    };
+    let damaged = |e: image::ImageError| match e {
+        image::ImageError::Limits(e) => too_large(path, e.to_string()),
+        e => FileError::new(path, format!("the {format:?} picture cannot be decoded"))
+            .found(e.to_string())
+            .hint("the file is damaged or of an unusual kind: save it again as PNG")
+            .into(),
+    };
+    let mut limits = Limits::default();
+    limits.max_image_width = Some(MAX_SIDE);
+    limits.max_image_height = Some(MAX_SIDE);
+    limits.max_alloc = Some(MAX_DECODE_BYTES);
+    let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
+    reader.limits(limits);
+    let mut decoder = reader.into_decoder().map_err(damaged)?;
+    let (width, height) = decoder.dimensions();
+    if u64::from(width) * u64::from(height) > MAX_PIXELS || decoder.total_bytes() > MAX_DECODE_BYTES {
+        return Err(too_large(path, format!("{width}×{height} pixels")));
+    }
+    // Refuses what memory cannot hold before the decoder, which would abort, asks for it.
+    reserve(&mut Vec::<u8>::new(), decoder.total_bytes(), "a decoded picture")?;
+    let orientation = decoder.orientation().map_err(damaged)?;
+    let mut image = DynamicImage::from_decoder(decoder).map_err(damaged)?;
+    image.apply_orientation(orientation);
+    Ok(image)
+}
+
+fn too_large(path: &Path, found: String) -> Error {
+    FileError::new(path, "the picture is too large")
+        .found(found)
+        .hint(format!("make it smaller: at most {MAX_PIXELS} pixels, {MAX_SIDE} on a side"))
+        .into()
+}
+
+fn to_eight_bits(path: &Path, image: DynamicImage) -> Result<Picture, Error> {
+    let (width, height) = (image.width() as usize, image.height() as usize);
+    if width == 0 || height == 0 {
+        return Err(FileError::new(path, "the picture is empty").found(format!("{width}×{height}")).into());
+    }
+    let color = image.color();
+    let (channels, mut pixels) = match (color.has_color(), color.has_alpha()) {
+        (false, false) => (1, image.into_luma8().into_raw()),
+        (false, true) => (1, on_white::<2>(&image.into_luma_alpha8().into_raw())),
+        (true, false) => (3, image.into_rgb8().into_raw()),
+        (true, true) => (3, on_white::<4>(&image.into_rgba8().into_raw())),
+    };
+    let is_grey = channels == 3 && pixels.chunks_exact(3).all(|p| p[0] == p[1] && p[1] == p[2]);
+    if is_grey {
+        pixels = pixels.into_iter().step_by(3).collect();
+    }
+    Picture::new(width, height, if is_grey { 1 } else { channels }, pixels)
+}
+
+/// Pixels of `N` values, the last one their opacity, on white: `(c·a + 255·(255 − a)) / 255`, rounded.
+fn on_white<const N: usize>(pixels: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(pixels.len() / N * (N - 1));
+    for pixel in pixels.as_chunks::<N>().0 {
+        let opacity = u32::from(pixel[N - 1]);
+        for &c in &pixel[..N - 1] {
+            out.push(((u32::from(c) * opacity + 255 * (255 - opacity) + 127) / 255) as u8);
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::io::damage::damaged;
+    use image::{ExtendedColorType, ImageEncoder};
+
+    fn png(pixels: &[u8], width: u32, height: u32, color: ExtendedColorType) -> Vec<u8> {
+        let mut out = Vec::new();
+        image::codecs::png::PngEncoder::new(&mut out).write_image(pixels, width, height, color).unwrap();
+        out
+    }
+
+    fn parse(bytes: &[u8]) -> Result<Picture, Error> {
+        Picture::parse(Path::new("p"), bytes)
+    }
+
+    #[test]
+    fn grey_and_colour_come_back_from_a_png() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.png");
+        for (channels, pixels) in [(1, vec![0, 100, 200, 1, 2, 3]), (3, (0..18).collect())] {
+            let picture = Picture::new(3, 2, channels, pixels).unwrap();
+            picture.write_png(&path).unwrap();
+            assert_eq!(Picture::read(&path).unwrap(), picture);
+        }
+    }
+
+    #[test]
+    fn every_kind_of_pixel_becomes_eight_bits() {
+        let one = |pixels: &[u8], color| parse(&png(pixels, 1, 1, color)).unwrap();
+        assert_eq!(one(&[9, 9, 9], ExtendedColorType::Rgb8).pixels(), [9]);
+        assert_eq!(one(&[100, 0], ExtendedColorType::La8).pixels(), [255]);
+        assert_eq!(one(&[100, 51], ExtendedColorType::La8).pixels(), [224]);
+        assert_eq!(one(&[10, 20, 30, 255], ExtendedColorType::Rgba8).pixels(), [10, 20, 30]);
+        // 16 bits, in the machine's order: 0x8080 is 128 of 255.
+        assert_eq!(one(&[0x80, 0x80], ExtendedColorType::L16).pixels(), [0x80]);
+    }
+
+    #[test]
+    fn jpeg_and_webp_are_read() {
+        let grey = vec![77u8; 64];
+        let mut jpeg = Vec::new();
+        let encoder = image::codecs::jpeg::JpegEncoder::new_with_quality(&mut jpeg, 95);
+        encoder.write_image(&grey, 8, 8, ExtendedColorType::L8).unwrap();
+        let picture = parse(&jpeg).unwrap();
+        assert_eq!((picture.channels(), picture.pixels()), (1, &grey[..]));
+        let mut webp = Vec::new();
+        let encoder = image::codecs::webp::WebPEncoder::new_lossless(&mut webp);
+        encoder.write_image(&[1, 2, 3, 4, 5, 6], 2, 1, ExtendedColorType::Rgb8).unwrap();
+        assert_eq!(parse(&webp).unwrap(), Picture::new(2, 1, 3, vec![1, 2, 3, 4, 5, 6]).unwrap());
+        for good in [jpeg, webp] {
+            damaged(&good, 300).for_each(|bad| drop(parse(&bad)));
+        }
+    }
+
+    #[test]
+    fn the_orientation_of_the_camera_is_applied() {
+        let mut jpeg = Vec::new();
+        let encoder = image::codecs::jpeg::JpegEncoder::new_with_quality(&mut jpeg, 95);
+        encoder.write_image(&[50; 16 * 8], 16, 8, ExtendedColorType::L8).unwrap();
+        // After the start of the file: an EXIF segment whose one entry says "rotate by 90 degrees" (6).
+        let tiff = b"MM\0\x2a\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x06\0\0\0\0\0\0";
+        let mut exif = vec![0xff, 0xe1, 0, (2 + 6 + tiff.len()) as u8];
+        exif.extend(b"Exif\0\0");
+        exif.extend(tiff);
+        jpeg.splice(2..2, exif);
+        let picture = parse(&jpeg).unwrap();
+        assert_eq!((picture.width(), picture.height()), (8, 16));
+    }
+
+    #[test]
+    fn huge_pictures_are_refused_by_their_header() {
+        // A PNG header alone: 60,000 × 60,000 grey pixels, and sides beyond the limit.
+        for (width, height) in [(60_000u32, 60_000u32), (70_000, 1)] {
+            let mut bytes = png(&[0], 1, 1, ExtendedColorType::L8);
+            bytes[16..20].copy_from_slice(&width.to_be_bytes());
+            bytes[20..24].copy_from_slice(&height.to_be_bytes());
+            let crc = crc32(&bytes[12..29]);
+            bytes[29..33].copy_from_slice(&crc.to_be_bytes());
+            let e = parse(&bytes).unwrap_err().to_string();
+            assert!(e.contains("too large") && e.contains("40000000"), "{e}");
+        }
+    }
+
+    fn crc32(bytes: &[u8]) -> u32 {
+        !bytes.iter().fold(!0u32, |crc, &b| {
+            (0..8).fold(crc ^ u32::from(b), |c, _| if c & 1 == 1 { c >> 1 ^ 0xedb8_8320 } else { c >> 1 })
+        })
+    }
+
+    #[test]
+    fn other_files_are_refused_and_damaged_ones_never_panic() {
+        for (bytes, expected) in [(&b""[..], "empty file"), (b"GIF89a......", "Gif"), (b"<svg/>", "use PNG")]
+        {
+            let e = parse(bytes).unwrap_err().to_string();
+            assert!(e.contains(expected), "{e}");
+        }
+        let good = png(&(0..=255).collect::<Vec<u8>>(), 16, 16, ExtendedColorType::L8);
+        for bad in damaged(&good, 1_000) {
+            // The 12 bytes of the last chunk say nothing that is needed.
+            assert!(bad.len() + 12 >= good.len() || parse(&bad).is_err());
+        }
+    }
+}
