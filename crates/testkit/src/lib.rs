@@ -1,5 +1,7 @@
 //! What the tests of Iron Learn share.
 
+pub mod compare;
 pub mod gradcheck;
+pub mod random_graph;
 pub mod registry;
 pub mod rng;
