@@ -1,5 +1,6 @@
 //! What the tests of Iron Learn share.
 
+pub mod alloc;
 pub mod compare;
 pub mod gradcheck;
 pub mod random_graph;

@@ -309,11 +309,7 @@ impl<'a, 'g> Draw<'a, 'g> {
 
     /// Indices below `n`, whatever the state may become.
     fn index(&mut self, n: usize, fits: impl Fn(Dyn<'g>) -> bool) -> Option<Dyn<'g>> {
-        let i = self.such(|i| is_index(i.dtype()) && fits(i));
-        let i = match i {
-            Some(i) => i,
-            None => return None,
-        };
+        let i = self.such(|i| is_index(i.dtype()) && fits(i))?;
         let n = self.tape.scalar_of(i.dtype(), n as f64);
         Some(i.binary::<elementwise::Rem>(n).unary::<elementwise::Abs>())
     }

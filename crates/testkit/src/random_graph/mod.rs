@@ -90,6 +90,12 @@ pub fn random_graph(seed: u64, settings: &Settings) -> RandomGraph {
     unreachable!("one of endless attempts succeeds")
 }
 
+/// The graph with the fewest operations, of those that this seed begins with, for which `fails` holds.
+pub fn smallest(seed: u64, settings: &Settings, fails: impl Fn(&RandomGraph) -> bool) -> Option<RandomGraph> {
+    let fewer = |operations| random_graph(seed, &Settings { operations, ..settings.clone() });
+    (0..=settings.operations).map(fewer).find(fails)
+}
+
 /// Random small values: floats in −1.5..1.5, integers in −9..=9 (0..=9 where unsigned).
 pub(crate) fn random_array(dtype: DType, shape: &[usize], rng: &mut Rng) -> Array {
     let n: usize = shape.iter().product();

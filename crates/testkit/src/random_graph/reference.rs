@@ -10,7 +10,7 @@
 
 use super::{control, numbers};
 use crate::rng::Rng;
-use ironlearn_ir::interpreter::eval_node;
+use ironlearn_ir::interpreter::{all_finite, eval_node};
 use ironlearn_ir::prim::elementwise as ew;
 use ironlearn_ir::prim::{MapRef, Op};
 use ironlearn_ir::{Array, DType, Env, Graph, NodeId, SlotId, Store, bf16, f16};
@@ -50,6 +50,9 @@ pub(super) fn expect(graph: &Graph, store: &Store, inputs: &[Array], rng: &mut R
             }
         }
         for (value, spread) in &mut roots {
+            if !all_finite(value) {
+                return None;
+            }
             let largest = numbers(value).iter().fold(0.0f64, |m, x| m.max(x.abs()));
             if *spread > UNSTABLE * largest && *spread > 1e-6 {
                 return None;
