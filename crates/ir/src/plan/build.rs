@@ -9,6 +9,7 @@ use super::{
 use crate::prim::{Control, Conv, Dot, Op, Scan, Source};
 use crate::{DType, Graph, NodeId, SlotId, passes};
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 
 /// Plans a graph: simplifies, groups, lowers, places buffers, verifies.
 pub fn plan(graph: &Graph, options: Options) -> Result<Plan, String> {
@@ -253,16 +254,16 @@ impl<'a> Lowering<'a> {
         let dims = self.graph.node(nodes[0]).ty.shape.to_vec();
         let mut program = Program { dims, ..Program::default() };
         let mut loads: HashMap<NodeId, usize> = HashMap::new();
-        for &id in nodes {
-            for &x in self.graph.node(id).inputs.iter().filter(|x| !nodes.contains(x)) {
-                if !loads.contains_key(&x) {
-                    let load = self.load(x);
-                    let at = program.loads.iter().position(|l| *l == load).unwrap_or_else(|| {
-                        program.loads.push(load);
-                        program.loads.len() - 1
-                    });
-                    loads.insert(x, at);
-                }
+        let graph = self.graph;
+        let used = nodes.iter().flat_map(|&id| &graph.node(id).inputs).copied();
+        for x in used.filter(|x| !nodes.contains(x)) {
+            if let Entry::Vacant(place) = loads.entry(x) {
+                let load = self.load(x);
+                let at = program.loads.iter().position(|l| *l == load).unwrap_or_else(|| {
+                    program.loads.push(load);
+                    program.loads.len() - 1
+                });
+                place.insert(at);
             }
         }
         let mut values: HashMap<NodeId, Value> =

@@ -132,7 +132,8 @@ fn chain_to_move(
             graph.node(x).inputs.iter().copied().filter(|&i| direct(graph, i, x)).collect();
         for input in inputs {
             let elsewhere = |u: &NodeId| {
-                !chain.contains(u) && !(direct(graph, input, *u) && depth[u.index()] == depth[input.index()])
+                let same_group = direct(graph, input, *u) && depth[u.index()] == depth[input.index()];
+                !chain.contains(u) && !same_group
             };
             let stored = root[input.index()] || users[input.index()].iter().any(elsewhere);
             if !stored && !chain.contains(&input) {
