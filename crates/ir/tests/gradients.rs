@@ -42,6 +42,17 @@ fn softmax_gradient_is_softmax_minus_one_hot() {
 }
 
 #[test]
+fn softplus_has_the_logistic_function_as_derivative_also_at_zero() {
+    let x = [-30.0, -1.0, 0.0, 2.0];
+    let g = run(|_, x| x.softplus().sum_all().grad(&[x])[0], &x);
+    let curvature = run(|_, x| x.softplus().sum_all().grad(&[x])[0].sum_all().grad(&[x])[0], &x);
+    for i in 0..4 {
+        let s = 1.0 / (1.0 + (-x[i]).exp());
+        assert!((g[i] - s).abs() < 1e-15 && (curvature[i] - s * (1.0 - s)).abs() < 1e-15, "{}", x[i]);
+    }
+}
+
+#[test]
 fn a_custom_rule_replaces_the_derivative() {
     // Straight through: round forwards, three times the gradient backwards.
     let x = [0.3, 1.7];

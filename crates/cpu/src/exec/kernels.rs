@@ -146,17 +146,9 @@ impl<P: Elementwise> Routine for MapF64<P> {
 /// Elements of the widest vector of any instruction set.
 const WIDEST: usize = 16;
 
+/// Applies `P` to vectors of the operands; the rest that fills no vector goes through a buffer.
 #[inline(always)]
 fn map_lanes<P: Elementwise, L: FloatLanes>(t: &mut Tile)
-where
-    L::Elem: Default,
-{
-    lanes_loop::<L, _>(t, |x| P::float(x));
-}
-
-/// Applies `f` to vectors of the operands; the rest that fills no vector goes through a buffer.
-#[inline(always)]
-fn lanes_loop<L: FloatLanes, F: Fn([L; 3]) -> L>(t: &mut Tile, f: F)
 where
     L::Elem: Default,
 {
@@ -168,7 +160,7 @@ where
             let a = L::load(std::slice::from_raw_parts(x[0].add(i), L::WIDTH));
             let b = L::load(std::slice::from_raw_parts(x[1].add(i), L::WIDTH));
             let c = L::load(std::slice::from_raw_parts(x[2].add(i), L::WIDTH));
-            f([a, b, c]).store(std::slice::from_raw_parts_mut(dst.add(i), L::WIDTH));
+            P::float([a, b, c]).store(std::slice::from_raw_parts_mut(dst.add(i), L::WIDTH));
         }
         i += L::WIDTH;
     }
@@ -181,7 +173,7 @@ where
             }
         }
         let mut out = [L::Elem::default(); WIDEST];
-        f([L::load(&rest[0]), L::load(&rest[1]), L::load(&rest[2])]).store(&mut out);
+        P::float([L::load(&rest[0]), L::load(&rest[1]), L::load(&rest[2])]).store(&mut out);
         for j in 0..t.n - i {
             // SAFETY: as above.
             unsafe { *dst.add(i + j) = out[j] }

@@ -24,6 +24,7 @@ use ironlearn_ir::{
 use memory::{Block, Shared, address, address_mut};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 use tile::Addresses;
 
 /// The CPU: its instruction set and a pool of threads, shared by all programs compiled for it.
@@ -87,7 +88,6 @@ enum Step {
 pub struct CpuProgram {
     cpu: Cpu,
     plan: Plan,
-    /// The graph as it was traced, for naming a bad operation by the user's line.
     steps: Vec<Step>,
     arena: Block,
     scratch: Block,
@@ -96,6 +96,8 @@ pub struct CpuProgram {
     addresses: Addresses,
     /// Fields of the control block, one word for each buffer that holds one.
     control: Box<[u64]>,
+    /// Time spent in each step so far; empty where nobody asked.
+    times: Vec<Duration>,
 }
 
 /// What a step needs while it runs.
@@ -152,12 +154,23 @@ impl CpuProgram {
             shared_bytes,
             addresses,
             control,
+            times: vec![],
         })
     }
 
     /// The plan that was compiled.
     pub fn plan(&self) -> &Plan {
         &self.plan
+    }
+
+    /// Measures the time of every step from here on; costs two clock readings for each.
+    pub fn profile(&mut self) {
+        self.times = vec![Duration::ZERO; self.steps.len()];
+    }
+
+    /// Each step with the time spent in it since [`CpuProgram::profile`].
+    pub fn times(&self) -> impl Iterator<Item = (&PlanStep, Duration)> {
+        self.plan.steps.iter().zip(self.times.iter().copied())
     }
 
     /// Bytes of the arena.
@@ -252,8 +265,12 @@ impl Program for CpuProgram {
             not_finite: &not_finite,
             failure: &failure,
         };
-        for (step, planned) in self.steps.iter().zip(&self.plan.steps) {
+        for (i, (step, planned)) in self.steps.iter().zip(&self.plan.steps).enumerate() {
+            let begin = (!self.times.is_empty()).then(Instant::now);
             step.run(&self.plan, &run);
+            if let Some(begin) = begin {
+                self.times[i] += begin.elapsed();
+            }
             if let Ok(Some(message)) = failure.lock().map(|f| f.clone()) {
                 let node = self.plan.graph.node(planned.node);
                 let layer = self.plan.graph.layer(planned.node);

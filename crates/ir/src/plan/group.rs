@@ -96,21 +96,49 @@ fn earliest(graph: &Graph) -> Vec<u32> {
 /// Moves nodes to the group of their users where nothing more has to be stored for it: what only the
 /// backward part needs is then computed there, not stored by the forward part.
 fn postpone(graph: &Graph, users: &[Vec<NodeId>], root: &[bool], depth: &mut [u32]) {
-    for id in graph.ids().rev().filter(|&id| is_elementwise(&graph.node(id).op) && !root[id.index()]) {
+    for id in graph.ids().rev().filter(|&id| is_elementwise(&graph.node(id).op)) {
         let own = depth[id.index()];
         let Some(later) = users[id.index()].first().map(|u| depth[u.index()]).filter(|&d| d > own) else {
             continue;
         };
-        let together = users[id.index()].iter().all(|&u| direct(graph, id, u) && depth[u.index()] == later);
-        let stored_anyway = |x: NodeId| {
-            let leaves =
-                |&u: &NodeId| u != id && !(direct(graph, x, u) && depth[u.index()] == depth[x.index()]);
-            !direct(graph, x, id) || root[x.index()] || users[x.index()].iter().any(leaves)
-        };
-        if together && graph.node(id).inputs.iter().all(|&x| stored_anyway(x)) {
-            depth[id.index()] = later;
+        if let Some(chain) = chain_to_move(graph, users, root, depth, id, later) {
+            chain.into_iter().for_each(|x| depth[x.index()] = later);
         }
     }
+}
+
+/// The node with those before it that only it needs, if moving all of them to depth `later` stores nothing
+/// that is not stored already.
+fn chain_to_move(
+    graph: &Graph,
+    users: &[Vec<NodeId>],
+    root: &[bool],
+    depth: &[u32],
+    id: NodeId,
+    later: u32,
+) -> Option<Vec<NodeId>> {
+    let mut chain = vec![id];
+    let mut next = 0;
+    while let Some(&x) = chain.get(next) {
+        let goes_along =
+            |&u: &NodeId| direct(graph, x, u) && (chain.contains(&u) || depth[u.index()] == later);
+        if root[x.index()] || !users[x.index()].iter().all(goes_along) {
+            return None;
+        }
+        let inputs: Vec<NodeId> =
+            graph.node(x).inputs.iter().copied().filter(|&i| direct(graph, i, x)).collect();
+        for input in inputs {
+            let elsewhere = |u: &NodeId| {
+                !chain.contains(u) && !(direct(graph, input, *u) && depth[u.index()] == depth[input.index()])
+            };
+            let stored = root[input.index()] || users[input.index()].iter().any(elsewhere);
+            if !stored && !chain.contains(&input) {
+                chain.push(input);
+            }
+        }
+        next += 1;
+    }
+    Some(chain)
 }
 
 /// Joins elementwise nodes of equal depth that feed each other; each group is named by its smallest node.

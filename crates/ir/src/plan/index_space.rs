@@ -5,24 +5,19 @@ use super::View;
 /// Merges neighbouring axes along which every view runs on without a jump, and drops axes of length 1. The
 /// order of the indices stays.
 pub(super) fn collapse(dims: &mut Vec<usize>, views: &mut [&mut View]) {
-    let mut axis = 0;
-    while axis < dims.len() {
-        let drop = dims[axis] == 1;
-        let merge = axis + 1 < dims.len()
-            && views.iter().all(|v| v.strides[axis] == v.strides[axis + 1] * dims[axis + 1] as isize);
-        if drop {
-            dims.remove(axis);
-            views.iter_mut().for_each(|v| drop_axis(v, axis));
-        } else if merge && dims[axis + 1] != 1 {
-            dims[axis + 1] *= dims[axis];
+    for axis in (0..dims.len()).rev().filter(|&a| dims[a] == 1).collect::<Vec<_>>() {
+        dims.remove(axis);
+        views.iter_mut().for_each(|v| drop_axis(v, axis));
+    }
+    for axis in (1..dims.len()).rev() {
+        if views.iter().all(|v| v.strides[axis - 1] == v.strides[axis] * dims[axis] as isize) {
+            dims[axis - 1] *= dims[axis];
             dims.remove(axis);
             for v in views.iter_mut() {
+                v.strides[axis - 1] = v.strides[axis];
                 drop_axis(v, axis);
-                v.dims[axis] = dims[axis];
+                v.dims[axis - 1] = dims[axis - 1];
             }
-            axis = axis.saturating_sub(1);
-        } else {
-            axis += 1;
         }
     }
 }

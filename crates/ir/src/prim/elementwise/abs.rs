@@ -14,12 +14,15 @@ impl Elementwise for Abs {
     });
     const CUDA: &'static str = "abs({0})";
 
+    #[inline(always)]
     fn float<L: FloatLanes>([x, ..]: [L; 3]) -> L {
         x.magnitude()
     }
+    #[inline(always)]
     fn int<L: IntLanes>([x, ..]: [L; 3]) -> L {
         x.magnitude()
     }
+    #[inline(always)]
     fn complex<C: ComplexNumber>([x, ..]: [C; 3]) -> C {
         x.modulus()
     }

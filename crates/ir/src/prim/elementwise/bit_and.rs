@@ -11,9 +11,11 @@ impl Elementwise for BitAnd {
     const DERIVATIVE: Derivative = None("integers and truth values have no derivative");
     const CUDA: &'static str = "{0} & {1}";
 
+    #[inline(always)]
     fn int<L: IntLanes>([x, y, _]: [L; 3]) -> L {
         x.and(y)
     }
+    #[inline(always)]
     fn truth([x, y, _]: [bool; 3]) -> bool {
         x & y
     }

@@ -13,6 +13,7 @@ impl Elementwise for Cos {
     const FLOPS: u64 = 16;
     const DOMAIN: (f64, f64) = (-4.0, 4.0);
 
+    #[inline(always)]
     fn float<L: FloatLanes>([x, ..]: [L; 3]) -> L {
         math::cos(x)
     }

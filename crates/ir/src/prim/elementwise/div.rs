@@ -13,6 +13,7 @@ impl Elementwise for Div {
     const CUDA: &'static str = "{0} / {1}";
     const DOMAIN: (f64, f64) = (0.3, 3.0);
 
+    #[inline(always)]
     fn number<L: NumLanes>([x, y, _]: [L; 3]) -> L {
         x.over(y)
     }

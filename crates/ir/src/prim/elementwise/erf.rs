@@ -16,6 +16,7 @@ impl Elementwise for Erf {
     const FLOPS: u64 = 24;
     const DOMAIN: (f64, f64) = (-2.0, 2.0);
 
+    #[inline(always)]
     fn float<L: FloatLanes>([x, ..]: [L; 3]) -> L {
         math::erf(x)
     }

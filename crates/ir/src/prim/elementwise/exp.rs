@@ -13,9 +13,11 @@ impl Elementwise for Exp {
     const FLOPS: u64 = 12;
     const DOMAIN: (f64, f64) = (-2.0, 2.0);
 
+    #[inline(always)]
     fn float<L: FloatLanes>([x, ..]: [L; 3]) -> L {
         math::exp(x)
     }
+    #[inline(always)]
     fn complex<C: ComplexNumber>([x, ..]: [C; 3]) -> C {
         x.exponential()
     }

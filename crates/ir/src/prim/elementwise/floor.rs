@@ -13,6 +13,7 @@ impl Elementwise for Floor {
     const FLOPS: u64 = 1;
     const DOMAIN: (f64, f64) = (0.1, 0.9);
 
+    #[inline(always)]
     fn float<L: FloatLanes>([x, ..]: [L; 3]) -> L {
         x.floored()
     }

@@ -13,6 +13,7 @@ impl Elementwise for Log1p {
     const FLOPS: u64 = 18;
     const DOMAIN: (f64, f64) = (-0.7, 3.0);
 
+    #[inline(always)]
     fn float<L: FloatLanes>([x, ..]: [L; 3]) -> L {
         // log(u) with u = 1 + x rounded, corrected by what the rounding lost; the correction is NaN at the
         // ends of the range, where it is not needed.

@@ -16,10 +16,12 @@ impl Elementwise for Minimum {
     });
     const CUDA: &'static str = "{0} != {0} ? {0} : {0} < {1} ? {0} : {1}";
 
+    #[inline(always)]
     fn float<L: FloatLanes>([x, y, _]: [L; 3]) -> L {
         // The raw form gives y where either is NaN; a NaN in x must stay too.
         L::select(x.equal(x), x.raw_min(y), x)
     }
+    #[inline(always)]
     fn int<L: IntLanes>([x, y, _]: [L; 3]) -> L {
         x.raw_min(y)
     }

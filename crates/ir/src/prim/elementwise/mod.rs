@@ -74,22 +74,27 @@ pub trait Elementwise: Sync + 'static {
     const DOMAIN: (f64, f64) = (-2.0, 2.0);
 
     /// Evaluation on any numbers; unused inputs repeat the first.
+    #[inline(always)]
     fn number<L: NumLanes>(x: [L; 3]) -> L {
         x[0]
     }
     /// Evaluation on floats.
+    #[inline(always)]
     fn float<L: FloatLanes>(x: [L; 3]) -> L {
         Self::number(x)
     }
     /// Evaluation on integers.
+    #[inline(always)]
     fn int<L: IntLanes>(x: [L; 3]) -> L {
         Self::number(x)
     }
     /// Evaluation on complex numbers.
+    #[inline(always)]
     fn complex<C: ComplexNumber>(x: [C; 3]) -> C {
         Self::number(x)
     }
     /// Evaluation on truth values.
+    #[inline(always)]
     fn truth(x: [bool; 3]) -> bool {
         x[0]
     }

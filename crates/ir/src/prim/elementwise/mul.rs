@@ -12,6 +12,7 @@ impl Elementwise for Mul {
     const CUDA: &'static str = "{0} * {1}";
     const DOMAIN: (f64, f64) = (-2.0, 2.0);
 
+    #[inline(always)]
     fn number<L: NumLanes>([x, y, _]: [L; 3]) -> L {
         x.times(y)
     }

@@ -14,6 +14,7 @@ impl Elementwise for MulShiftRound {
     const CUDA: &'static str = "il_mul_shift_round({0}, {1}, {2})";
     const FLOPS: u64 = 6;
 
+    #[inline(always)]
     fn int<L: IntLanes>([x, m, s]: [L; 3]) -> L {
         x.mul_shift_round(m, s)
     }

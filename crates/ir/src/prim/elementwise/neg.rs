@@ -11,6 +11,7 @@ impl Elementwise for Neg {
     const DERIVATIVE: Derivative = Rule(|p| p.all([-p.g]));
     const CUDA: &'static str = "-{0}";
 
+    #[inline(always)]
     fn number<L: NumLanes>([x, ..]: [L; 3]) -> L {
         x.negated()
     }

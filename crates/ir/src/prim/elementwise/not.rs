@@ -11,9 +11,11 @@ impl Elementwise for Not {
     const DERIVATIVE: Derivative = None("integers and truth values have no derivative");
     const CUDA: &'static str = "~{0}";
 
+    #[inline(always)]
     fn int<L: IntLanes>([x, ..]: [L; 3]) -> L {
         x.complement()
     }
+    #[inline(always)]
     fn truth([x, ..]: [bool; 3]) -> bool {
         !x
     }

@@ -25,6 +25,7 @@ impl Elementwise for Pow {
     const FLOPS: u64 = 40;
     const DOMAIN: (f64, f64) = (0.3, 2.5);
 
+    #[inline(always)]
     fn float<L: FloatLanes>([x, y, _]: [L; 3]) -> L {
         math::pow(x, y)
     }

@@ -13,6 +13,7 @@ impl Elementwise for Recip {
     const FLOPS: u64 = 4;
     const DOMAIN: (f64, f64) = (0.3, 3.0);
 
+    #[inline(always)]
     fn float<L: FloatLanes>([x, ..]: [L; 3]) -> L {
         L::of(1.0) / x
     }

@@ -16,9 +16,11 @@ impl Elementwise for Rem {
     const FLOPS: u64 = 8;
     const DOMAIN: (f64, f64) = (2.1, 3.9);
 
+    #[inline(always)]
     fn float<L: FloatLanes>([x, y, _]: [L; 3]) -> L {
         x.remainder(y)
     }
+    #[inline(always)]
     fn int<L: IntLanes>([x, y, _]: [L; 3]) -> L {
         x.remainder(y)
     }

@@ -13,6 +13,7 @@ impl Elementwise for Round {
     const FLOPS: u64 = 1;
     const DOMAIN: (f64, f64) = (0.6, 1.4);
 
+    #[inline(always)]
     fn float<L: FloatLanes>([x, ..]: [L; 3]) -> L {
         x.rounded()
     }

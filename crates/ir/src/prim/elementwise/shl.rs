@@ -11,6 +11,7 @@ impl Elementwise for Shl {
     const DERIVATIVE: Derivative = None("integers have no derivative");
     const CUDA: &'static str = "il_shl({0}, {1})";
 
+    #[inline(always)]
     fn int<L: IntLanes>([x, y, _]: [L; 3]) -> L {
         x.shift_left(y)
     }

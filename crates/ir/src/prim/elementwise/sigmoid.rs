@@ -12,6 +12,7 @@ impl Elementwise for Sigmoid {
     const CUDA: &'static str = "1 / (1 + exp(-{0}))";
     const FLOPS: u64 = 16;
 
+    #[inline(always)]
     fn float<L: FloatLanes>([x, ..]: [L; 3]) -> L {
         math::sigmoid(x)
     }

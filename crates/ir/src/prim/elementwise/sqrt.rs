@@ -13,6 +13,7 @@ impl Elementwise for Sqrt {
     const FLOPS: u64 = 8;
     const DOMAIN: (f64, f64) = (0.2, 3.0);
 
+    #[inline(always)]
     fn float<L: FloatLanes>([x, ..]: [L; 3]) -> L {
         x.root()
     }

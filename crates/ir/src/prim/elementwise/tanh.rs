@@ -13,6 +13,7 @@ impl Elementwise for Tanh {
     const FLOPS: u64 = 18;
     const DOMAIN: (f64, f64) = (-2.0, 2.0);
 
+    #[inline(always)]
     fn float<L: FloatLanes>([x, ..]: [L; 3]) -> L {
         math::tanh(x)
     }

@@ -1,0 +1,254 @@
+//! [`Scope`]: names parameters, makes them, and owns the store that they live in.
+
+use crate::Error;
+use crate::init::{Init, Stream};
+use ironlearn_ir::{Array, Element, Real, Role, Shape, SlotId, Store, Tape, TensorType, Var};
+use std::cell::{Ref, RefCell, RefMut};
+use std::fmt;
+use std::marker::PhantomData;
+use std::panic::Location;
+use std::rc::Rc;
+
+/// A place in a model: a path such as `decoder.hidden`, and the store and the seed of the whole model.
+///
+/// A clone is another handle to the same store. Mistakes (a name given twice) are collected and reported
+/// when a step is built, with the line of each.
+///
+/// ```
+/// use ironlearn::{Init, Scope};
+///
+/// let model = Scope::root(7);
+/// let weight = model.at("hidden").param::<f32>("weight", [3, 4], &Init::XavierUniform);
+/// assert_eq!(weight.name(), "hidden.weight");
+/// assert_eq!(model.store().len(), 1);
+/// ```
+#[derive(Clone)]
+pub struct Scope {
+    shared: Rc<Shared>,
+    path: Rc<str>,
+}
+
+struct Shared {
+    seed: u64,
+    store: RefCell<Store>,
+    mistakes: RefCell<Vec<String>>,
+}
+
+impl Scope {
+    /// The outermost scope of a model with an empty store. Initial values depend on the seed and on the
+    /// parameter's path alone, so the order of construction does not matter.
+    pub fn root(seed: u64) -> Scope {
+        let shared = Shared { seed, store: RefCell::default(), mistakes: RefCell::default() };
+        Scope { shared: Rc::new(shared), path: "".into() }
+    }
+
+    /// The scope of a part of this one.
+    pub fn at(&self, name: impl fmt::Display) -> Scope {
+        Scope { shared: self.shared.clone(), path: self.join(&name).into() }
+    }
+
+    fn join(&self, name: &dyn fmt::Display) -> String {
+        if self.path.is_empty() { name.to_string() } else { format!("{}.{name}", self.path) }
+    }
+
+    /// The path; empty at the root.
+    pub fn path(&self) -> &Rc<str> {
+        &self.path
+    }
+
+    /// The seed of initial values and of the run.
+    pub fn seed(&self) -> u64 {
+        self.shared.seed
+    }
+
+    /// The store, to be looked at.
+    ///
+    /// # Panics
+    /// Where what [`Scope::store_mut`] gave is still held.
+    pub fn store(&self) -> Ref<'_, Store> {
+        self.shared.store.borrow()
+    }
+
+    /// The store, to be changed, as by loading a checkpoint.
+    ///
+    /// # Panics
+    /// Where what this or [`Scope::store`] gave is still held.
+    pub fn store_mut(&self) -> RefMut<'_, Store> {
+        self.shared.store.borrow_mut()
+    }
+
+    /// The store for a run.
+    pub(crate) fn store_for_run(&self) -> Result<RefMut<'_, Store>, Error> {
+        self.shared.store.try_borrow_mut().map_err(|_| {
+            Error::usage(
+                "the store is still held elsewhere while a step runs",
+                "drop what `scope.store()` gave",
+            )
+        })
+    }
+
+    /// Freezes the parameters whose names the predicate picks, or sets them free: steps built later leave
+    /// frozen ones as they are.
+    pub fn set_trainable(&self, picks: impl Fn(&str) -> bool, trainable: bool) {
+        let mut store = self.store_mut();
+        for id in store.ids() {
+            let slot = store.slot_mut(id);
+            if slot.role == Role::Parameter && picks(&slot.name) {
+                slot.trainable = trainable;
+            }
+        }
+    }
+
+    /// A trainable parameter with initial values.
+    #[track_caller]
+    pub fn param<T: Real>(&self, name: &str, shape: impl Into<Shape>, init: &Init) -> Param<T> {
+        self.slot(Role::Parameter, name, shape.into(), init)
+    }
+
+    /// A value that training moves without gradients, such as a running mean; all elements equal.
+    #[track_caller]
+    pub fn statistic<T: Real>(&self, name: &str, shape: impl Into<Shape>, value: f64) -> Param<T> {
+        self.slot(Role::Statistic, name, shape.into(), &Init::Constant(value))
+    }
+
+    /// A part of the model that stays as it was initialised, such as random frequencies.
+    #[track_caller]
+    pub fn fixed<T: Real>(&self, name: &str, shape: impl Into<Shape>, init: &Init) -> Param<T> {
+        self.slot(Role::Statistic, name, shape.into(), init)
+    }
+
+    #[track_caller]
+    fn slot<T: Real>(&self, role: Role, name: &str, shape: Shape, init: &Init) -> Param<T> {
+        let name = self.join(&name);
+        let value = init.array::<T>(&shape, Stream::new(self.seed(), &name)).and_then(|value| {
+            let mut store = self.store_mut();
+            store.add(&name, role, value)
+        });
+        let slot = value.unwrap_or_else(|problem| {
+            self.mistake(&format!("`{name}`: {problem}"), Location::caller());
+            self.stand_in(&name)
+        });
+        Param { slot, ty: TensorType::new(T::DTYPE, shape), name: name.into(), of: PhantomData }
+    }
+
+    /// A slot to go on with after a mistake, so that the others are found too.
+    fn stand_in(&self, name: &str) -> SlotId {
+        let mut store = self.store_mut();
+        let known = store.find(name);
+        known.or_else(|| store.add(name, Role::Parameter, Array::scalar(0.0f32)).ok()).unwrap_or(SlotId(0))
+    }
+
+    fn mistake(&self, problem: &str, at: &Location<'_>) {
+        self.shared.mistakes.borrow_mut().push(format!("error: {problem}\n  --> {at}"));
+    }
+
+    /// Every mistake made in this model so far, as one error.
+    pub fn check(&self) -> Result<(), Error> {
+        let mistakes = self.shared.mistakes.borrow();
+        if mistakes.is_empty() {
+            return Ok(());
+        }
+        Err(Error::usage(
+            mistakes.join("\n\n"),
+            "give each layer a name of its own: `Linear::new(&scope.at(\"out\"), …)`",
+        ))
+    }
+}
+
+impl fmt::Debug for Scope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Scope({:?}, {} slots)", self.path, self.store().len())
+    }
+}
+
+/// A piece of a model's state with elements of type `T`: a handle to a slot of its scope's store.
+pub struct Param<T> {
+    slot: SlotId,
+    ty: TensorType,
+    name: Rc<str>,
+    of: PhantomData<T>,
+}
+
+impl<T> Clone for Param<T> {
+    fn clone(&self) -> Self {
+        Param { slot: self.slot, ty: self.ty.clone(), name: self.name.clone(), of: PhantomData }
+    }
+}
+
+impl<T> fmt::Debug for Param<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.name, self.ty)
+    }
+}
+
+impl<T> Param<T> {
+    /// The slot in the store.
+    pub fn slot(&self) -> SlotId {
+        self.slot
+    }
+    /// The path-like name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+    /// Lengths along the axes.
+    pub fn shape(&self) -> &Shape {
+        &self.ty.shape
+    }
+}
+
+impl<T: Element> Param<T> {
+    /// The value in a trace. Reading a parameter in several places is weight sharing.
+    #[track_caller]
+    pub fn read<'g>(&self, tape: &'g Tape) -> Var<'g, T> {
+        Var::of(tape.slot(self.slot, self.ty.clone()))
+    }
+
+    /// Sets the value that the slot has after the step.
+    #[track_caller]
+    pub fn assign<'g>(&self, value: Var<'g, T>) {
+        let tape = value.tape();
+        if value.shape() != self.ty.shape && !value.node().is_poison() {
+            let message = format!("`{}` is {}, not {}", self.name, self.ty, value.node().ty());
+            tape.error(message, vec![value.node().describe()]);
+        } else {
+            tape.assign(self.slot, value.node());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_given_twice_is_reported_with_its_line() {
+        let s = Scope::root(0);
+        s.param::<f32>("w", [2], &Init::Zeros);
+        s.param::<f32>("w", [3], &Init::Zeros);
+        let text = s.check().unwrap_err().to_string();
+        assert!(text.contains("`w`") && text.contains("scope.rs:"), "{text}");
+    }
+
+    #[test]
+    fn a_shape_that_no_memory_holds_is_a_mistake_and_no_panic() {
+        let s = Scope::root(0);
+        s.param::<f32>("w", [usize::MAX, 2], &Init::Zeros);
+        s.param::<f32>("v", [1 << 58], &Init::Zeros);
+        let text = s.check().unwrap_err().to_string();
+        assert!(text.contains("`w`") && text.contains("`v`"), "{text}");
+    }
+
+    #[test]
+    fn values_do_not_depend_on_the_order_of_construction() {
+        let (a, b) = (Scope::root(3), Scope::root(3));
+        a.param::<f32>("x", [4], &Init::Normal(1.0));
+        let a = a.param::<f32>("y", [4], &Init::Normal(1.0)).slot();
+        let values = |scope: &Scope, slot| scope.store().slot(slot).value.clone();
+        let first = b.param::<f32>("y", [4], &Init::Normal(1.0)).slot();
+        let scope = Scope::root(3);
+        scope.param::<f32>("x", [4], &Init::Normal(1.0));
+        let again = scope.param::<f32>("y", [4], &Init::Normal(1.0)).slot();
+        assert_ne!(a, first);
+        assert_eq!(values(&scope, again), values(&b, first));
+    }
+}

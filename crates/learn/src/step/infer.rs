@@ -1,0 +1,101 @@
+//! [`Infer`]: the inference twin of a step: no gradients, no updates.
+
+use super::compile::{Options, compile, failed};
+use super::report::StepReport;
+use super::signature::matching;
+use super::trace::{Outputs, traced};
+use crate::optim::average_name;
+use crate::{Error, Inputs, Scope, Signature};
+use ironlearn_ir::prim::{Op, Source};
+use ironlearn_ir::{ArrayView, ControlBlock, Graph, Mode, Program, Store, TensorType};
+
+/// A traced computation that reads the scope's store and leaves it alone.
+///
+/// ```
+/// use ironlearn::prelude::*;
+///
+/// let network = Network::<f32>::builder([1]).linear(3).build(0)?;
+/// let mut infer = Infer::build(&Options::default(), network.scope(), (f32s([2, 1]),),
+///     |_tape, (x,)| Outputs::of("y", network.forward(x)))?;
+/// let x = Array::of([2, 1], vec![1.0f32, 2.0]).unwrap();
+/// assert_eq!(infer.run(&(&x,))?.get("y").unwrap().shape().dims(), [2, 3]);
+/// # Ok::<(), Error>(())
+/// ```
+pub struct Infer {
+    scope: Scope,
+    plans: Vec<(Vec<TensorType>, Box<dyn Program>)>,
+    names: Vec<String>,
+    control: ControlBlock,
+}
+
+impl Infer {
+    /// An inference for one signature.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] with every mistake of the model, each with the line where it was made.
+    #[track_caller]
+    pub fn build<S: Signature>(
+        options: &Options,
+        scope: &Scope,
+        signature: S,
+        forward: impl for<'g> Fn(&'g ironlearn_ir::Tape, S::Vars<'g>) -> Outputs<'g>,
+    ) -> Result<Infer, Error> {
+        Self::build_all(options, scope, &[signature], forward)
+    }
+
+    /// An inference for several signatures; see [`Infer::build`].
+    #[track_caller]
+    pub fn build_all<S: Signature>(
+        options: &Options,
+        scope: &Scope,
+        signatures: &[S],
+        forward: impl for<'g> Fn(&'g ironlearn_ir::Tape, S::Vars<'g>) -> Outputs<'g>,
+    ) -> Result<Infer, Error> {
+        scope.check()?;
+        let control = ControlBlock { seed: scope.seed() as i64, ..ControlBlock::default() };
+        let mut infer = Infer { scope: scope.clone(), plans: Vec::new(), names: Vec::new(), control };
+        for signature in signatures {
+            let (mut graph, _) = traced(options, scope, Mode::Infer, signature, |tape, vars| {
+                forward(tape, vars).record(tape);
+            })?;
+            let store = scope.store();
+            if options.averaged {
+                read_averages(&mut graph, &store);
+            }
+            infer.names = graph.outputs.iter().map(|(name, _)| name.clone()).collect();
+            infer.plans.push((graph.inputs.clone(), compile(graph, &store, options)?));
+        }
+        Ok(infer)
+    }
+
+    /// Runs on a batch.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] where the batch does not have the types that the inference was built for.
+    pub fn run(&mut self, batch: &impl Inputs) -> Result<StepReport<'_>, Error> {
+        let plan = batch.with_views(|views| self.run_views(views))?;
+        Ok(StepReport::new(&self.names, &*self.plans[plan].1))
+    }
+
+    fn run_views(&mut self, views: &[ArrayView<'_>]) -> Result<usize, Error> {
+        let plan = matching(self.plans.iter().map(|p| &p.0[..]), views)?;
+        let program = &mut self.plans[plan].1;
+        program.run(views, &mut *self.scope.store_for_run()?, &self.control).map_err(|f| failed(f, 0))?;
+        Ok(plan)
+    }
+
+    /// Bytes of working memory beside the store.
+    pub fn memory_bytes(&self) -> usize {
+        self.plans.iter().map(|p| p.1.memory_bytes()).sum()
+    }
+}
+
+/// Makes a graph read the moving average of each parameter that has one.
+fn read_averages(graph: &mut Graph, store: &Store) {
+    for node in &mut graph.nodes {
+        if let Op::Source(Source::Slot(slot)) = &mut node.op {
+            let average = store.find(&average_name(&store.slot(*slot).name));
+            *slot = average.unwrap_or(*slot);
+        }
+    }
+}

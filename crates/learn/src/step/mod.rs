@@ -1,0 +1,386 @@
+//! [`Step`]: one step of training, traced once for each input signature and then run without tracing; and
+//! [`Infer`], its twin for inference.
+
+mod compile;
+mod infer;
+mod report;
+pub mod signature;
+mod trace;
+
+pub use compile::{Options, compile};
+pub use infer::Infer;
+pub use report::StepReport;
+pub use signature::{AsView, Input, Inputs, Signature};
+pub use trace::Outputs;
+
+use compile::failed;
+use signature::matching;
+use trace::traced;
+
+use crate::optim::{Optimizer, Traced, find_or_add};
+use crate::schedule::{PlateauState, Schedule};
+use crate::{Error, Scope};
+use ironlearn_ir::prim::Control;
+use ironlearn_ir::{
+    Array, ArrayView, ControlBlock, Diagnostic, Dyn, Graph, Mode, Program, Role, SlotId, Store, Tape,
+    TensorType,
+};
+
+/// The slot that counts optimizer steps.
+pub const STEP_SLOT: &str = "progress/step";
+const PLATEAU_SLOT: &str = "progress/plateau";
+
+/// A training step: the loss and its gradients, and the optimizer's update of the scope's store.
+///
+/// ```
+/// use ironlearn::prelude::*;
+///
+/// let network = Network::<f32>::builder([1]).linear(1).build(0)?;
+/// let mut step = Step::build(&Options::default(), network.scope(), Sgd::new(0.1), (f32s([2, 1]), f32s([2, 1])),
+///     |_tape, (x, y)| mse(network.forward(x), y).into())?;
+/// let x = Array::of([2, 1], vec![1.0f32, 2.0]).unwrap();
+/// let first = step.run(&(&x, &x))?.loss();
+/// assert!(step.run(&(&x, &x))?.loss() < first);
+/// # Ok::<(), Error>(())
+/// ```
+pub struct Step {
+    scope: Scope,
+    optimizer: Optimizer,
+    plans: Vec<Plan>,
+    names: Vec<String>,
+    warnings: Vec<Diagnostic>,
+    control: ControlBlock,
+    counter: SlotId,
+    plateau: Option<SlotId>,
+    sums: Vec<SlotId>,
+}
+
+/// The programs of one signature.
+struct Plan {
+    inputs: Vec<TensorType>,
+    whole: Box<dyn Program>,
+    parts: Option<Parts>,
+}
+
+/// The programs of gradient accumulation.
+struct Parts {
+    gather: Box<dyn Program>,
+    finish: Box<dyn Program>,
+}
+
+/// What a program does with the gradients.
+#[derive(Clone, Copy, PartialEq)]
+enum Part {
+    /// Updates the parameters with them.
+    Whole,
+    /// Adds them to the sums.
+    Gather,
+    /// Updates the parameters with them and the sums.
+    Finish,
+}
+
+/// Which part of an optimizer step a micro-batch is.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Micro {
+    /// Rows of the step before this micro-batch.
+    pub first_row: usize,
+    /// Rows of the step.
+    pub rows: usize,
+    /// True for the last, after which the parameters move.
+    pub last: bool,
+}
+
+impl Step {
+    /// A step for one signature. `forward` is traced, and gives the loss, a scalar, and what else is wanted.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] with every mistake of the model, each with the line where it was made.
+    #[track_caller]
+    pub fn build<S: Signature>(
+        options: &Options,
+        scope: &Scope,
+        optimizer: impl Into<Optimizer>,
+        signature: S,
+        forward: impl for<'g> Fn(&'g Tape, S::Vars<'g>) -> Outputs<'g>,
+    ) -> Result<Step, Error> {
+        Self::build_all(options, scope, optimizer, &[signature], forward)
+    }
+
+    /// A step for several signatures, such as a batch and the smaller last one; see [`Step::build`].
+    #[track_caller]
+    pub fn build_all<S: Signature>(
+        options: &Options,
+        scope: &Scope,
+        optimizer: impl Into<Optimizer>,
+        signatures: &[S],
+        forward: impl for<'g> Fn(&'g Tape, S::Vars<'g>) -> Outputs<'g>,
+    ) -> Result<Step, Error> {
+        let mut step = Step::empty(scope, optimizer.into())?;
+        for signature in signatures {
+            let graph = step.trace(options, signature, &forward, Part::Whole)?;
+            let inputs = graph.inputs.clone();
+            let whole = compile(graph, &scope.store(), options)?;
+            step.plans.push(Plan { inputs, whole, parts: None });
+        }
+        Ok(step)
+    }
+
+    /// A step that can also be taken in micro-batches, with [`Step::run_micro`]; see [`Step::build_all`].
+    #[track_caller]
+    pub fn build_accumulating<S: Signature>(
+        options: &Options,
+        scope: &Scope,
+        optimizer: impl Into<Optimizer>,
+        signatures: &[S],
+        forward: impl for<'g> Fn(&'g Tape, S::Vars<'g>) -> Outputs<'g>,
+    ) -> Result<Step, Error> {
+        let mut step = Self::build_all(options, scope, optimizer, signatures, &forward)?;
+        for (i, signature) in signatures.iter().enumerate() {
+            let gather = step.trace(options, signature, &forward, Part::Gather)?;
+            let finish = step.trace(options, signature, &forward, Part::Finish)?;
+            let store = scope.store();
+            step.plans[i].parts = Some(Parts {
+                gather: compile(gather, &store, options)?,
+                finish: compile(finish, &store, options)?,
+            });
+        }
+        Ok(step)
+    }
+
+    fn empty(scope: &Scope, optimizer: Optimizer) -> Result<Step, Error> {
+        scope.check()?;
+        let mut store = scope.store_mut();
+        let mut slot = |name, value| find_or_add(&mut store, name, Role::Progress, value).map_err(no_slot);
+        let counter = slot(STEP_SLOT, Array::scalar(0i64))?;
+        let plateau = match optimizer.schedule_ref() {
+            Schedule::Plateau(_) => Some(slot(PLATEAU_SLOT, plateau_array(PlateauState::default())?)?),
+            _ => None,
+        };
+        drop(store);
+        let control =
+            ControlBlock { seed: scope.seed() as i64, numbers: vec![1.0], ..ControlBlock::default() };
+        Ok(Step {
+            scope: scope.clone(),
+            optimizer,
+            plans: Vec::new(),
+            names: Vec::new(),
+            warnings: Vec::new(),
+            control,
+            counter,
+            plateau,
+            sums: Vec::new(),
+        })
+    }
+
+    #[track_caller]
+    fn trace<S: Signature>(
+        &mut self,
+        options: &Options,
+        signature: &S,
+        forward: impl for<'g> Fn(&'g Tape, S::Vars<'g>) -> Outputs<'g>,
+        part: Part,
+    ) -> Result<Graph, Error> {
+        let scope = self.scope.clone();
+        let (graph, warnings) = traced(options, &scope, Mode::Train, signature, |tape, vars| {
+            let outputs = forward(tape, vars);
+            outputs.record(tape);
+            if let Some(loss) = outputs.scalar_loss(tape) {
+                self.differentiate(tape, loss, part);
+            }
+        })?;
+        if self.warnings.is_empty() {
+            self.warnings = warnings.0;
+        }
+        self.names = graph.outputs.iter().map(|(name, _)| name.clone()).collect();
+        Ok(graph)
+    }
+
+    /// Records gradients and updates.
+    #[track_caller]
+    fn differentiate<'g>(&mut self, tape: &'g Tape, loss: Dyn<'g>, part: Part) {
+        let mut store = self.scope.store_mut();
+        let slots = store.trainable();
+        let values: Vec<Dyn<'g>> = slots.iter().map(|&slot| tape.slot(slot, store.ty(slot))).collect();
+        let gradients = tape.vjp_or_none(loss, loss.filled(1.0), &values);
+        let mut found = Vec::new();
+        for ((&slot, value), gradient) in slots.iter().zip(values).zip(gradients) {
+            match gradient {
+                Some(gradient) => found.push(Traced { slot, value, gradient }),
+                None => tape.warn(
+                    format!("the loss does not depend on the parameter `{}`", store.slot(slot).name),
+                    vec![
+                        "it gets no gradient and stays as it is; freeze it to say that this is meant".into(),
+                    ],
+                ),
+            }
+        }
+        tape.updating(|| {
+            if part != Part::Whole {
+                self.sums = add_to_sums(tape, &mut store, &mut found, part);
+            }
+            if part != Part::Gather {
+                self.optimizer.trace(tape, &mut store, found);
+            }
+        });
+    }
+
+    /// Runs one step on a batch.
+    ///
+    /// # Errors
+    /// [`Error::Diverged`] naming the operation where a number is not finite, [`Error::Usage`] where the batch
+    /// does not have the types that the step was built for. No state has moved then.
+    pub fn run(&mut self, batch: &impl Inputs) -> Result<StepReport<'_>, Error> {
+        let plan = batch.with_views(|views| self.run_whole(views))?;
+        Ok(self.report(&*self.plans[plan].whole))
+    }
+
+    /// Runs `n` steps on one batch, and reports the last; see [`Step::run`].
+    pub fn run_many(&mut self, n: usize, batch: &impl Inputs) -> Result<StepReport<'_>, Error> {
+        let plan = batch.with_views(|views| (0..n.max(1)).try_fold(0, |_, _| self.run_whole(views)))?;
+        Ok(self.report(&*self.plans[plan].whole))
+    }
+
+    /// Runs one micro-batch of a step made with [`Step::build_accumulating`]. Gradients are weighted by rows;
+    /// the parameters move with the last one. After an error the step has to begin anew.
+    pub fn run_micro(&mut self, batch: &impl Inputs, micro: Micro) -> Result<StepReport<'_>, Error> {
+        let plan = batch.with_views(|views| self.run_part(views, micro))?;
+        let program = match &self.plans[plan].parts {
+            Some(parts) if micro.last => &*parts.finish,
+            Some(parts) => &*parts.gather,
+            None => &*self.plans[plan].whole,
+        };
+        Ok(self.report(program))
+    }
+
+    fn run_whole(&mut self, views: &[ArrayView<'_>]) -> Result<usize, Error> {
+        let plan = matching(self.plans.iter().map(|p| &p.inputs[..]), views)?;
+        self.prepare(0, 1.0);
+        let result = self.plans[plan].whole.run(views, &mut *self.scope.store_for_run()?, &self.control);
+        result.map_err(|failure| failed(failure, self.steps()))?;
+        self.count();
+        Ok(plan)
+    }
+
+    fn run_part(&mut self, views: &[ArrayView<'_>], micro: Micro) -> Result<usize, Error> {
+        let plan = matching(self.plans.iter().map(|p| &p.inputs[..]), views)?;
+        let rows = self.plans[plan].inputs.first().and_then(|ty| ty.shape.first()).copied().unwrap_or(1);
+        self.prepare(micro.first_row as i64, rows as f64 / micro.rows.max(1) as f64);
+        let Some(parts) = &mut self.plans[plan].parts else {
+            let problem = "the step was not built for micro-batches";
+            return Err(Error::usage(problem, "build it with `Step::build_accumulating`"));
+        };
+        let program = if micro.last { &mut parts.finish } else { &mut parts.gather };
+        let result = program.run(views, &mut *self.scope.store_for_run()?, &self.control);
+        if let Err(failure) = result {
+            self.forget_sums();
+            return Err(failed(failure, self.steps()));
+        }
+        if micro.last {
+            self.count();
+        }
+        Ok(plan)
+    }
+
+    /// Writes the control block of the next run.
+    fn prepare(&mut self, first_row: i64, weight: f64) {
+        self.control.learning_rate = self.learning_rate();
+        self.control.step = self.steps() as i64;
+        self.control.first_row = first_row;
+        self.control.numbers[0] = weight;
+    }
+
+    fn count(&mut self) {
+        let mut store = self.scope.store_mut();
+        if let Some(count) = store.slot_mut(self.counter).value.as_slice_mut::<i64>() {
+            count[0] += 1;
+        }
+    }
+
+    /// Sets the sums of an unfinished step to 0.
+    fn forget_sums(&mut self) {
+        let mut store = self.scope.store_mut();
+        for &slot in &self.sums {
+            let ty = store.ty(slot);
+            store.slot_mut(slot).value = Array::zeros(ty.dtype, ty.shape);
+        }
+    }
+
+    fn report<'a>(&'a self, program: &'a dyn Program) -> StepReport<'a> {
+        StepReport::new(&self.names, program)
+    }
+
+    /// Optimizer steps done.
+    pub fn steps(&self) -> u64 {
+        let store = self.scope.store();
+        store.slot(self.counter).value.as_slice::<i64>().map_or(0, |count| count[0].max(0) as u64)
+    }
+
+    /// The learning rate of the next step.
+    pub fn learning_rate(&self) -> f64 {
+        self.optimizer.rate_at(self.steps()) * self.plateau().map_or(1.0, |state| state.factor)
+    }
+
+    fn plateau(&self) -> Option<PlateauState> {
+        let store = self.scope.store();
+        let numbers: [f64; 3] = store.slot(self.plateau?).value.as_slice::<f64>()?.try_into().ok()?;
+        Some(PlateauState::from_array(numbers))
+    }
+
+    /// Tells a [`Schedule::Plateau`] the loss of an evaluation; of no effect with other schedules.
+    pub fn observe(&mut self, loss: f64) {
+        if let (Some(slot), Some(state), Schedule::Plateau(plateau)) =
+            (self.plateau, self.plateau(), self.optimizer.schedule_ref())
+        {
+            let next = plateau.after(state, loss).to_array();
+            if let Some(numbers) = self.scope.store_mut().slot_mut(slot).value.as_slice_mut::<f64>() {
+                numbers.copy_from_slice(&next);
+            }
+        }
+    }
+
+    /// What was noticed in the trace and is likely not meant.
+    pub fn warnings(&self) -> &[Diagnostic] {
+        &self.warnings
+    }
+
+    /// Bytes of working memory beside the store.
+    pub fn memory_bytes(&self) -> usize {
+        let parts = |p: &Parts| p.gather.memory_bytes() + p.finish.memory_bytes();
+        self.plans.iter().map(|p| p.whole.memory_bytes() + p.parts.as_ref().map_or(0, parts)).sum()
+    }
+}
+
+fn no_slot(problem: String) -> Error {
+    Error::usage(problem, "use a store of the same model, or a fresh one")
+}
+
+fn plateau_array(state: PlateauState) -> Result<Array, Error> {
+    Array::of([3], state.to_array().to_vec()).map_err(no_slot)
+}
+
+/// Adds the weighted gradients to their sums. [`Part::Finish`] puts the sums in the gradients' place and
+/// empties them. Gives the slots of the sums.
+#[track_caller]
+fn add_to_sums<'g>(tape: &'g Tape, store: &mut Store, found: &mut [Traced<'g>], part: Part) -> Vec<SlotId> {
+    let weight = tape.control(Control::Number(0));
+    let mut sums = Vec::new();
+    for p in found {
+        let ty = TensorType::new(p.gradient.dtype().accumulator(), p.gradient.shape());
+        let name = format!("{}/gradient", store.slot(p.slot).name);
+        match find_or_add(store, &name, Role::Optimizer, Array::zeros(ty.dtype, ty.shape.clone())) {
+            Err(problem) => tape.error(problem, vec![]),
+            Ok(slot) => {
+                let share = p.gradient.cast(ty.dtype) * weight.cast(ty.dtype);
+                let sum = tape.slot(slot, ty) + share;
+                if part == Part::Finish {
+                    tape.assign(slot, sum.filled(0.0));
+                    p.gradient = sum;
+                } else {
+                    tape.assign(slot, sum);
+                }
+                sums.push(slot);
+            }
+        }
+    }
+    sums
+}

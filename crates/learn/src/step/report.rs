@@ -1,0 +1,42 @@
+//! [`StepReport`]: what a run of a step or of an inference gave.
+
+use ironlearn_ir::prim::cast::{Convert, Wide};
+use ironlearn_ir::{ArrayView, Program, dispatch};
+
+/// The outputs of a run. They live until the next run.
+#[derive(Clone, Copy)]
+pub struct StepReport<'a> {
+    names: &'a [String],
+    program: &'a dyn Program,
+}
+
+impl<'a> StepReport<'a> {
+    pub(crate) fn new(names: &'a [String], program: &'a dyn Program) -> StepReport<'a> {
+        StepReport { names, program }
+    }
+
+    /// The loss; NaN where there is none.
+    pub fn loss(&self) -> f64 {
+        self.scalar("loss").unwrap_or(f64::NAN)
+    }
+
+    /// A named output.
+    pub fn get(&self, name: &str) -> Option<ArrayView<'a>> {
+        self.names.iter().position(|n| n == name).map(|i| self.program.output(i))
+    }
+
+    /// A named output with one element.
+    pub fn scalar(&self, name: &str) -> Option<f64> {
+        self.get(name).filter(|v| v.shape().elements() == 1).map(|v| number_at(v, 0))
+    }
+}
+
+/// An element as `f64`; of a complex number the real part.
+pub(crate) fn number_at(view: ArrayView<'_>, index: usize) -> f64 {
+    dispatch!(view.dtype(), T => {
+        view.as_slice::<T>().and_then(|v| v.get(index)).map_or(f64::NAN, |&x| match Convert::widen(x) {
+            Wide::Int(x) => x as f64,
+            Wide::Float(x) | Wide::Complex(x, _) => x,
+        })
+    })
+}

@@ -1,0 +1,199 @@
+//! Steps: what is reported before the first one, what a run gives, and that a failure moves nothing.
+
+use ironlearn::Micro;
+use ironlearn::prelude::*;
+
+fn array<T: Real>(shape: impl Into<Shape>, values: &[f64]) -> Array {
+    Array::of(shape, values.iter().map(|&x| T::from_f64(x)).collect::<Vec<T>>()).unwrap()
+}
+
+/// Trains exclusive or and gives the last loss. The element type is one word of the caller.
+fn xor<T: Real>(seed: u64) -> f64 {
+    let network = Network::<T>::builder([2]).linear(8).tanh().linear(1).build(seed).unwrap();
+    let signature = (input_of::<T>([4, 2]), input_of::<T>([4, 1]));
+    let mut step =
+        Step::build(&Options::default(), network.scope(), Adam::new(0.05), signature, |_, (x, y)| {
+            binary_cross_entropy(network.forward(x), y, 1.0).into()
+        })
+        .unwrap();
+    let x = array::<T>([4, 2], &[0.0, 0.0, 0.0, 1.0, 1.0, 0.0, 1.0, 1.0]);
+    let y = array::<T>([4, 1], &[0.0, 1.0, 1.0, 0.0]);
+    step.run_many(300, &(&x, &y)).unwrap().loss()
+}
+
+#[test]
+fn exclusive_or_is_learned_in_either_precision() {
+    for seed in 0..3 {
+        let (narrow, wide) = (xor::<f32>(seed), xor::<f64>(seed));
+        assert!(narrow < 0.01 && wide < 0.01, "seed {seed}: {narrow} and {wide}");
+        assert!((narrow - wide).abs() < 1e-3 * wide.max(1e-3), "seed {seed}: {narrow} and {wide}");
+    }
+}
+
+#[test]
+fn every_mistake_is_reported_before_the_first_step() {
+    let s = Scope::root(0);
+    let hidden = Linear::<f32>::new(&s.at("hidden"), 3, 4);
+    let again = Linear::<f32>::new(&s.at("out"), 5, 2);
+    let result =
+        Step::build(&Options::default(), &s, Sgd::new(0.1), (f32s([8, 3]), u8s([7])), |_, (x, y)| {
+            let logits = again.apply(hidden.apply(x).relu()); // 4 is not 5
+            cross_entropy(logits, y).into() // 7 is not 8
+        });
+    let text = result.err().unwrap().to_string();
+    assert!(text.contains("in layer `out`") && text.contains("cross-entropy"), "{text}");
+    assert!(text.matches("steps.rs:").count() >= 2, "{text}");
+    let twice = Linear::<f32>::new(&s.at("hidden"), 3, 4);
+    let result = Step::build(&Options::default(), &s, Sgd::new(0.1), f32s([8, 3]), |_, x| {
+        twice.apply(x).mean_all().into()
+    });
+    assert!(result.err().unwrap().to_string().contains("`hidden.weight`"));
+}
+
+#[test]
+fn a_loss_that_is_no_scalar_is_refused() {
+    let s = Scope::root(0);
+    let layer = Linear::<f32>::new(&s, 3, 4);
+    let result =
+        Step::build(&Options::default(), &s, Sgd::new(0.1), f32s([8, 3]), |_, x| layer.apply(x).into());
+    assert!(result.err().unwrap().to_string().contains("the loss is f32[8, 4]"));
+}
+
+#[test]
+fn a_parameter_without_a_gradient_is_noticed() {
+    let s = Scope::root(0);
+    let used = Linear::<f32>::new(&s.at("used"), 3, 1);
+    let _unused = Linear::<f32>::new(&s.at("unused"), 3, 1);
+    let build = || {
+        let options = Options::default();
+        Step::build(&options, &s, Sgd::new(0.1), f32s([8, 3]), |_, x| used.apply(x).mean_all().into())
+            .unwrap()
+    };
+    let step = build();
+    let names: Vec<_> = step.warnings().iter().map(|w| w.message.clone()).collect();
+    assert_eq!(names.len(), 2, "{names:?}");
+    assert!(names[0].contains("`unused.weight`"), "{names:?}");
+    s.set_trainable(|name| name.starts_with("unused"), false);
+    assert!(build().warnings().is_empty());
+}
+
+#[test]
+fn a_number_that_is_not_finite_is_named_and_moves_nothing() {
+    let s = Scope::root(0);
+    let layer = Linear::<f32>::new(&s.at("hidden"), 2, 1);
+    let norm = BatchNorm::<f32>::new(&s.at("norm"), 1);
+    let mut step = Step::build(&Options::default(), &s, Adam::new(0.1), f32s([2, 2]), |_, x| {
+        norm.apply(layer.apply(x)).log().mean_all().into()
+    })
+    .unwrap();
+    let before = s.store().clone();
+    let x = array::<f32>([2, 2], &[1.0, 2.0, 3.0, 5.0]);
+    let error = step.run(&x).err().unwrap();
+    assert_eq!(error.exit_code(), 4);
+    assert!(error.to_string().contains("`log`") && error.to_string().contains("steps.rs:"), "{error}");
+    let after = s.store();
+    for id in after.ids() {
+        assert_eq!(after.slot(id).value, before.slot(id).value, "{}", after.slot(id).name);
+    }
+}
+
+#[test]
+fn a_batch_of_another_shape_says_what_was_built() {
+    let s = Scope::root(0);
+    let layer = Linear::<f32>::new(&s, 2, 1);
+    let both = [f32s([4, 2]), f32s([3, 2])];
+    let mut step = Step::build_all(&Options::default(), &s, Sgd::new(0.1), &both, |_, x| {
+        layer.apply(x).mean_all().into()
+    })
+    .unwrap();
+    assert!(step.run(&(&array::<f32>([3, 2], &[1.0; 6]),)).is_ok());
+    let error = step.run(&(&array::<f32>([5, 2], &[1.0; 10]),)).err().unwrap().to_string();
+    assert!(error.contains("f32[5, 2]") && error.contains("(f32[4, 2]) or (f32[3, 2])"), "{error}");
+    assert_eq!(step.steps(), 1);
+}
+
+#[test]
+fn micro_batches_of_unequal_size_make_the_same_step() {
+    let x: Vec<f64> = (0..10).map(|i| (i as f64 * 1.7).sin()).collect();
+    let y: Vec<f64> = (0..5).map(|i| (i as f64 * 0.9).cos()).collect();
+    let run = |cuts: &[(usize, usize)]| {
+        let network = Network::<f64>::builder([2]).linear(3).tanh().linear(1).build(4).unwrap();
+        let signatures = [5, 3, 2].map(|n| (f64s([n, 2]), f64s([n, 1])));
+        let mut step = Step::build_accumulating(
+            &Options::default(),
+            network.scope(),
+            Adam::new(0.1),
+            &signatures,
+            |_, (x, y)| mse(network.forward(x), y).into(),
+        )
+        .unwrap();
+        for _ in 0..3 {
+            for &(start, end) in cuts {
+                let n = end - start;
+                let x = array::<f64>([n, 2], &x[2 * start..2 * end]);
+                let y = array::<f64>([n, 1], &y[start..end]);
+                step.run_micro(&(&x, &y), Micro { first_row: start, rows: 5, last: end == 5 }).unwrap();
+            }
+        }
+        assert_eq!(step.steps(), 3);
+        let store = network.scope().store();
+        let values = store
+            .trainable()
+            .into_iter()
+            .flat_map(|id| store.slot(id).value.as_slice::<f64>().unwrap().to_vec());
+        values.collect::<Vec<_>>()
+    };
+    let (whole, parts) = (run(&[(0, 5)]), run(&[(0, 3), (3, 5)]));
+    for (a, b) in whole.iter().zip(&parts) {
+        assert!((a - b).abs() < 1e-12, "{whole:?} is not {parts:?}");
+    }
+}
+
+#[test]
+fn a_shadow_trace_shows_values_where_they_are_made() {
+    let s = Scope::root(0);
+    let layer = Linear::<f64>::with(&s, 2, 1, false, &Init::Ones);
+    let seen = std::cell::RefCell::new(None);
+    let options = Options::default().shadow(vec![array::<f64>([1, 2], &[3.0, 4.0])]);
+    Step::build(&options, &s, Sgd::new(0.1), (f64s([1, 2]),), |_, (x,)| {
+        let y = layer.apply(x);
+        *seen.borrow_mut() = y.peek();
+        y.mean_all().into()
+    })
+    .unwrap();
+    assert_eq!(seen.borrow().as_ref().unwrap().as_slice::<f64>(), Some(&[7.0][..]));
+}
+
+#[test]
+fn dropout_differs_from_step_to_step_and_not_from_run_to_run() {
+    let losses = || {
+        let network = Network::<f32>::builder([16]).dropout(0.5).linear(1).build(9).unwrap();
+        let mut step =
+            Step::build(&Options::default(), network.scope(), Sgd::new(0.0), f32s([2, 16]), |_, x| {
+                network.forward(x).square().mean_all().into()
+            })
+            .unwrap();
+        let x = array::<f32>([2, 16], &[1.0; 32]);
+        [0, 1].map(|_| step.run(&x).unwrap().loss())
+    };
+    let first = losses();
+    assert_ne!(first[0], first[1]);
+    assert_eq!(first, losses());
+}
+
+#[test]
+fn the_rate_falls_when_the_loss_stays() {
+    let s = Scope::root(0);
+    let layer = Linear::<f32>::new(&s, 2, 1);
+    let plateau = Plateau { patience: 0, factor: 0.5, threshold: 0.0, floor: 0.0 };
+    let optimizer = Optimizer::new(Sgd::new(0.1)).schedule(Schedule::Plateau(plateau));
+    let mut step = Step::build(&Options::default(), &s, optimizer, f32s([1, 2]), |_, x| {
+        layer.apply(x).mean_all().into()
+    })
+    .unwrap();
+    let rates = [3.0, 3.0, 2.0, 2.5].map(|loss| {
+        step.observe(loss);
+        step.learning_rate()
+    });
+    assert_eq!(rates, [0.1, 0.05, 0.05, 0.025]);
+}
