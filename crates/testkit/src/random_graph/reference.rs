@@ -2,8 +2,9 @@
 //!
 //! An executor may round differently from the interpreter: it adds in another order and another precision.
 //! How much of that reaches a result depends on the graph. So the interpreter runs it again with every
-//! rounded float disturbed by up to [`DISTURBED`] units in its last place (stochastic arithmetic: Vignes,
-//! "A stochastic arithmetic for reliable scientific computation", 1993). The largest change of a result, in
+//! rounded float disturbed by up to [`DISTURBED`] units in its last place, sums and products by as many of
+//! the sum of their terms' magnitudes (stochastic arithmetic: Vignes, "A stochastic arithmetic for reliable
+//! scientific computation", 1993). The largest change of a result, in
 //! maximum norm, is its spread; the bound is [`ALLOWED`] times the spread and a few units in the last place
 //! of the largest element. Integers and truth values must be equal. A graph in which a disturbance changes
 //! an integer, or a float by more than [`UNSTABLE`], says nothing about an executor and is drawn again.
@@ -11,13 +12,14 @@
 use super::{control, numbers};
 use crate::rng::Rng;
 use ironlearn_ir::interpreter::{all_finite, eval_node};
+use ironlearn_ir::prim::cast::{Convert, Wide};
 use ironlearn_ir::prim::elementwise as ew;
 use ironlearn_ir::prim::{MapRef, Op};
-use ironlearn_ir::{Array, DType, Env, Graph, NodeId, SlotId, Store, bf16, f16};
+use ironlearn_ir::{Array, DType, Env, Graph, NodeId, SlotId, Store, TensorType, bf16, dispatch, f16};
 
 /// Steps that are run, each from the state that the interpreter's last one left.
 pub const STEPS: usize = 2;
-/// Units in the last place by which rounded floats are disturbed; 1 in the half types.
+/// Units in the last place by which rounded floats are disturbed; 1 in the half types, which compute in `f32`.
 const DISTURBED: f64 = 24.0;
 /// Disturbed runs of each step.
 const RUNS: usize = 2;
@@ -82,7 +84,8 @@ fn run(graph: &Graph, env: &Env, disturb: &mut Option<&mut Rng>) -> Option<Vec<O
         }
         let mut value = eval_node(graph, id, env, &values).ok()?;
         if let (Some(rng), true) = (&mut *disturb, rounds(graph, id)) {
-            shake(&mut value, rng);
+            let terms = magnitudes(graph, id, &values)?;
+            shake(&mut value, &terms, rng);
         }
         values.push(Some(value));
     }
@@ -119,22 +122,39 @@ fn unit(dtype: DType) -> f64 {
     }
 }
 
-/// Disturbs the floats of an array.
-fn shake(a: &mut Array, rng: &mut Rng) {
-    let ulp = unit(a.dtype());
-    let mut factor = |units: f64| 1.0 + ulp * rng.float(-units, units);
-    if let Some(v) = a.as_slice_mut::<f16>() {
-        v.iter_mut().for_each(|x| *x = f16::from_f64(x.to_f64() * factor(1.0)));
+/// For sums of terms the sums of their magnitudes, for anything else nothing.
+fn magnitudes(graph: &Graph, id: NodeId, values: &[Option<Array>]) -> Option<Vec<f64>> {
+    let node = graph.node(id);
+    if !matches!(node.op, Op::Sum(_) | Op::Dot(_) | Op::Conv(_) | Op::ScatterAdd(_)) {
+        return Some(vec![]);
     }
-    if let Some(v) = a.as_slice_mut::<bf16>() {
-        v.iter_mut().for_each(|x| *x = bf16::from_f64(x.to_f64() * factor(1.0)));
+    let abs = MapRef::of::<ew::Abs>();
+    let mut inputs = Vec::new();
+    for input in &node.inputs {
+        let x = values[input.index()].as_ref()?;
+        let ty = TensorType::new(x.dtype(), x.shape().clone());
+        inputs.push(if x.dtype().is_float() { abs.0.eval(&[x], &ty).ok()? } else { x.clone() });
     }
-    if let Some(v) = a.as_slice_mut::<f32>() {
-        v.iter_mut().for_each(|x| *x = (f64::from(*x) * factor(DISTURBED)) as f32);
-    }
-    if let Some(v) = a.as_slice_mut::<f64>() {
-        v.iter_mut().for_each(|x| *x *= factor(DISTURBED));
-    }
+    let sums = node.op.primitive().eval(&inputs.iter().collect::<Vec<_>>(), &node.ty).ok()?;
+    Some(numbers(&sums))
+}
+
+/// Disturbs the floats of an array, relative to themselves and to the magnitude of their terms.
+fn shake(a: &mut Array, terms: &[f64], rng: &mut Rng) {
+    let (ulp, half) = (unit(a.dtype()), matches!(a.dtype(), DType::F16 | DType::Bf16));
+    let units = if half { 1.0 } else { DISTURBED };
+    let of_terms = DISTURBED * if half { unit(DType::F32) } else { ulp };
+    let mut shaken = |i: usize, x: f64| {
+        let term = terms.get(i).copied().unwrap_or(0.0);
+        x * (1.0 + ulp * rng.float(-units, units)) + term * of_terms * rng.float(-1.0, 1.0)
+    };
+    dispatch!(a.dtype(), T => {
+        for (i, x) in a.as_slice_mut::<T>().into_iter().flatten().enumerate() {
+            if let Wide::Float(wide) = x.widen() {
+                *x = T::narrow(Wide::Float(shaken(i, wide)));
+            }
+        }
+    });
 }
 
 /// The largest difference of two float arrays, where NaN is equal to NaN and infinity to itself; 0 for equal
