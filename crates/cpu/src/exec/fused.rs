@@ -102,8 +102,13 @@ impl Fused {
             let base = Addresses::element(run.addresses, s.to.buffer, 0, size);
             Odometer::at(&self.dims, start).runs(n, s.to.offset, &s.to.strides, |i, first, count, stride| {
                 let dst = base.wrapping_offset(first * size as isize);
-                // SAFETY: the plan's verifier has checked that the view stays inside its buffer.
-                unsafe { store_strided(dst, src.add(i * size), stride, count, size) }
+                // SAFETY: the plan's verifier has checked that the view stays inside its buffer, and that results
+                // lie over operands only at the same place: then there is nothing to copy.
+                unsafe {
+                    if !std::ptr::eq(dst, src.add(i * size)) {
+                        store_strided(dst, src.add(i * size), stride, count, size);
+                    }
+                }
             });
         }
     }

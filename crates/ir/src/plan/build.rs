@@ -238,6 +238,23 @@ impl<'a> Lowering<'a> {
         self.step(node, StepKind::Fused { program, stores: vec![(0, to)] });
     }
 
+    /// A contiguous value converted to another element type.
+    fn converted(&mut self, node: NodeId, x: View, from: DType, to: DType, shape: &[usize]) -> View {
+        let buffer = self.buffer(to, shape.iter().product(), Home::Arena(0), false);
+        let out = View::whole(buffer, shape);
+        self.convert(node, x, from, to, out.clone());
+        out
+    }
+
+    fn convert(&mut self, node: NodeId, x: View, from: DType, to: DType, out: View) {
+        if out.elements() > 0 {
+            let cast = Instr { op: TileOp::Cast, args: vec![0], dtype: from, out: to, node };
+            let program =
+                Program { dims: out.dims.clone(), loads: vec![Load::Memory(x)], instrs: vec![cast] };
+            self.step(node, StepKind::Fused { program, stores: vec![(1, out)] });
+        }
+    }
+
     /// The value of a node, row-major in memory.
     fn contiguous(&mut self, id: NodeId) -> View {
         match self.load(id) {
@@ -331,13 +348,27 @@ impl<'a> Lowering<'a> {
                 self.step(id, StepKind::Gather { x, index, out });
             }
             Op::ScatterAdd(s) => {
-                let (x, index) = (self.contiguous(inputs[0]), self.contiguous(inputs[1]));
+                // Half types are summed in f32, like everywhere.
+                let (own, wide) = (node.ty.dtype, node.ty.dtype.accumulator());
+                let half = own.is_float() && own != wide;
+                let shape_x = self.graph.node(inputs[0]).ty.shape.clone();
+                let x = self.contiguous(inputs[0]);
+                let x = if half { self.converted(id, x, own, wide, &shape_x) } else { x };
+                let index = self.contiguous(inputs[1]);
                 let (outer, inner): (usize, usize) =
                     (shape[..s.axis].iter().product(), shape[s.axis + 1..].iter().product());
-                let count = index.elements();
-                let out = View::whole(self.own_buffer(id).buffer, &[outer, s.len, inner]);
+                let (count, extent) = (index.elements(), [outer, s.len, inner]);
+                let result = self.own_buffer(id);
+                let sums = if half {
+                    self.buffer(wide, shape.elements(), Home::Arena(0), false)
+                } else {
+                    result.buffer
+                };
                 let (x, index) = (flat(&x, &[outer, count, inner]), flat(&index, &[count]));
-                self.step(id, StepKind::ScatterAdd { x, index, out });
+                self.step(id, StepKind::ScatterAdd { x, index, out: View::whole(sums, &extent) });
+                if half {
+                    self.convert(id, View::whole(sums, &shape), wide, own, result);
+                }
             }
             Op::ArgMax(a) => {
                 let x = self.contiguous(inputs[0]);

@@ -133,12 +133,6 @@ fn program_is_sound(plan: &Plan, step: &PlanStep) -> Result<(), String> {
             if let Some((_, view)) = stores.iter().find(|(_, view)| view.dims != program.dims) {
                 return Err(format!("a result over {:?} in a program over {:?}", view.dims, program.dims));
             }
-            let wrong = stores
-                .iter()
-                .find(|(value, view)| program.dtype(*value, &plan.buffers) != plan.buffer(view.buffer).dtype);
-            if let Some((value, view)) = wrong {
-                return Err(format!("value {value} is stored in buffer {} of another type", view.buffer.0));
-            }
             (program, stores.iter().map(|s| s.0).collect())
         }
         StepKind::Reduce { program, value, extent, out, .. } => {
@@ -161,8 +155,16 @@ fn program_is_sound(plan: &Plan, step: &PlanStep) -> Result<(), String> {
         }
     }
     let values = program.loads.len() + program.instrs.len();
-    match results.iter().find(|&&v| v as usize >= values) {
-        Some(v) => Err(format!("value {v} does not exist")),
+    if let Some(v) = results.iter().find(|&&v| v as usize >= values) {
+        return Err(format!("value {v} does not exist"));
+    }
+    let StepKind::Fused { stores, .. } = &step.kind else { return Ok(()) };
+    let wrong =
+        |(value, view): &&(u32, View)| program.dtype(*value, &plan.buffers) != plan.buffer(view.buffer).dtype;
+    match stores.iter().find(wrong) {
+        Some((value, view)) => {
+            Err(format!("value {value} is stored in buffer {} of another type", view.buffer.0))
+        }
         None => Ok(()),
     }
 }
