@@ -5,7 +5,7 @@
 
 use ironlearn_cpu::Cpu;
 use ironlearn_ir::plan::Options;
-use ironlearn_ir::prim::{Op, OpKind, elementwise};
+use ironlearn_ir::prim::{Op, elementwise};
 use ironlearn_ir::{Graph, Interpreted, Store};
 use ironlearn_testkit::compare::{agrees, same_bits};
 use ironlearn_testkit::random_graph::{RandomGraph, Settings, random_graph, smallest};
@@ -55,8 +55,7 @@ fn graphs_are_large_and_hold_every_operation() {
 #[test]
 fn compiled_programs_agree_with_the_interpreter() {
     let cpus = [1, 2, 7].map(|threads| Cpu::new(threads).unwrap());
-    // The executor does not run loops yet.
-    let settings = Settings { without: vec![OpKind::Scan], ..Settings::default() };
+    let settings = Settings::default();
     let mut failures = Vec::new();
     for seed in 0..graphs() {
         if check(&random_graph(seed, &settings), &cpus).is_err() {

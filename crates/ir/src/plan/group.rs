@@ -28,7 +28,10 @@ pub(super) fn is_elementwise(op: &Op) -> bool {
 
 /// True for operations that only look at their operand in another way.
 pub(super) fn is_view(op: &Op) -> bool {
-    matches!(op, Op::Reshape(_) | Op::Permute(_) | Op::Broadcast(_) | Op::Slice(_) | Op::Flip(_))
+    matches!(
+        op,
+        Op::Reshape(_) | Op::Permute(_) | Op::Broadcast(_) | Op::Slice(_) | Op::Flip(_) | Op::ScanOutput(_)
+    )
 }
 
 /// True for values that stand before the first step.
