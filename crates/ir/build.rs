@@ -20,10 +20,14 @@ fn main() {
     let mut code = String::new();
     for name in &names {
         let path = folder.join(format!("{name}.rs"));
-        code += &format!("#[path = {path:?}]\nmod {name};\npub use {name}::{};\n", type_of(name));
+        let ty = type_of(name);
+        code += &format!("#[path = {path:?}]\nmod {name};\npub use {name}::{ty};\n");
+        // Never inlined, so that other crates call it instead of making the reference anew.
+        code += &format!("impl Registered for {ty} {{\n    #[inline(never)]\n");
+        code += &format!("    fn map_ref() -> MapRef {{\n        MapRef::new::<{ty}>()\n    }}\n}}\n");
     }
     code += "/// Every elementwise primitive, by name.\npub static ALL: &[MapRef] = &[";
-    code += &names.iter().map(|n| format!("MapRef::of::<{}>()", type_of(n))).collect::<Vec<_>>().join(", ");
+    code += &names.iter().map(|n| format!("MapRef::new::<{}>()", type_of(n))).collect::<Vec<_>>().join(", ");
     code += "];\n/// Shows every elementwise primitive, as a type, to `v`.\n";
     code += "pub fn visit_all<V: Visitor>(v: &mut V) {\n";
     for name in &names {

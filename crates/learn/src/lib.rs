@@ -41,3 +41,12 @@ pub mod prelude {
     pub use crate::{Error, Infer, Init, Options, Outputs, Param, Scope, Step, StepReport, Tensor};
     pub use ironlearn_ir::{Array, DType, Dyn, Mode, Real, Shape, Tape, Var, concat};
 }
+
+/// The programs in the pages for people run as tests.
+#[cfg(doctest)]
+mod pages {
+    #[doc = include_str!("../../../README.md")]
+    mod readme {}
+    #[doc = include_str!("../../../docs/debugging.md")]
+    mod debugging {}
+}

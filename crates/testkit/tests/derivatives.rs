@@ -184,6 +184,11 @@ fn custom_rules_nest() {
 
 /// A primitive without a derivative, as a test must make itself: none of the float primitives lacks one.
 struct Opaque;
+impl Registered for Opaque {
+    fn map_ref() -> MapRef {
+        MapRef::new::<Opaque>()
+    }
+}
 impl Elementwise for Opaque {
     const NAME: &'static str = "opaque";
     const ARITY: usize = 1;

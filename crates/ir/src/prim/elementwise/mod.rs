@@ -54,10 +54,17 @@ impl Types {
     }
 }
 
+/// Gives the reference to a primitive: `build.rs` writes it for each file of the folder. Not generic, so that
+/// a crate that uses a primitive does not compile its evaluation again.
+pub trait Registered {
+    /// [`MapRef::new`] of this type.
+    fn map_ref() -> MapRef;
+}
+
 /// An elementwise primitive: all there is to know about it.
 ///
 /// Of the evaluation functions only those that [`Elementwise::TYPES`] claims are called.
-pub trait Elementwise: Sync + 'static {
+pub trait Elementwise: Registered + Sync + 'static {
     /// The name in graphs and messages.
     const NAME: &'static str;
     /// The number of inputs, 1 to 3.
@@ -166,6 +173,32 @@ impl Scalar for crate::bf16 {
     }
 }
 
+/// The elements of `y` from those of `x`, all of one length: the one loop that every primitive has for every
+/// type.
+fn apply_all<T: Scalar, P: Elementwise>(x: [&[T]; 3], y: &mut [T]) {
+    let x = x.map(|x| &x[..y.len()]);
+    for (i, y) in y.iter_mut().enumerate() {
+        *y = T::apply::<P>([x[0][i], x[1][i], x[2][i]]);
+    }
+}
+
+/// What evaluation is beside the loop, for all primitives on a type; an input that is not there repeats the
+/// first.
+fn evaluate<T: Element>(
+    apply_all: fn([&[T]; 3], &mut [T]),
+    x: &[&Array],
+    out: &TensorType,
+) -> Result<Array, String> {
+    let slice = |i: usize| x.get(i).unwrap_or(&x[0]).as_slice::<T>().ok_or("operand of another type");
+    let mut values = vec![T::default(); out.shape.elements()];
+    apply_all([slice(0)?, slice(1)?, slice(2)?], &mut values);
+    Array::of(out.shape.clone(), values)
+}
+
+fn no_such(name: &str, dtype: DType) -> String {
+    format!("`{dtype}` tensors have no `{name}`")
+}
+
 impl<P: Elementwise> Primitive for Instance<P> {
     fn name(&self) -> &'static str {
         P::NAME
@@ -173,8 +206,7 @@ impl<P: Elementwise> Primitive for Instance<P> {
 
     fn infer(&self, x: &[&TensorType]) -> Result<TensorType, Misfit> {
         if !P::TYPES.has(x[0].dtype) {
-            let message = format!("`{}` tensors have no `{}`", x[0].dtype, P::NAME);
-            return Err(Misfit::with_guess(message, x[0].clone()));
+            return Err(Misfit::with_guess(no_such(P::NAME, x[0].dtype), x[0].clone()));
         }
         match x.iter().find(|t| **t != x[0]) {
             Some(other) => {
@@ -186,13 +218,12 @@ impl<P: Elementwise> Primitive for Instance<P> {
 
     fn eval(&self, x: &[&Array], out: &TensorType) -> Result<Array, String> {
         crate::dispatch!(out.dtype, T => {
-            let mut inputs = Vec::with_capacity(3);
-            for a in x {
-                inputs.push(a.as_slice::<T>().ok_or("operand of another type")?);
+            // A constant, so that nothing is compiled for types that the primitive does not claim.
+            if const { P::TYPES.has(T::DTYPE) } {
+                evaluate::<T>(apply_all::<T, P>, x, out)
+            } else {
+                Err(no_such(P::NAME, T::DTYPE))
             }
-            inputs.resize(3, inputs[0]);
-            let values = (0..out.shape.elements()).map(|i| T::apply::<P>([inputs[0][i], inputs[1][i], inputs[2][i]]));
-            Array::of(out.shape.clone(), values.collect())
         })
     }
 
@@ -211,7 +242,12 @@ pub struct MapRef(pub &'static dyn Map);
 
 impl MapRef {
     /// The reference to the primitive `P`.
-    pub const fn of<P: Elementwise>() -> MapRef {
+    pub fn of<P: Elementwise>() -> MapRef {
+        P::map_ref()
+    }
+
+    /// The reference to the primitive `P`, made here: compiles all of its evaluation.
+    pub const fn new<P: Elementwise>() -> MapRef {
         MapRef(const { &Instance::<P>(PhantomData) })
     }
 }
