@@ -53,7 +53,7 @@ fn main() -> Result<(), Error> {
     let (narrow, wide) = (Linear::new(&scope.at("narrow"), 2, 3), Linear::new(&scope.at("wide"), 4, 1));
     let result = Step::build(&Options::default(), &scope, Sgd::new(0.1), f32s([4, 2]), |_tape, x| {
         let hidden = narrow.apply(x).relu();
-        (wide.apply(hidden) + x.reshape([3, 3])).mean_all().into()
+        (wide.apply(hidden) + x.reshape([2, 4])).mean_all().into()
     });
     let mistakes = result.err().map(|e| e.to_string()).unwrap_or_default();
     println!("{mistakes}");

@@ -29,29 +29,32 @@ fn hessian_times_vector() -> Result<(), Error> {
     Ok(())
 }
 
-/// u″ = −u with u(0) = 0 and u′(0) = 1 on 0..π: the sine. `u = x + x²·n(x)` has the right value and slope at
-/// 0 whatever the network n gives, so that the loss is the equation alone.
+/// `u(x) = x + x²·n(x)`, for x `[B, 1]`: 0 at 0, with slope 1, whatever the network n gives.
+fn u<'g>(network: &Network<f64>, x: Var<'g, f64>) -> Var<'g, f64> {
+    x + x.square() * network.forward(x)
+}
+
+/// u″ = −u with u(0) = 0 and u′(0) = 1 on 0..π: the sine. As u starts right, the loss is the equation alone.
 fn differential_equation() -> Result<(), Error> {
     const POINTS: usize = 32;
     let network = Network::<f64>::builder([1]).linear(16).tanh().linear(1).build(1)?;
-    let u = |x: Var<'_, f64>| x + x.square() * network.forward(x);
-    let cosine = Schedule::Cosine { steps: 800.0, warmup: 0.0, restarts: 0, floor: 0.0 };
+    let cosine = Schedule::Cosine { steps: 2000.0, warmup: 0.0, restarts: 0, floor: 0.0 };
     let optimizer = Optimizer::new(Adam::new(0.02)).schedule(cosine);
     let mut step =
         Step::build(&Options::default(), network.scope(), optimizer, f64s([POINTS, 1]), |_tape, x| {
             // Rows do not depend on each other: the gradient of the sum holds each row's derivative.
-            let slope = u(x).sum_all().grad(&[x])[0];
+            let slope = u(&network, x).sum_all().grad(&[x])[0];
             let curvature = slope.sum_all().grad(&[x])[0];
-            (curvature + u(x)).square().mean_all().into()
+            (curvature + u(&network, x)).square().mean_all().into()
         })?;
     let x = Tensor::linspace(0.0, std::f64::consts::PI, POINTS)?.reshape([-1, 1])?;
     for _ in 0..4 {
-        let loss = step.run_many(200, &x)?.loss();
+        let loss = step.run_many(500, &x)?.loss();
         println!("step {}: mean of (u″ + u)² is {loss:.2e}", step.steps());
     }
 
     let mut infer = Infer::build(&Options::default(), network.scope(), f64s([POINTS, 1]), |_tape, x| {
-        Outputs::of("u", u(x))
+        Outputs::of("u", u(&network, x))
     })?;
     let report = infer.run(&x)?;
     let found = report.get("u").and_then(|u| u.as_slice::<f64>()).unwrap_or_default();

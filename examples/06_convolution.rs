@@ -23,7 +23,7 @@ fn bars(n: usize, seed: u64) -> Result<Dataset, Error> {
 }
 
 fn main() -> Result<(), Error> {
-    let (data, validation) = (bars(160, 1)?, bars(80, 3)?);
+    let (data, validation) = (bars(256, 1)?, bars(128, 3)?);
     let network = Network::<f32>::builder([1, SIDE, SIDE])
         .conv2d(6, ConvOptions::new([3, 3]).padding([1, 1]))
         .batch_norm()
@@ -37,7 +37,7 @@ fn main() -> Result<(), Error> {
 
     // Cross-entropy from logits and class numbers; batch norm and dropout know training from evaluation.
     let training =
-        Training::new(Loss::CrossEntropy(CrossEntropy::default()), Adam::new(0.01)).epochs(12).batch(32);
+        Training::new(Loss::CrossEntropy(CrossEntropy::default()), Adam::new(0.01)).epochs(25).batch(32);
     let accuracy = Metric::Accuracy { threshold: 0.0 };
     let mut trainer = training.metrics([accuracy]).build(&network, &data, Some(&validation))?;
     let outcome = trainer.run(&mut Silent, &mut |_which, _store| Ok(()))?;

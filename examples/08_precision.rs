@@ -21,7 +21,7 @@ fn line<T: Real>() -> Result<f64, Error> {
         Step::build(&Options::default(), network.scope(), optimizer, signature, |_tape, (x, y)| {
             mse(network.forward(x), y).into()
         })?;
-    step.run_many(400, &(&x, &y))?;
+    step.run_many(800, &(&x, &y))?;
     let store = network.scope().store();
     let found = |name| store.find(name).map(|slot| store.slot(slot).value.clone());
     let value = |name| match found(name).map(Tensor::<T>::from_array) {

@@ -2,7 +2,7 @@
 //! user's own, stopped gradients, and mistakes reported at the user's line.
 #![allow(clippy::unwrap_used)]
 
-use ironlearn_ir::prim::elementwise::{Elementwise, Types};
+use ironlearn_ir::prim::elementwise::{Elementwise, MapRef, Registered, Types};
 use ironlearn_ir::prim::{Control, Derivative};
 use ironlearn_ir::*;
 use ironlearn_testkit::gradcheck::{Case, run, trace};
