@@ -22,7 +22,10 @@ impl Elementwise for Cos {
 impl<'g, T> Var<'g, T> {
     /// The cosine of every element.
     #[track_caller]
-    pub fn cos(self) -> Self where T: Real {
+    pub fn cos(self) -> Self
+    where
+        T: Real,
+    {
         self.unary::<Cos>()
     }
 }

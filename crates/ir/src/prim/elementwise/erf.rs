@@ -25,7 +25,10 @@ impl Elementwise for Erf {
 impl<'g, T> Var<'g, T> {
     /// The error function of every element.
     #[track_caller]
-    pub fn erf(self) -> Self where T: Real {
+    pub fn erf(self) -> Self
+    where
+        T: Real,
+    {
         self.unary::<Erf>()
     }
 }

@@ -26,7 +26,10 @@ impl Elementwise for Exp {
 impl<'g, T> Var<'g, T> {
     /// The exponential `eˣ` of every element.
     #[track_caller]
-    pub fn exp(self) -> Self where T: Real {
+    pub fn exp(self) -> Self
+    where
+        T: Real,
+    {
         self.unary::<Exp>()
     }
 }

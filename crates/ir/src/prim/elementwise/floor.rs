@@ -22,7 +22,10 @@ impl Elementwise for Floor {
 impl<'g, T> Var<'g, T> {
     /// The largest integer not above of every element.
     #[track_caller]
-    pub fn floor(self) -> Self where T: Real {
+    pub fn floor(self) -> Self
+    where
+        T: Real,
+    {
         self.unary::<Floor>()
     }
 }

@@ -22,7 +22,10 @@ impl Elementwise for Log {
 impl<'g, T> Var<'g, T> {
     /// The natural logarithm of every element.
     #[track_caller]
-    pub fn log(self) -> Self where T: Real {
+    pub fn log(self) -> Self
+    where
+        T: Real,
+    {
         self.unary::<Log>()
     }
 }

@@ -1,5 +1,4 @@
-//! Power, `xʸ`, with the special values of IEEE 754 `pow`; derivatives `y·x^(y−1)`, 0 where both are 0, and
-//! `xʸ·ln x`, 0 where `x` is not positive.
+//! Power, `xʸ`, as IEEE 754 `pow`; derivatives `y·x^(y−1)` (0 at 0⁰), `xʸ·ln x` (0 where x is not positive).
 use super::prelude::*;
 
 /// `xʸ`
@@ -10,15 +9,13 @@ impl Elementwise for Pow {
     const ARITY: usize = 2;
     const TYPES: Types = Types::FLOAT;
     const DERIVATIVE: Derivative = Rule(|p| {
-        let (x, y) = (p.x0(), p.x1());
-        let (zero, one) = (x.filled(0.0), x.filled(1.0));
-        p.each(|i| if i == 0 {
-            // 0·0⁻¹ would be NaN.
-            let both = x.equal(zero).binary::<super::BitAnd>(y.equal(zero));
-            p.g * y * both.select(one, x).binary::<Pow>(y - 1.0)
-        } else {
-            let positive = zero.less(x);
-            p.g * positive.select(p.y * positive.select(x, one).unary::<super::Log>(), zero)
+        let (x, y, zero, one) = (p.x0(), p.x1(), p.x0().filled(0.0), p.x0().filled(1.0));
+        // 0·0⁻¹ would be NaN.
+        let both = x.equal(zero).binary::<super::BitAnd>(y.equal(zero));
+        let positive = zero.less(x);
+        p.each(|i| match i {
+            0 => p.g * y * both.select(one, x).binary::<Pow>(y - 1.0),
+            _ => p.g * positive.select(p.y * positive.select(x, one).unary::<super::Log>(), zero),
         })
     });
     const CUDA: &'static str = "pow({0}, {1})";
@@ -34,7 +31,10 @@ impl Elementwise for Pow {
 impl<'g, T> Var<'g, T> {
     /// Every element to the power of the element of `y`.
     #[track_caller]
-    pub fn pow(self, y: impl super::super::Operand<'g, T>) -> Self where T: Real {
+    pub fn pow(self, y: impl super::super::Operand<'g, T>) -> Self
+    where
+        T: Real,
+    {
         self.binary::<Pow>(y.var(self))
     }
 }

@@ -22,7 +22,10 @@ impl Elementwise for Recip {
 impl<'g, T> Var<'g, T> {
     /// The reciprocal of every element.
     #[track_caller]
-    pub fn recip(self) -> Self where T: Real {
+    pub fn recip(self) -> Self
+    where
+        T: Real,
+    {
         self.unary::<Recip>()
     }
 }

@@ -22,7 +22,10 @@ impl Elementwise for Round {
 impl<'g, T> Var<'g, T> {
     /// The nearest integer, ties to even, of every element.
     #[track_caller]
-    pub fn round(self) -> Self where T: Real {
+    pub fn round(self) -> Self
+    where
+        T: Real,
+    {
         self.unary::<Round>()
     }
 }

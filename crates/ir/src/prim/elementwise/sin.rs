@@ -22,7 +22,10 @@ impl Elementwise for Sin {
 impl<'g, T> Var<'g, T> {
     /// The sine of every element.
     #[track_caller]
-    pub fn sin(self) -> Self where T: Real {
+    pub fn sin(self) -> Self
+    where
+        T: Real,
+    {
         self.unary::<Sin>()
     }
 }

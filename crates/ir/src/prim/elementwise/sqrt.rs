@@ -22,7 +22,10 @@ impl Elementwise for Sqrt {
 impl<'g, T> Var<'g, T> {
     /// The square root of every element.
     #[track_caller]
-    pub fn sqrt(self) -> Self where T: Real {
+    pub fn sqrt(self) -> Self
+    where
+        T: Real,
+    {
         self.unary::<Sqrt>()
     }
 }

@@ -22,7 +22,10 @@ impl Elementwise for Tanh {
 impl<'g, T> Var<'g, T> {
     /// The hyperbolic tangent of every element.
     #[track_caller]
-    pub fn tanh(self) -> Self where T: Real {
+    pub fn tanh(self) -> Self
+    where
+        T: Real,
+    {
         self.unary::<Tanh>()
     }
 }
