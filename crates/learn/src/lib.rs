@@ -6,6 +6,7 @@ mod init;
 pub mod io;
 pub mod job;
 pub mod loss;
+pub mod metric;
 pub mod nn;
 pub mod optim;
 pub mod picture;
@@ -19,20 +20,24 @@ pub mod train;
 pub use error::{Error, FileError, Place};
 pub use init::Init;
 pub use loss::Loss;
+pub use metric::Metric;
 pub use nn::{Activation, Layer, LayerSpec, Network};
 pub use optim::Optimizer;
 pub use schedule::Schedule;
 pub use scope::{Param, Scope};
 pub use step::{Infer, Inputs, Micro, Options, Outputs, Signature, Step, StepReport};
 pub use tensor::Tensor;
+pub use train::{Dataset, Trainer, Training};
 
 /// What a program with a network needs: `use ironlearn::prelude::*;`.
 pub mod prelude {
     pub use crate::loss::*;
+    pub use crate::metric::Metric;
     pub use crate::nn::*;
     pub use crate::optim::{Adam, AdamW, Group, Lion, Optimizer, RmsProp, Sgd};
     pub use crate::schedule::{Plateau, Schedule};
     pub use crate::step::signature::{bools, f32s, f64s, i8s, i16s, i32s, i64s, input_of, u8s, u32s};
+    pub use crate::train::{Dataset, Model, Silent, Trainer, Training};
     pub use crate::{Error, Infer, Init, Options, Outputs, Param, Scope, Step, StepReport, Tensor};
     pub use ironlearn_ir::{Array, DType, Dyn, Mode, Real, Shape, Tape, Var, concat};
 }

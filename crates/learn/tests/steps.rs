@@ -119,8 +119,8 @@ fn micro_batches_of_unequal_size_make_the_same_step() {
     let run = |cuts: &[(usize, usize)]| {
         let network = Network::<f64>::builder([2]).linear(3).tanh().linear(1).build(4).unwrap();
         let signatures = [5, 3, 2].map(|n| (f64s([n, 2]), f64s([n, 1])));
-        let mut step = Step::build_accumulating(
-            &Options::default(),
+        let mut step = Step::build_all(
+            &Options::default().micro_batches(true),
             network.scope(),
             Adam::new(0.1),
             &signatures,

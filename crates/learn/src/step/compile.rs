@@ -1,21 +1,54 @@
 //! From a traced graph to a program that runs: the one place that chooses an executor.
 
 use crate::Error;
+use ironlearn_cpu::Cpu;
+use ironlearn_ir::plan::Options as PlanOptions;
 use ironlearn_ir::program::Interpreted;
-use ironlearn_ir::{Array, Blame, Diagnostics, Failure, Graph, Program, Store};
+use ironlearn_ir::{Array, Blame, Diagnostics, Failure, Graph, Program};
+use std::sync::OnceLock;
 
-/// How steps are built.
-#[derive(Clone, Debug, Default)]
+/// How steps are built: by default for the CPU with a thread for each core.
+#[derive(Clone, Default)]
 pub struct Options {
+    executor: Executor,
     pub(crate) shadow: Option<Vec<Array>>,
     pub(crate) averaged: bool,
+    pub(crate) micro_batches: bool,
+}
+
+/// What runs a program.
+#[derive(Clone, Default)]
+enum Executor {
+    /// The CPU with a thread for each core, shared by all programs of the process.
+    #[default]
+    Shared,
+    /// A CPU with threads of its own.
+    Cpu(Cpu),
+    /// The reference interpreter.
+    Interpreter,
 }
 
 impl Options {
+    /// Runs on this CPU, whose threads all steps built with it share.
+    pub fn cpu(self, cpu: Cpu) -> Options {
+        Options { executor: Executor::Cpu(cpu), ..self }
+    }
+
+    /// Runs in the reference interpreter: slow, plain, without memory planning.
+    pub fn interpreted(self) -> Options {
+        Options { executor: Executor::Interpreter, ..self }
+    }
+
     /// Computes every node on this batch while the step is traced, so that [`Var::peek`](ironlearn_ir::Var::peek)
     /// gives its value where it is made. For signatures of the batch's types; slow.
     pub fn shadow(self, batch: Vec<Array>) -> Options {
         Options { shadow: Some(batch), ..self }
+    }
+
+    /// Training steps that can also be taken in micro-batches, with
+    /// [`Step::run_micro`](crate::Step::run_micro).
+    pub fn micro_batches(self, micro_batches: bool) -> Options {
+        Options { micro_batches, ..self }
     }
 
     /// Inference with the moving average of each parameter, where the store has one; see
@@ -25,9 +58,25 @@ impl Options {
     }
 }
 
-/// A graph made ready to run on the device of the options.
-pub fn compile(graph: Graph, _store: &Store, _options: &Options) -> Result<Box<dyn Program>, Error> {
-    Ok(Box::new(Interpreted::new(graph)))
+/// A graph made ready to run by the executor of the options.
+///
+/// # Errors
+/// [`Error::Usage`] where there is no such executor, or no plan for the graph.
+pub fn compile(graph: Graph, options: &Options) -> Result<Box<dyn Program>, Error> {
+    let cpu = match &options.executor {
+        Executor::Interpreter => return Ok(Box::new(Interpreted::new(graph))),
+        Executor::Cpu(cpu) => cpu,
+        Executor::Shared => shared_cpu()?,
+    };
+    let program = cpu.compile(&graph, PlanOptions::default()).map_err(|failure| failed(failure, 0))?;
+    Ok(Box::new(program))
+}
+
+fn shared_cpu() -> Result<&'static Cpu, Error> {
+    static SHARED: OnceLock<Result<Cpu, String>> = OnceLock::new();
+    let threads = || std::thread::available_parallelism().map_or(1, |n| n.get());
+    let cpu = SHARED.get_or_init(|| Cpu::new(threads()));
+    cpu.as_ref().map_err(|problem| Error::usage(problem.clone(), "unset IRONLEARN_ISA for the best there is"))
 }
 
 /// Everything that is wrong with a trace, as one error.

@@ -58,12 +58,11 @@ impl Infer {
             let (mut graph, _) = traced(options, scope, Mode::Infer, signature, |tape, vars| {
                 forward(tape, vars).record(tape);
             })?;
-            let store = scope.store();
             if options.averaged {
-                read_averages(&mut graph, &store);
+                read_averages(&mut graph, &scope.store());
             }
             infer.names = graph.outputs.iter().map(|(name, _)| name.clone()).collect();
-            infer.plans.push((graph.inputs.clone(), compile(graph, &store, options)?));
+            infer.plans.push((graph.inputs.clone(), compile(graph, options)?));
         }
         Ok(infer)
     }

@@ -10,6 +10,7 @@ mod trace;
 pub use compile::{Options, compile};
 pub use infer::Infer;
 pub use report::StepReport;
+pub(crate) use report::number_at;
 pub use signature::{AsView, Input, Inputs, Signature};
 pub use trace::Outputs;
 
@@ -119,30 +120,13 @@ impl Step {
         for signature in signatures {
             let graph = step.trace(options, signature, &forward, Part::Whole)?;
             let inputs = graph.inputs.clone();
-            let whole = compile(graph, &scope.store(), options)?;
-            step.plans.push(Plan { inputs, whole, parts: None });
-        }
-        Ok(step)
-    }
-
-    /// A step that can also be taken in micro-batches, with [`Step::run_micro`]; see [`Step::build_all`].
-    #[track_caller]
-    pub fn build_accumulating<S: Signature>(
-        options: &Options,
-        scope: &Scope,
-        optimizer: impl Into<Optimizer>,
-        signatures: &[S],
-        forward: impl for<'g> Fn(&'g Tape, S::Vars<'g>) -> Outputs<'g>,
-    ) -> Result<Step, Error> {
-        let mut step = Self::build_all(options, scope, optimizer, signatures, &forward)?;
-        for (i, signature) in signatures.iter().enumerate() {
-            let gather = step.trace(options, signature, &forward, Part::Gather)?;
-            let finish = step.trace(options, signature, &forward, Part::Finish)?;
-            let store = scope.store();
-            step.plans[i].parts = Some(Parts {
-                gather: compile(gather, &store, options)?,
-                finish: compile(finish, &store, options)?,
-            });
+            let whole = compile(graph, options)?;
+            let mut part = |part| compile(step.trace(options, signature, &forward, part)?, options);
+            let parts = match options.micro_batches {
+                true => Some(Parts { gather: part(Part::Gather)?, finish: part(Part::Finish)? }),
+                false => None,
+            };
+            step.plans.push(Plan { inputs, whole, parts });
         }
         Ok(step)
     }
@@ -240,7 +224,7 @@ impl Step {
         Ok(self.report(&*self.plans[plan].whole))
     }
 
-    /// Runs one micro-batch of a step made with [`Step::build_accumulating`]. Gradients are weighted by rows;
+    /// Runs one micro-batch of a step built with [`Options::micro_batches`]. Gradients are weighted by rows;
     /// the parameters move with the last one. After an error the step has to begin anew.
     pub fn run_micro(&mut self, batch: &impl Inputs, micro: Micro) -> Result<StepReport<'_>, Error> {
         let plan = batch.with_views(|views| self.run_part(views, micro))?;
@@ -267,7 +251,7 @@ impl Step {
         self.prepare(micro.first_row as i64, rows as f64 / micro.rows.max(1) as f64);
         let Some(parts) = &mut self.plans[plan].parts else {
             let problem = "the step was not built for micro-batches";
-            return Err(Error::usage(problem, "build it with `Step::build_accumulating`"));
+            return Err(Error::usage(problem, "build it with `Options::micro_batches`"));
         };
         let program = if micro.last { &mut parts.finish } else { &mut parts.gather };
         let result = program.run(views, &mut *self.scope.store_for_run()?, &self.control);
@@ -318,6 +302,12 @@ impl Step {
     /// The learning rate of the next step.
     pub fn learning_rate(&self) -> f64 {
         self.optimizer.rate_at(self.steps()) * self.plateau().map_or(1.0, |state| state.factor)
+    }
+
+    /// The learning rate of the last step.
+    pub fn last_learning_rate(&self) -> f64 {
+        let last = self.steps().saturating_sub(1);
+        self.optimizer.rate_at(last) * self.plateau().map_or(1.0, |state| state.factor)
     }
 
     fn plateau(&self) -> Option<PlateauState> {

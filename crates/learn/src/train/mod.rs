@@ -1,5 +1,18 @@
-//! Training: what a run reports while it goes on, and how it is steered.
+//! Training: data sets, epochs, evaluation; what a run reports while it goes on, and how it is steered.
 
+mod best;
+mod dataset;
+mod evaluation;
+mod model;
+mod order;
+mod progress;
+mod trainer;
+mod training;
 mod watch;
 
+pub use dataset::Dataset;
+pub use evaluation::{Evaluated, Evaluation};
+pub use model::Model;
+pub use trainer::{Outcome, Save, Trainer};
+pub use training::Training;
 pub use watch::{Control, EpochReport, Silent, Start, Watch};

@@ -1,0 +1,81 @@
+//! Loss and metrics over a whole data set.
+
+use super::dataset::{Dataset, copy_rows};
+use super::model::Model;
+use crate::metric::{Metric, Tally};
+use crate::{Error, Infer, Loss, Options, Outputs};
+use ironlearn_ir::{Array, Real};
+
+/// Rows of a batch of evaluation: enough for the machine, not too much for its memory.
+const BATCH: usize = 1024;
+
+/// An inference over a data set, built once.
+pub struct Evaluation {
+    infer: Infer,
+    batch: usize,
+    buffers: Vec<(Array, Array)>,
+    order: Vec<u32>,
+    metrics: Vec<Metric>,
+}
+
+/// What an evaluation found.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Evaluated {
+    /// Mean loss.
+    pub loss: f64,
+    /// Metrics by name.
+    pub metrics: Vec<(String, f64)>,
+}
+
+impl Evaluation {
+    /// An evaluation of a model on data sets with the types of this one and as many rows.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] with every mistake of the model, or where the targets do not fit the loss.
+    #[track_caller]
+    pub fn build<T: Real>(
+        options: &Options,
+        model: &impl Model<T>,
+        loss: &Loss,
+        metrics: &[Metric],
+        data: &Dataset,
+    ) -> Result<Evaluation, Error> {
+        let batch = data.rows().min(BATCH);
+        let mut sizes = vec![batch, data.rows() % batch];
+        sizes.retain(|&n| n > 0);
+        let signatures: Vec<_> = sizes.iter().map(|&n| data.types(n)).collect();
+        let infer = Infer::build_all(options, model.scope(), &signatures, |_tape, v| {
+            let predicted = model.predict(v[0]);
+            Outputs::loss(loss.apply(predicted, v[1])).and("prediction", predicted)
+        })?;
+        let zeros = |types: &Vec<ironlearn_ir::TensorType>| {
+            let zeros = |i: usize| Array::zeros(types[i].dtype, types[i].shape.clone());
+            (zeros(0), zeros(1))
+        };
+        Ok(Evaluation {
+            infer,
+            batch,
+            buffers: signatures.iter().map(zeros).collect(),
+            order: (0..data.rows() as u32).collect(),
+            metrics: metrics.to_vec(),
+        })
+    }
+
+    /// Loss and metrics with the parameters as they are.
+    pub fn run(&mut self, data: &Dataset) -> Result<Evaluated, Error> {
+        let mut tally = Tally::new(&self.metrics);
+        let mut total = 0.0;
+        for rows in self.order.chunks(self.batch) {
+            let buffers = self.buffers.iter_mut().find(|(x, _)| x.shape()[0] == rows.len());
+            let Some((x, y)) = buffers else { continue };
+            copy_rows(data.inputs(), rows, x);
+            copy_rows(data.targets(), rows, y);
+            let report = self.infer.run(&(&*x, &*y))?;
+            total += report.loss() * rows.len() as f64;
+            if let Some(predicted) = report.get("prediction") {
+                tally.add(predicted, y.view())?;
+            }
+        }
+        Ok(Evaluated { loss: total / data.rows() as f64, metrics: tally.values() })
+    }
+}

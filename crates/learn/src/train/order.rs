@@ -1,0 +1,60 @@
+//! The order of rows in an epoch: a permutation that follows from seed and epoch alone, so that a resumed run
+//! goes on in the middle of an epoch with the same rows.
+
+use ironlearn_ir::prim::philox;
+use ironlearn_ir::stream_of;
+
+/// Fills `order` with the numbers below its length in the order of this epoch.
+///
+/// The shuffle of Fisher and Yates with random numbers from Philox; every permutation is equally likely up to
+/// one part in 2³².
+pub(super) fn shuffle(seed: u64, epoch: u64, order: &mut [u32]) {
+    let key = seed ^ stream_of("order of rows", 0);
+    for (i, place) in order.iter_mut().enumerate() {
+        *place = i as u32;
+    }
+    for i in (1..order.len()).rev() {
+        let w = philox(i as u64, epoch, key);
+        let random = u128::from(w[0]) << 32 | u128::from(w[1]);
+        order.swap(i, (random * (i as u128 + 1) >> 64) as usize);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn order(seed: u64, epoch: u64, n: usize) -> Vec<u32> {
+        let mut order = vec![0; n];
+        shuffle(seed, epoch, &mut order);
+        order
+    }
+
+    #[test]
+    fn each_epoch_has_an_order_of_its_own_with_every_row_once() {
+        let first = order(1, 0, 100);
+        let mut sorted = first.clone();
+        sorted.sort_unstable();
+        assert_eq!(sorted, (0..100).collect::<Vec<_>>());
+        assert_eq!(first, order(1, 0, 100));
+        assert_ne!(first, order(1, 1, 100));
+        assert_ne!(first, order(2, 0, 100));
+    }
+
+    #[test]
+    fn all_orders_of_three_are_equally_likely() {
+        let mut counts = std::collections::BTreeMap::new();
+        for epoch in 0..6000 {
+            *counts.entry(order(3, epoch, 3)).or_insert(0) += 1;
+        }
+        // Five standard deviations of a binomial distribution: 5·√(6000·1/6·5/6) = 144.
+        assert_eq!(counts.len(), 6);
+        assert!(counts.values().all(|n: &i32| (n - 1000).abs() < 144), "{counts:?}");
+    }
+
+    #[test]
+    fn nothing_and_one_row() {
+        assert!(order(0, 0, 0).is_empty());
+        assert_eq!(order(0, 0, 1), [0]);
+    }
+}

@@ -1,0 +1,275 @@
+//! [`Trainer`]: epochs of steps over a data set, with evaluations between them.
+
+use super::best::Best;
+use super::dataset::{Dataset, copy_rows};
+use super::evaluation::{Evaluated, Evaluation};
+use super::model::Model;
+use super::order::shuffle;
+use super::progress::{Progress, ProgressSlots};
+use super::training::Training;
+use super::watch::{Control, EpochReport, Start, Watch};
+use crate::{Error, Micro, Outputs, Scope, Step};
+use ironlearn_ir::{Array, Real, Store};
+use std::time::{Duration, Instant};
+
+/// Which state is to be saved.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Save {
+    /// The state now, from which the run can be resumed.
+    Last,
+    /// The state now, which has the smallest loss so far.
+    Best,
+}
+
+/// What came of a run.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Outcome {
+    /// Mean training loss of the last epoch completed; NaN where none was.
+    pub loss: f64,
+    /// Loss and metrics of the validation part, or of the training part where there is none, at the weights
+    /// that are kept.
+    pub evaluated: Evaluated,
+    /// Epochs completed, those before a resume included.
+    pub epoch: u64,
+    /// Steps completed, those before a resume included.
+    pub step: u64,
+    /// Steps of this call.
+    pub steps_here: u64,
+    /// Time of this call that went into steps.
+    pub train_time: Duration,
+    /// The run ended before its time because its loss no longer fell.
+    pub stopped_early: bool,
+    /// The run was asked to stop, and can be resumed.
+    pub interrupted: bool,
+}
+
+/// A run: a model, its data and how it is trained, ready to go on from where the store says it stands.
+pub struct Trainer<'d> {
+    training: Training,
+    scope: Scope,
+    data: &'d Dataset,
+    validation: Option<&'d Dataset>,
+    step: Step,
+    evaluation: Evaluation,
+    slots: ProgressSlots,
+    best: Option<Best>,
+    /// Rows of an optimizer step.
+    batch: usize,
+    /// The order of the rows in an epoch, and which epoch it is of.
+    order: Vec<u32>,
+    order_of: Option<u64>,
+    /// A buffer for each size of micro-batch.
+    buffers: Vec<(Array, Array)>,
+    train_time: Duration,
+}
+
+impl<'d> Trainer<'d> {
+    #[track_caller]
+    pub(super) fn build<T: Real>(
+        training: Training,
+        model: &impl Model<T>,
+        data: &'d Dataset,
+        validation: Option<&'d Dataset>,
+    ) -> Result<Trainer<'d>, Error> {
+        let n = data.rows();
+        let batch = training.batch.unwrap_or(n).clamp(1, n);
+        let mut sizes: Vec<usize> = [batch, n % batch]
+            .iter()
+            .flat_map(|&rows| cuts(0, rows, training.accumulate).map(|(start, end)| end - start))
+            .collect();
+        sizes.sort_unstable();
+        sizes.dedup();
+        let signatures: Vec<_> = sizes.iter().map(|&rows| data.types(rows)).collect();
+        let scope = model.scope().clone();
+        let options = training.options.clone().micro_batches(training.accumulate > 1);
+        let step = Step::build_all(&options, &scope, training.optimizer.clone(), &signatures, |_tape, v| {
+            Outputs::loss(training.loss.apply(model.predict(v[0]), v[1]))
+        })?;
+        let options = training.options.clone().averaged(true);
+        let seen = validation.unwrap_or(data);
+        let evaluation = Evaluation::build(&options, model, &training.loss, &training.metrics, seen)?;
+        let slots = ProgressSlots::of(&scope)?;
+        let best = if training.patience > 0 { Some(Best::of(&scope)?) } else { None };
+        let buffers = signatures.iter().map(|types| {
+            let zeros = |i: usize| Array::zeros(types[i].dtype, types[i].shape.clone());
+            (zeros(0), zeros(1))
+        });
+        Ok(Trainer {
+            buffers: buffers.collect(),
+            training,
+            scope,
+            data,
+            validation,
+            step,
+            evaluation,
+            slots,
+            best,
+            batch,
+            order: (0..n as u32).collect(),
+            order_of: None,
+            train_time: Duration::ZERO,
+        })
+    }
+
+    /// Trains from where the store says the run stands to its end, or until `watch` stops it. `save` is called
+    /// where `watch` asks for it and after each evaluation with the smallest loss so far.
+    ///
+    /// # Errors
+    /// [`Error::Diverged`] where a number is not finite, and what `save` returns; the store is then as the last
+    /// step left it.
+    pub fn run(
+        &mut self,
+        watch: &mut dyn Watch,
+        save: &mut dyn FnMut(Save, &Store) -> Result<(), Error>,
+    ) -> Result<Outcome, Error> {
+        let (per_epoch, epochs) = (self.steps_per_epoch(), self.training.epochs);
+        let first = self.step.steps();
+        watch.begin(&Start { step: first, last_step: epochs * per_epoch, last_epoch: epochs });
+        self.train_time = Duration::ZERO;
+        let mut interrupted = false;
+        loop {
+            let progress = self.progress();
+            let control = if progress.batch >= per_epoch {
+                self.end_epoch(progress, watch, save)?
+            } else if progress.epoch < epochs && !self.is_patience_over(&progress) {
+                self.advance(progress)?;
+                watch.after_step(self.step.steps())
+            } else {
+                break;
+            };
+            if control != Control::Continue {
+                save(Save::Last, &self.scope.store())?;
+            }
+            if control == Control::Stop {
+                interrupted = true;
+                break;
+            }
+        }
+        self.outcome(first, interrupted)
+    }
+
+    fn outcome(&mut self, first: u64, interrupted: bool) -> Result<Outcome, Error> {
+        let progress = self.progress();
+        if let (Some(best), false, true) = (&self.best, interrupted, progress.best.is_finite()) {
+            best.restore(&self.scope);
+        }
+        Ok(Outcome {
+            loss: progress.last_loss,
+            evaluated: self.evaluate()?,
+            epoch: progress.epoch,
+            step: self.step.steps(),
+            steps_here: self.step.steps() - first,
+            train_time: self.train_time,
+            stopped_early: self.is_patience_over(&progress) && progress.epoch < self.training.epochs,
+            interrupted,
+        })
+    }
+
+    /// One optimizer step.
+    fn advance(&mut self, mut progress: Progress) -> Result<(), Error> {
+        let start = progress.batch as usize * self.batch;
+        let end = (start + self.batch).min(self.data.rows());
+        let begin = Instant::now();
+        // A full batch is taken in the order of the data.
+        if self.order_of != Some(progress.epoch) && self.batch < self.data.rows() {
+            shuffle(self.scope.seed(), progress.epoch, &mut self.order);
+            self.order_of = Some(progress.epoch);
+        }
+        progress.loss_sum += self.take_step(start, end)?;
+        progress.loss_rows += (end - start) as f64;
+        progress.batch += 1;
+        self.slots.write(&mut self.scope.store_mut(), &progress);
+        self.train_time += begin.elapsed();
+        Ok(())
+    }
+
+    /// A step with the rows at these places of the epoch's order; gives the sum of their losses.
+    fn take_step(&mut self, start: usize, end: usize) -> Result<f64, Error> {
+        let rows = end - start;
+        if self.training.accumulate == 1 && rows == self.data.rows() {
+            let report = self.step.run(&(self.data.inputs(), self.data.targets()))?;
+            return Ok(report.loss() * rows as f64);
+        }
+        let mut sum = 0.0;
+        for (from, to) in cuts(start, end, self.training.accumulate) {
+            let fits = |(x, _): &&mut (Array, Array)| x.shape()[0] == to - from;
+            let Some((x, y)) = self.buffers.iter_mut().find(fits) else { continue };
+            copy_rows(self.data.inputs(), &self.order[from..to], x);
+            copy_rows(self.data.targets(), &self.order[from..to], y);
+            let batch = (&*x, &*y);
+            let report = if self.training.accumulate == 1 {
+                self.step.run(&batch)?
+            } else {
+                self.step.run_micro(&batch, Micro { first_row: from - start, rows, last: to == end })?
+            };
+            sum += report.loss() * (to - from) as f64;
+        }
+        Ok(sum)
+    }
+
+    /// Evaluates where it is time, reports, and counts the epoch.
+    fn end_epoch(
+        &mut self,
+        progress: Progress,
+        watch: &mut dyn Watch,
+        save: &mut dyn FnMut(Save, &Store) -> Result<(), Error>,
+    ) -> Result<Control, Error> {
+        let epoch = progress.epoch + 1;
+        let loss = progress.loss_sum / progress.loss_rows;
+        let mut next =
+            Progress { epoch, batch: 0, loss_sum: 0.0, loss_rows: 0.0, last_loss: loss, ..progress };
+        if epoch % self.training.evaluate_every != 0 && epoch != self.training.epochs {
+            self.slots.write(&mut self.scope.store_mut(), &next);
+            return Ok(Control::Continue);
+        }
+        // Asked before `observe`, which may change it for the next step.
+        let learning_rate = self.step.last_learning_rate();
+        let evaluated = self.evaluate()?;
+        let validation_loss = self.validation.map(|_| evaluated.loss);
+        let judged = validation_loss.unwrap_or(loss);
+        let improved = judged < next.best - self.training.min_improvement || next.best.is_infinite();
+        (next.best, next.waited) = if improved { (judged, 0) } else { (next.best, next.waited + 1) };
+        self.step.observe(judged);
+        if let (Some(best), true) = (&self.best, improved) {
+            best.keep(&self.scope);
+        }
+        self.slots.write(&mut self.scope.store_mut(), &next);
+        let metrics = evaluated.metrics;
+        let step = self.step.steps();
+        let report = EpochReport { epoch, step, loss, validation_loss, learning_rate, metrics };
+        let control = watch.after_epoch(&report);
+        if improved {
+            save(Save::Best, &self.scope.store())?;
+        }
+        Ok(control)
+    }
+
+    /// Loss and metrics of the validation part, or of the training part where there is none.
+    pub fn evaluate(&mut self) -> Result<Evaluated, Error> {
+        self.evaluation.run(self.validation.unwrap_or(self.data))
+    }
+
+    /// The step that is run.
+    pub fn step(&self) -> &Step {
+        &self.step
+    }
+
+    fn progress(&self) -> Progress {
+        self.slots.read(&self.scope.store())
+    }
+
+    fn is_patience_over(&self, progress: &Progress) -> bool {
+        self.training.patience > 0 && progress.waited >= self.training.patience
+    }
+
+    /// Optimizer steps of an epoch.
+    pub fn steps_per_epoch(&self) -> u64 {
+        self.data.rows().div_ceil(self.batch) as u64
+    }
+}
+
+/// The rows `start..end` in so many parts, equal but for the last.
+fn cuts(start: usize, end: usize, parts: usize) -> impl Iterator<Item = (usize, usize)> {
+    let size = (end - start).div_ceil(parts.max(1)).max(1);
+    (start..end).step_by(size).map(move |from| (from, (from + size).min(end)))
+}

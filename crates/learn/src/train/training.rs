@@ -1,0 +1,104 @@
+//! [`Training`]: how a model is trained, before it meets its data.
+
+use super::dataset::Dataset;
+use super::model::Model;
+use super::trainer::Trainer;
+use crate::metric::Metric;
+use crate::{Error, Loss, Optimizer, Options};
+use ironlearn_ir::Real;
+
+/// How a model is trained.
+///
+/// ```
+/// use ironlearn::prelude::*;
+///
+/// let x = Array::of([4, 2], vec![0.0f32, 0.0, 0.0, 1.0, 1.0, 0.0, 1.0, 1.0]).unwrap();
+/// let y = Array::of([4, 1], vec![0.0f32, 1.0, 1.0, 0.0]).unwrap();
+/// let data = Dataset::new(x, y)?;
+/// let network = Network::<f32>::builder([2]).linear(8).tanh().linear(1).build(1)?;
+/// let training = Training::new(Loss::BinaryCrossEntropy(1.0), Adam::new(0.05)).epochs(200);
+/// let mut trainer = training.build(&network, &data, None)?;
+/// let outcome = trainer.run(&mut Silent, &mut |_, _| Ok(()))?;
+/// assert!(outcome.loss < 0.05);
+/// # Ok::<(), Error>(())
+/// ```
+#[derive(Clone)]
+pub struct Training {
+    pub(super) loss: Loss,
+    pub(super) optimizer: Optimizer,
+    pub(super) options: Options,
+    pub(super) epochs: u64,
+    pub(super) batch: Option<usize>,
+    pub(super) accumulate: usize,
+    pub(super) evaluate_every: u64,
+    pub(super) patience: u64,
+    pub(super) min_improvement: f64,
+    pub(super) metrics: Vec<Metric>,
+}
+
+impl Training {
+    /// 100 epochs of full batches, evaluated after each, never ended early.
+    pub fn new(loss: Loss, optimizer: impl Into<Optimizer>) -> Training {
+        Training {
+            loss,
+            optimizer: optimizer.into(),
+            options: Options::default(),
+            epochs: 100,
+            batch: None,
+            accumulate: 1,
+            evaluate_every: 1,
+            patience: 0,
+            min_improvement: 0.0,
+            metrics: Vec::new(),
+        }
+    }
+    /// So many passes over the training part.
+    pub fn epochs(self, epochs: u64) -> Self {
+        Training { epochs, ..self }
+    }
+    /// So many rows in a step, in an order that follows from seed and epoch; the last step of an epoch takes
+    /// what is left. Without it all rows, in their order.
+    pub fn batch(self, rows: usize) -> Self {
+        Training { batch: Some(rows), ..self }
+    }
+    /// The gradient of a step computed in so many portions, to save memory.
+    pub fn accumulate(self, portions: usize) -> Self {
+        Training { accumulate: portions.max(1), ..self }
+    }
+    /// So many epochs from one evaluation to the next; the last epoch is always evaluated.
+    pub fn evaluate_every(self, epochs: u64) -> Self {
+        Training { evaluate_every: epochs.max(1), ..self }
+    }
+    /// Ends after so many evaluations without improvement of the loss (of validation where there is one), and
+    /// takes the best weights; 0: never.
+    pub fn patience(self, evaluations: u64) -> Self {
+        Training { patience: evaluations, ..self }
+    }
+    /// The decrease of the loss that counts as an improvement.
+    pub fn min_improvement(self, decrease: f64) -> Self {
+        Training { min_improvement: decrease, ..self }
+    }
+    /// Metrics of each evaluation.
+    pub fn metrics(self, metrics: impl Into<Vec<Metric>>) -> Self {
+        Training { metrics: metrics.into(), ..self }
+    }
+    /// How the steps are built.
+    pub fn options(self, options: Options) -> Self {
+        Training { options, ..self }
+    }
+
+    /// A run, with every program that it needs. Where the model's store holds a checkpoint of the same run, it
+    /// goes on from there.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] with every mistake of the model and what does not fit between it, loss and data.
+    #[track_caller]
+    pub fn build<'d, T: Real>(
+        self,
+        model: &impl Model<T>,
+        data: &'d Dataset,
+        validation: Option<&'d Dataset>,
+    ) -> Result<Trainer<'d>, Error> {
+        Trainer::build(self, model, data, validation)
+    }
+}
