@@ -4,26 +4,8 @@ use ironlearn_cpu::gemm::{GemmPlan, GemmSpec, Strides};
 use ironlearn_cpu::isa::Isa;
 use ironlearn_cpu::pool::Pool;
 use ironlearn_ir::DType;
-use std::alloc::{GlobalAlloc, Layout, System};
+use ironlearn_testkit::alloc::{Allocated, Counting, count};
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
-
-static ALLOCATIONS: AtomicUsize = AtomicUsize::new(0);
-
-/// The system's allocator, counting.
-struct Counting;
-
-// SAFETY: every request goes to the system's allocator as it is.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        ALLOCATIONS.fetch_add(1, Relaxed);
-        // SAFETY: the caller's promise.
-        unsafe { System.alloc(layout) }
-    }
-    unsafe fn dealloc(&self, memory: *mut u8, layout: Layout) {
-        // SAFETY: the caller's promise.
-        unsafe { System.dealloc(memory, layout) }
-    }
-}
 
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
@@ -61,10 +43,7 @@ fn loops_and_products_allocate_nothing() {
     // Threads set themselves up when they first run.
     round();
     std::thread::sleep(std::time::Duration::from_millis(20));
-    let before = ALLOCATIONS.load(Relaxed);
-    for _ in 0..20 {
-        round();
-    }
-    assert_eq!(ALLOCATIONS.load(Relaxed), before);
+    let ((), allocated) = count(|| (0..20).for_each(|_| round()));
+    assert_eq!(allocated, Allocated::default());
     assert_eq!((c[0], done.into_inner()), (21.0 * 150.0, 21 * 50));
 }

@@ -234,29 +234,41 @@ impl<'g, T: Num> Var<'g, T> {
     }
 }
 
-impl<'g, T: Real> Var<'g, T> {
+impl<'g, T> Var<'g, T> {
     /// Mean along the axes, which vanish.
     #[track_caller]
-    pub fn mean(self, axes: impl AsRef<[isize]>) -> Self {
+    pub fn mean(self, axes: impl AsRef<[isize]>) -> Self
+    where
+        T: Real,
+    {
         let axes = self.axes(axes.as_ref(), "mean");
         let n: usize = axes.iter().map(|&a| self.shape()[a]).product();
         self.same((self.node().sum(&axes) * (1.0 / n as f64)).cast(T::DTYPE))
     }
     /// Mean along the axes, which stay with length 1.
     #[track_caller]
-    pub fn mean_keep(self, axes: impl AsRef<[isize]>) -> Self {
+    pub fn mean_keep(self, axes: impl AsRef<[isize]>) -> Self
+    where
+        T: Real,
+    {
         let axes = axes.as_ref();
         let kept = self.shape().with_ones(&self.axes(axes, "mean"));
         self.same(self.mean(axes).node().reshape(&kept))
     }
     /// Mean of all elements.
     #[track_caller]
-    pub fn mean_all(self) -> Self {
+    pub fn mean_all(self) -> Self
+    where
+        T: Real,
+    {
         self.mean((0..self.rank() as isize).collect::<Vec<_>>())
     }
     /// The gradients of this scalar with respect to `wrt`, as ordinary variables.
     #[track_caller]
-    pub fn grad(self, wrt: &[Var<'g, T>]) -> Vec<Var<'g, T>> {
+    pub fn grad(self, wrt: &[Var<'g, T>]) -> Vec<Var<'g, T>>
+    where
+        T: Real,
+    {
         let nodes: Vec<Dyn<'g>> = wrt.iter().map(|v| v.node()).collect();
         self.tape().grad(self.node(), &nodes).into_iter().map(|d| self.same(d)).collect()
     }

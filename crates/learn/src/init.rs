@@ -75,7 +75,7 @@ impl Stream {
         let [u, v] = self.pair(index as u64 / 2);
         let radius = (-2.0 * math::log(1.0 - u)).sqrt();
         let angle = TAU * v;
-        deviation * radius * if index % 2 == 0 { math::cos(angle) } else { math::sin(angle) }
+        deviation * radius * if index.is_multiple_of(2) { math::cos(angle) } else { math::sin(angle) }
     }
 }
 

@@ -1,4 +1,5 @@
 //! Optimizers against the published formulas (in the form of PyTorch 2), written out in plain Rust.
+#![allow(clippy::unwrap_used, reason = "a test that fails here says where")]
 
 use ironlearn::optim::{Adam, AdamW, Group, Lion, Optimizer, RmsProp, Sgd};
 use ironlearn::prelude::*;

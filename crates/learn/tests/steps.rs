@@ -1,4 +1,5 @@
 //! Steps: what is reported before the first one, what a run gives, and that a failure moves nothing.
+#![allow(clippy::unwrap_used, reason = "a test that fails here says where")]
 
 use ironlearn::Micro;
 use ironlearn::prelude::*;

@@ -1,5 +1,8 @@
 //! What the tests of Iron Learn share.
 
+pub mod alloc;
+pub mod compare;
 pub mod gradcheck;
+pub mod random_graph;
 pub mod registry;
 pub mod rng;

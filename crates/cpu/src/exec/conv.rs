@@ -135,12 +135,13 @@ impl Convolution {
         let (a, b, out) = (address(&self.a), address(&self.b), address(&self.out));
         let images = self.conv.x[0];
         let (per_x, per_y) = (s.x * s.groups, s.y * s.groups);
-        // SAFETY (all three): the operands are contiguous tensors of the shapes that `sizes` is made from;
-        // tasks write disjoint images or leaves; every worker has its own columns and scratch.
+        // The operands are contiguous tensors of the shapes that `sizes` is made from; tasks write disjoint images
+        // or leaves; every worker has its own columns and scratch.
         match self.conv.part {
             Part::Output => run.pool.run(images, &|n, worker| {
                 let (columns, scratch) = self.split(run.worker(worker));
                 for g in 0..s.groups {
+                    // SAFETY: as said above.
                     unsafe {
                         let x = a.at((n * per_x + g * s.x) * size);
                         self.unfold::<T>(x.cast(), columns.cast());
@@ -152,6 +153,7 @@ impl Convolution {
             Part::GradInput => run.pool.run(images, &|n, worker| {
                 let (columns, scratch) = self.split(run.worker(worker));
                 for g in 0..s.groups {
+                    // SAFETY: as said above.
                     unsafe {
                         let grad = a.at((n * per_y + g * s.y) * size);
                         self.product.run_serial(b.at(g * s.w * size), grad, columns, scratch);
@@ -168,6 +170,7 @@ impl Convolution {
                 run.pool.run(leaves, &|leaf, worker| {
                     let (columns, scratch) = self.split(run.worker(worker));
                     let sum = partial.at(leaf * kernel * size);
+                    // SAFETY: as said above.
                     unsafe {
                         std::slice::from_raw_parts_mut(sum.cast::<T>(), kernel).fill(T::default());
                         for n in leaf * each..((leaf + 1) * each).min(images) {
@@ -184,6 +187,7 @@ impl Convolution {
                         }
                     }
                 });
+                // SAFETY: as said above; `partial` holds a kernel for each leaf.
                 unsafe { add_leaves::<T>(out.at(0), partial.at(0), leaves, kernel, kernel) };
             }
         }

@@ -167,16 +167,16 @@ where
     if i < t.n {
         let mut rest = [[L::Elem::default(); WIDEST]; 3];
         for k in 0..3 {
-            for j in 0..t.n - i {
+            for (j, element) in rest[k].iter_mut().enumerate().take(t.n - i) {
                 // SAFETY: as above.
-                rest[k][j] = unsafe { *x[k].add(i + j) };
+                *element = unsafe { *x[k].add(i + j) };
             }
         }
         let mut out = [L::Elem::default(); WIDEST];
         P::float([L::load(&rest[0]), L::load(&rest[1]), L::load(&rest[2])]).store(&mut out);
-        for j in 0..t.n - i {
+        for (j, &element) in out.iter().enumerate().take(t.n - i) {
             // SAFETY: as above.
-            unsafe { *dst.add(i + j) = out[j] }
+            unsafe { *dst.add(i + j) = element }
         }
     }
 }

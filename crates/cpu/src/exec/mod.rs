@@ -9,6 +9,7 @@ mod memory;
 mod odometer;
 mod reduce;
 mod rows;
+mod scan;
 mod tile;
 mod tree;
 
@@ -72,6 +73,16 @@ struct Scratch {
     worker: usize,
 }
 
+impl Scratch {
+    /// Enough for each of some steps.
+    fn most(all: impl Iterator<Item = Scratch>) -> Scratch {
+        all.fold(Scratch::default(), |a, b| Scratch {
+            shared: a.shared.max(b.shared),
+            worker: a.worker.max(b.worker),
+        })
+    }
+}
+
 enum Step {
     Fused(fused::Fused),
     Reduce(Box<reduce::Reduce>),
@@ -81,6 +92,7 @@ enum Step {
     ScatterAdd(rows::ScatterAdd),
     ArgMax(rows::ArgMax),
     Fill { out: View, value: f64 },
+    Scan(Box<scan::Loop>),
     Reference { op: Op, x: Vec<View>, out: View },
 }
 
@@ -306,7 +318,7 @@ impl Program for CpuProgram {
     }
 
     fn memory_bytes(&self) -> usize {
-        self.arena.bytes() + self.scratch.bytes()
+        self.arena.bytes() + self.scratch.bytes() + self.steps.iter().map(Step::memory_bytes).sum::<usize>()
     }
 }
 
@@ -329,6 +341,10 @@ fn control_bits(control: &ControlBlock, field: ironlearn_ir::prim::Control) -> u
         Control::LearningRate => control.learning_rate.to_bits(),
         Control::Number(i) => control.numbers.get(i as usize).copied().unwrap_or(0.0).to_bits(),
     }
+}
+
+fn compile_all(cpu: &Cpu, plan: &Plan) -> Result<Vec<Step>, Failure> {
+    plan.steps.iter().map(|s| compile(cpu, plan, s)).collect()
 }
 
 fn compile(cpu: &Cpu, plan: &Plan, step: &PlanStep) -> Result<Step, Failure> {
@@ -365,6 +381,7 @@ fn compile(cpu: &Cpu, plan: &Plan, step: &PlanStep) -> Result<Step, Failure> {
             Ok(Step::ArgMax(rows::ArgMax { dtype: dtype(x.buffer), x: x.clone(), out: out.clone() }))
         }
         StepKind::Fill { out, value } => Ok(Step::Fill { out: out.clone(), value: *value }),
+        StepKind::Scan(s) => return scan::Loop::new(cpu, plan, s).map(|s| Step::Scan(Box::new(s))),
         StepKind::Reference { op, x, out } => {
             Ok(Step::Reference { op: op.clone(), x: x.clone(), out: out.clone() })
         }
@@ -382,8 +399,14 @@ impl Step {
             Step::Reduce(r) => r.scratch(),
             Step::Dot(d) => d.scratch(),
             Step::Conv(c) => c.scratch(),
+            Step::Scan(s) => s.scratch(),
             _ => Scratch::default(),
         }
+    }
+
+    /// Bytes that the step owns itself.
+    fn memory_bytes(&self) -> usize {
+        if let Step::Scan(s) = self { s.memory_bytes() } else { 0 }
     }
 
     fn run(&self, plan: &Plan, run: &Run<'_>) {
@@ -392,6 +415,7 @@ impl Step {
             Step::Reduce(r) => r.run(run),
             Step::Dot(d) => d.run(run),
             Step::Conv(c) => c.run(run),
+            Step::Scan(s) => s.run(run),
             Step::Gather(g) => g.run(run),
             Step::ScatterAdd(s) => s.run(run),
             Step::ArgMax(a) => a.run(run),

@@ -20,7 +20,7 @@ pub fn simplify(graph: &Graph) -> Graph {
             Short::Node(node) => {
                 let key = (node.op.clone(), node.inputs.clone(), node.ty.clone());
                 *known.entry(key).or_insert_with(|| {
-                    out.nodes.push(node);
+                    out.nodes.push(*node);
                     NodeId(out.nodes.len() as u32 - 1)
                 })
             }
@@ -35,12 +35,12 @@ pub fn simplify(graph: &Graph) -> Graph {
 
 enum Short {
     Same(NodeId),
-    Node(Node),
+    Node(Box<Node>),
 }
 
 /// A node that does the same with less, given the graph before it.
 fn shorten(graph: &Graph, node: Node) -> Short {
-    let Some(&x) = node.inputs.first() else { return Short::Node(node) };
+    let Some(&x) = node.inputs.first() else { return Short::Node(Box::new(node)) };
     let before = graph.node(x);
     match (&node.op, &before.op) {
         (Op::StopGradient(_) | Op::CustomGrad(_), _) => Short::Same(x),
@@ -59,7 +59,7 @@ fn shorten(graph: &Graph, node: Node) -> Short {
             if order.iter().copied().eq(0..order.len()) {
                 return Short::Same(inputs[0]);
             }
-            Short::Node(Node { op: Permute(order).into(), inputs, ..node })
+            Short::Node(Box::new(Node { op: Permute(order).into(), inputs, ..node }))
         }
         (Op::Map(m), Op::Map(n)) if m.0.name() == "neg" && n.0.name() == "neg" => {
             Short::Same(before.inputs[0])
@@ -77,7 +77,7 @@ fn shorten(graph: &Graph, node: Node) -> Short {
         {
             Short::Same(x)
         }
-        _ => Short::Node(node),
+        _ => Short::Node(Box::new(node)),
     }
 }
 

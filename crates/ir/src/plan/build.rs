@@ -3,18 +3,19 @@
 use super::group::{Groups, base, group, is_elementwise, is_view};
 use super::index_space::collapse;
 use super::{
-    Buffer, BufferId, DotStep, Fold, Home, Instr, Load, Options, Plan, PlanStep, Program, StepKind, TileOp,
-    Value, View,
+    Buffer, BufferId, DotStep, Fold, Home, Instr, Load, Options, Plan, PlanStep, Program, ScanStep, StepKind,
+    TileOp, Value, View,
 };
-use crate::prim::{Control, Conv, Dot, Op, Source};
+use crate::prim::{Control, Conv, Dot, Op, Scan, Source};
 use crate::{DType, Graph, NodeId, SlotId, passes};
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 
 /// Plans a graph: simplifies, groups, lowers, places buffers, verifies.
 pub fn plan(graph: &Graph, options: Options) -> Result<Plan, String> {
     let graph = passes::simplify(graph);
     let groups = group(&graph, options.fuse);
-    let mut lowering = Lowering::new(&graph, groups);
+    let mut lowering = Lowering::new(&graph, groups, options);
     lowering.run()?;
     let Lowering { buffers, steps, outputs, .. } = lowering;
     let mut plan = Plan { graph: graph.clone(), buffers, steps, arena_bytes: 0, outputs };
@@ -38,10 +39,13 @@ struct Lowering<'a> {
     /// Nodes whose values are checked.
     checked: Vec<bool>,
     given: HashMap<NodeId, BufferId>,
+    /// The results of each loop.
+    scans: HashMap<NodeId, Vec<View>>,
+    options: Options,
 }
 
 impl<'a> Lowering<'a> {
-    fn new(graph: &'a Graph, groups: Groups) -> Lowering<'a> {
+    fn new(graph: &'a Graph, groups: Groups, options: Options) -> Lowering<'a> {
         let mut checked = vec![false; graph.nodes.len()];
         if !graph.updates.is_empty() {
             graph
@@ -59,8 +63,21 @@ impl<'a> Lowering<'a> {
         }
         let placed = vec![None; graph.nodes.len()];
         let (buffers, steps, outputs) = (vec![], vec![], vec![]);
-        let (folded, given) = (HashMap::new(), HashMap::new());
-        Lowering { graph, groups, buffers, steps, outputs, placed, folded, claimed, checked, given }
+        let (folded, given, scans) = (HashMap::new(), HashMap::new(), HashMap::new());
+        Lowering {
+            graph,
+            groups,
+            buffers,
+            steps,
+            outputs,
+            placed,
+            folded,
+            claimed,
+            checked,
+            given,
+            scans,
+            options,
+        }
     }
 
     fn run(&mut self) -> Result<(), String> {
@@ -151,6 +168,7 @@ impl<'a> Lowering<'a> {
                 let scalars = [0, 1, 2].map(|i| self.given(node.inputs[i]).buffer);
                 Load::Random(bits.clone(), scalars, View::whole(BufferId(u32::MAX), &node.ty.shape))
             }
+            Op::ScanOutput(output) => Load::Memory(self.scans[&node.inputs[0]][output.index].clone()),
             op => {
                 let mut load = self.load(node.inputs[0]);
                 let view = load.view();
@@ -210,6 +228,9 @@ impl<'a> Lowering<'a> {
 
     /// A load written to a view.
     fn store(&mut self, node: NodeId, load: Load, mut to: View) {
+        if to.elements() == 0 {
+            return;
+        }
         let mut program = Program { dims: to.dims.clone(), loads: vec![load], instrs: vec![] };
         let mut dims = std::mem::take(&mut program.dims);
         collapse(&mut dims, &mut [program.loads[0].view_mut(), &mut to]);
@@ -233,16 +254,16 @@ impl<'a> Lowering<'a> {
         let dims = self.graph.node(nodes[0]).ty.shape.to_vec();
         let mut program = Program { dims, ..Program::default() };
         let mut loads: HashMap<NodeId, usize> = HashMap::new();
-        for &id in nodes {
-            for &x in self.graph.node(id).inputs.iter().filter(|x| !nodes.contains(x)) {
-                if !loads.contains_key(&x) {
-                    let load = self.load(x);
-                    let at = program.loads.iter().position(|l| *l == load).unwrap_or_else(|| {
-                        program.loads.push(load);
-                        program.loads.len() - 1
-                    });
-                    loads.insert(x, at);
-                }
+        let graph = self.graph;
+        let used = nodes.iter().flat_map(|&id| &graph.node(id).inputs).copied();
+        for x in used.filter(|x| !nodes.contains(x)) {
+            if let Entry::Vacant(place) = loads.entry(x) {
+                let load = self.load(x);
+                let at = program.loads.iter().position(|l| *l == load).unwrap_or_else(|| {
+                    program.loads.push(load);
+                    program.loads.len() - 1
+                });
+                place.insert(at);
             }
         }
         let mut values: HashMap<NodeId, Value> =
@@ -288,6 +309,9 @@ impl<'a> Lowering<'a> {
     fn single(&mut self, id: NodeId, members: &HashMap<NodeId, Vec<NodeId>>) -> Result<(), String> {
         let node = self.graph.node(id);
         let (shape, inputs) = (node.ty.shape.clone(), node.inputs.clone());
+        if let Op::Scan(scan) = &node.op {
+            return self.scan(id, scan);
+        }
         if shape.elements() == 0 {
             self.own_buffer(id);
             return Ok(());
@@ -331,10 +355,8 @@ impl<'a> Lowering<'a> {
                     let mut to = View { dims: part.to_vec(), ..out.clone() };
                     to.offset += start * out.strides[c.0] as usize;
                     start += part[c.0];
-                    if part.elements() > 0 {
-                        let load = self.load(x);
-                        self.store(id, load, to);
-                    }
+                    let load = self.load(x);
+                    self.store(id, load, to);
                 }
             }
             Op::Pad(pad) => {
@@ -342,10 +364,8 @@ impl<'a> Lowering<'a> {
                 self.step(id, StepKind::Fill { out: out.clone(), value: f64::from_bits(pad.value) });
                 let part = self.graph.node(inputs[0]).ty.shape.clone();
                 let start: usize = pad.before.iter().zip(&out.strides).map(|(b, s)| b * *s as usize).sum();
-                if part.elements() > 0 {
-                    let load = self.load(inputs[0]);
-                    self.store(id, load, View { dims: part.to_vec(), offset: start, ..out });
-                }
+                let load = self.load(inputs[0]);
+                self.store(id, load, View { dims: part.to_vec(), offset: start, ..out });
             }
             op => {
                 let x = inputs.iter().map(|&x| self.contiguous(x)).collect();
@@ -456,6 +476,23 @@ impl<'a> Lowering<'a> {
         self.step(id, StepKind::Conv { conv, x, y, out });
     }
 
+    fn scan(&mut self, id: NodeId, scan: &Scan) -> Result<(), String> {
+        let body = plan(&scan.body, self.options)?;
+        let inputs = self.graph.node(id).inputs.clone().into_iter().map(|x| self.contiguous(x)).collect();
+        let checked = self.checked[id.index()];
+        let mut results = Vec::new();
+        for ty in scan.results() {
+            let check = checked && ty.dtype.is_float();
+            let buffer = self.buffer(ty.dtype, ty.shape.elements(), Home::Arena(0), check);
+            results.push(View::whole(buffer, &ty.shape));
+        }
+        self.scans.insert(id, results.clone());
+        let Scan { carries, xs, length, reverse, .. } = *scan;
+        let step = ScanStep { body, carries, xs, length, reverse, inputs, results };
+        self.step(id, StepKind::Scan(Box::new(step)));
+        Ok(())
+    }
+
     /// Puts the results where they are looked for.
     fn finish(&mut self) -> Result<(), String> {
         let (updates, outputs, watched) =
@@ -466,9 +503,7 @@ impl<'a> Lowering<'a> {
                 let (dtype, shape) = (node.ty.dtype, node.ty.shape.clone());
                 let load = self.load(id);
                 let buffer = self.buffer(dtype, shape.elements(), Home::Spare(slot), dtype.is_float());
-                if shape.elements() > 0 {
-                    self.store(id, load, View::whole(buffer, &shape));
-                }
+                self.store(id, load, View::whole(buffer, &shape));
             }
         }
         for (_, id) in outputs {

@@ -28,7 +28,10 @@ pub(super) fn is_elementwise(op: &Op) -> bool {
 
 /// True for operations that only look at their operand in another way.
 pub(super) fn is_view(op: &Op) -> bool {
-    matches!(op, Op::Reshape(_) | Op::Permute(_) | Op::Broadcast(_) | Op::Slice(_) | Op::Flip(_))
+    matches!(
+        op,
+        Op::Reshape(_) | Op::Permute(_) | Op::Broadcast(_) | Op::Slice(_) | Op::Flip(_) | Op::ScanOutput(_)
+    )
 }
 
 /// True for values that stand before the first step.
@@ -129,7 +132,8 @@ fn chain_to_move(
             graph.node(x).inputs.iter().copied().filter(|&i| direct(graph, i, x)).collect();
         for input in inputs {
             let elsewhere = |u: &NodeId| {
-                !chain.contains(u) && !(direct(graph, input, *u) && depth[u.index()] == depth[input.index()])
+                let same_group = direct(graph, input, *u) && depth[u.index()] == depth[input.index()];
+                !chain.contains(u) && !same_group
             };
             let stored = root[input.index()] || users[input.index()].iter().any(elsewhere);
             if !stored && !chain.contains(&input) {

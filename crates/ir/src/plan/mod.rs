@@ -174,6 +174,26 @@ pub struct DotStep {
     pub out: View,
 }
 
+/// A loop over the leading axis of sequences; see [`Scan`](crate::prim::Scan).
+#[derive(Clone, Debug)]
+pub struct ScanStep {
+    /// One step of the loop. Inputs: carries, elements of the sequences, shared values. Outputs: carries,
+    /// elements of the stacked results.
+    pub body: Plan,
+    /// The number of carries.
+    pub carries: usize,
+    /// The number of sequences.
+    pub xs: usize,
+    /// The number of steps.
+    pub length: usize,
+    /// True where time runs from the last element to the first.
+    pub reverse: bool,
+    /// First carries, sequences, shared values; contiguous.
+    pub inputs: Vec<View>,
+    /// Last carries, stacked results; contiguous.
+    pub results: Vec<View>,
+}
+
 /// What a step does.
 #[derive(Clone, Debug)]
 pub enum StepKind {
@@ -243,6 +263,8 @@ pub enum StepKind {
         /// What.
         value: f64,
     },
+    /// A loop: a plan of its own for one step of it.
+    Scan(Box<ScanStep>),
     /// An operation that the executor leaves to the interpreter's evaluation.
     Reference {
         /// The operation.
@@ -286,6 +308,7 @@ impl PlanStep {
             }
             StepKind::ArgMax { x, .. } => vec![x.clone()],
             StepKind::Fill { .. } => vec![],
+            StepKind::Scan(scan) => scan.inputs.clone(),
             StepKind::Reference { x, .. } => x.clone(),
         }
     }
@@ -295,6 +318,7 @@ impl PlanStep {
         match &self.kind {
             StepKind::Fused { stores, .. } => stores.iter().map(|(_, view)| view).collect(),
             StepKind::Dot(dot) => vec![&dot.out],
+            StepKind::Scan(scan) => scan.results.iter().collect(),
             StepKind::Reduce { out, .. }
             | StepKind::Conv { out, .. }
             | StepKind::Gather { out, .. }

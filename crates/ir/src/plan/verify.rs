@@ -12,7 +12,8 @@ pub fn verify(plan: &Plan) -> Result<(), String> {
         let at = |what: String| format!("plan step {i} ({}): {what}", plan.graph.node(step.node).op.name());
         for view in step.reads() {
             inside(plan, &view).map_err(at)?;
-            if written_by_steps(plan, view.buffer) && !alive.contains(&view.buffer) {
+            let needed = view.elements() > 0 && written_by_steps(plan, view.buffer);
+            if needed && !alive.contains(&view.buffer) {
                 return Err(at(format!(
                     "reads buffer {} before it is written, or after it was overwritten",
                     view.buffer.0

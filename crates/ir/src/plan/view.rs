@@ -35,6 +35,9 @@ impl View {
 
     /// True where the elements lie one after the other in row-major order.
     pub fn is_contiguous(&self) -> bool {
+        if self.elements() == 0 {
+            return true;
+        }
         let mut expected = 1;
         for (&d, &s) in self.dims.iter().zip(&self.strides).rev() {
             if d != 1 && s != expected {

@@ -60,7 +60,7 @@ impl<T: Real> MultiHeadAttention<T> {
         let tape = x.tape();
         let _layer = tape.enter(&self.path);
         let per_head = self.width.checked_div(self.heads).unwrap_or(0);
-        if per_head * self.heads != self.width || (self.rotary && per_head % 2 != 0) {
+        if per_head * self.heads != self.width || (self.rotary && !per_head.is_multiple_of(2)) {
             let even = if self.rotary { " of even size, as rotary positions need" } else { "" };
             tape.error(format!("attention: {} features in {} heads{even}", self.width, self.heads), vec![]);
             return poisoned(x);

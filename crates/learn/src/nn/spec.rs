@@ -195,10 +195,8 @@ impl Assembly {
         let tape = Tape::new(Mode::Infer);
         self.shape = trace(&tape, self.shape.clone());
         let (graph, _) = tape.finish().map_err(|found| {
-            found
-                .0
-                .first()
-                .map_or_else(String::new, |d| [&[d.message.clone()], &d.notes[..]].concat().join("; "))
+            let first = found.0.first().map(|d| std::iter::once(&d.message).chain(&d.notes));
+            first.map_or_else(String::new, |lines| lines.cloned().collect::<Vec<_>>().join("; "))
         })?;
         let work = graph.nodes.iter().filter(|n| matches!(n.op, Op::Dot(_) | Op::Conv(_))).map(|n| {
             let types: Vec<_> = n.inputs.iter().map(|&id| &graph.node(id).ty).collect();

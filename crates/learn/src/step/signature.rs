@@ -1,6 +1,6 @@
 //! What goes into a step: [`Signature`] describes it before the trace, [`Inputs`] is a batch of it.
 
-use crate::Error;
+use crate::{Error, Tensor};
 use ironlearn_ir::{Array, ArrayView, Dyn, Element, Shape, Tape, TensorType, Var};
 use std::marker::PhantomData;
 
@@ -66,6 +66,11 @@ impl AsView for Array {
 impl AsView for ArrayView<'_> {
     fn as_view(&self) -> ArrayView<'_> {
         *self
+    }
+}
+impl<T: Element> AsView for Tensor<T> {
+    fn as_view(&self) -> ArrayView<'_> {
+        self.view()
     }
 }
 impl<A: AsView> AsView for &A {

@@ -16,7 +16,7 @@ pub(super) fn shuffle(seed: u64, epoch: u64, order: &mut [u32]) {
     for i in (1..order.len()).rev() {
         let w = philox(i as u64, epoch, key);
         let random = u128::from(w[0]) << 32 | u128::from(w[1]);
-        order.swap(i, (random * (i as u128 + 1) >> 64) as usize);
+        order.swap(i, ((random * (i as u128 + 1)) >> 64) as usize);
     }
 }
 

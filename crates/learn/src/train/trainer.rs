@@ -218,7 +218,7 @@ impl<'d> Trainer<'d> {
         let loss = progress.loss_sum / progress.loss_rows;
         let mut next =
             Progress { epoch, batch: 0, loss_sum: 0.0, loss_rows: 0.0, last_loss: loss, ..progress };
-        if epoch % self.training.evaluate_every != 0 && epoch != self.training.epochs {
+        if !epoch.is_multiple_of(self.training.evaluate_every) && epoch != self.training.epochs {
             self.slots.write(&mut self.scope.store_mut(), &next);
             return Ok(Control::Continue);
         }

@@ -19,10 +19,10 @@ impl Elementwise for Cos {
     }
 }
 
-impl<'g, T: Real> Var<'g, T> {
+impl<'g, T> Var<'g, T> {
     /// The cosine of every element.
     #[track_caller]
-    pub fn cos(self) -> Self {
+    pub fn cos(self) -> Self where T: Real {
         self.unary::<Cos>()
     }
 }

@@ -22,10 +22,10 @@ impl Elementwise for Erf {
     }
 }
 
-impl<'g, T: Real> Var<'g, T> {
+impl<'g, T> Var<'g, T> {
     /// The error function of every element.
     #[track_caller]
-    pub fn erf(self) -> Self {
+    pub fn erf(self) -> Self where T: Real {
         self.unary::<Erf>()
     }
 }

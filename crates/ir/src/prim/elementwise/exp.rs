@@ -23,10 +23,10 @@ impl Elementwise for Exp {
     }
 }
 
-impl<'g, T: Real> Var<'g, T> {
+impl<'g, T> Var<'g, T> {
     /// The exponential `eˣ` of every element.
     #[track_caller]
-    pub fn exp(self) -> Self {
+    pub fn exp(self) -> Self where T: Real {
         self.unary::<Exp>()
     }
 }

@@ -19,10 +19,10 @@ impl Elementwise for Floor {
     }
 }
 
-impl<'g, T: Real> Var<'g, T> {
+impl<'g, T> Var<'g, T> {
     /// The largest integer not above of every element.
     #[track_caller]
-    pub fn floor(self) -> Self {
+    pub fn floor(self) -> Self where T: Real {
         self.unary::<Floor>()
     }
 }

@@ -19,10 +19,10 @@ impl Elementwise for Log {
     }
 }
 
-impl<'g, T: Real> Var<'g, T> {
+impl<'g, T> Var<'g, T> {
     /// The natural logarithm of every element.
     #[track_caller]
-    pub fn log(self) -> Self {
+    pub fn log(self) -> Self where T: Real {
         self.unary::<Log>()
     }
 }

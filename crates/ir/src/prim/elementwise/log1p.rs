@@ -24,10 +24,10 @@ impl Elementwise for Log1p {
     }
 }
 
-impl<'g, T: Real> Var<'g, T> {
+impl<'g, T> Var<'g, T> {
     /// `ln(1 + x)` of every element.
     #[track_caller]
-    pub fn log1p(self) -> Self {
+    pub fn log1p(self) -> Self where T: Real {
         self.unary::<Log1p>()
     }
 }

@@ -1,5 +1,5 @@
-//! Power, `xʸ`, with the special values of IEEE 754 `pow`; derivatives `y·x^(y−1)` and `xʸ·ln x`, the latter
-//! 0 where `x` is not positive. Where `x` and `y` are both 0 the former is 0.
+//! Power, `xʸ`, with the special values of IEEE 754 `pow`; derivatives `y·x^(y−1)`, 0 where both are 0, and
+//! `xʸ·ln x`, 0 where `x` is not positive.
 use super::prelude::*;
 
 /// `xʸ`
@@ -31,10 +31,10 @@ impl Elementwise for Pow {
     }
 }
 
-impl<'g, T: Real> Var<'g, T> {
+impl<'g, T> Var<'g, T> {
     /// Every element to the power of the element of `y`.
     #[track_caller]
-    pub fn pow(self, y: impl super::super::Operand<'g, T>) -> Self {
+    pub fn pow(self, y: impl super::super::Operand<'g, T>) -> Self where T: Real {
         self.binary::<Pow>(y.var(self))
     }
 }

@@ -19,10 +19,10 @@ impl Elementwise for Recip {
     }
 }
 
-impl<'g, T: Real> Var<'g, T> {
+impl<'g, T> Var<'g, T> {
     /// The reciprocal of every element.
     #[track_caller]
-    pub fn recip(self) -> Self {
+    pub fn recip(self) -> Self where T: Real {
         self.unary::<Recip>()
     }
 }

@@ -19,10 +19,10 @@ impl Elementwise for Round {
     }
 }
 
-impl<'g, T: Real> Var<'g, T> {
+impl<'g, T> Var<'g, T> {
     /// The nearest integer, ties to even, of every element.
     #[track_caller]
-    pub fn round(self) -> Self {
+    pub fn round(self) -> Self where T: Real {
         self.unary::<Round>()
     }
 }

@@ -18,10 +18,10 @@ impl Elementwise for Sigmoid {
     }
 }
 
-impl<'g, T: Real> Var<'g, T> {
+impl<'g, T> Var<'g, T> {
     /// The logistic function of every element.
     #[track_caller]
-    pub fn sigmoid(self) -> Self {
+    pub fn sigmoid(self) -> Self where T: Real {
         self.unary::<Sigmoid>()
     }
 }

@@ -19,10 +19,10 @@ impl Elementwise for Sin {
     }
 }
 
-impl<'g, T: Real> Var<'g, T> {
+impl<'g, T> Var<'g, T> {
     /// The sine of every element.
     #[track_caller]
-    pub fn sin(self) -> Self {
+    pub fn sin(self) -> Self where T: Real {
         self.unary::<Sin>()
     }
 }

@@ -19,10 +19,10 @@ impl Elementwise for Sqrt {
     }
 }
 
-impl<'g, T: Real> Var<'g, T> {
+impl<'g, T> Var<'g, T> {
     /// The square root of every element.
     #[track_caller]
-    pub fn sqrt(self) -> Self {
+    pub fn sqrt(self) -> Self where T: Real {
         self.unary::<Sqrt>()
     }
 }

@@ -19,10 +19,10 @@ impl Elementwise for Tanh {
     }
 }
 
-impl<'g, T: Real> Var<'g, T> {
+impl<'g, T> Var<'g, T> {
     /// The hyperbolic tangent of every element.
     #[track_caller]
-    pub fn tanh(self) -> Self {
+    pub fn tanh(self) -> Self where T: Real {
         self.unary::<Tanh>()
     }
 }

@@ -1,0 +1,192 @@
+//! Faults planted in a correct plan: the verifier must catch each.
+#![allow(missing_docs, clippy::unwrap_used)]
+
+use ironlearn_ir::plan::{Home, Load, Options, Plan, StepKind, plan, verify};
+use ironlearn_ir::*;
+
+/// The plan of a training step with products, reductions, products over permuted operands, and state.
+fn sound() -> Plan {
+    let mut store = Store::new();
+    let w = store.add("w", Role::Parameter, Array::zeros(DType::F32, [6, 5])).unwrap();
+    let v = store.add("v", Role::Parameter, Array::zeros(DType::F32, [5, 4])).unwrap();
+    let tape = Tape::new(Mode::Train);
+    let (x, y) = (tape.input::<f32>([8, 6]), tape.input::<f32>([8, 4]));
+    let [w_now, v_now] = [w, v].map(|s| Var::<f32>::of(tape.slot(s, store.ty(s))));
+    let hidden = x.dot(w_now).tanh();
+    let loss = (hidden.dot(v_now).log_softmax(1) - y).square().mean_all();
+    let grads = loss.grad(&[w_now, v_now]);
+    tape.assign(w, (w_now - grads[0] * 0.1).node());
+    tape.assign(v, (v_now - grads[1] * 0.1).node());
+    tape.output("loss", loss.node());
+    tape.output("hidden", hidden.flip([0]).node());
+    plan(&tape.finish().unwrap().0, Options::default()).unwrap()
+}
+
+/// Changes the first step that `fault` accepts; the fault must apply somewhere.
+fn change(plan: &mut Plan, mut fault: impl FnMut(&mut StepKind) -> bool) {
+    assert!(plan.steps.iter_mut().any(|s| fault(&mut s.kind)), "the fault could not be planted");
+}
+
+fn arena_buffers(plan: &Plan) -> Vec<usize> {
+    (0..plan.buffers.len()).filter(|&b| matches!(plan.buffers[b].home, Home::Arena(_))).collect()
+}
+
+type Fault = (&'static str, fn(&mut Plan));
+
+const FAULTS: &[Fault] = &[
+    ("all values share one place", |p| {
+        arena_buffers(p).into_iter().for_each(|b| p.buffers[b].home = Home::Arena(0));
+    }),
+    ("the result of a product lies over its operand", |p| {
+        let (mut from, mut to) = (0, 0);
+        let arena = arena_buffers(p);
+        change(p, |kind| match kind {
+            StepKind::Dot(dot) if arena.contains(&(dot.x.buffer.0 as usize)) => {
+                (from, to) = (dot.x.buffer.0 as usize, dot.out.buffer.0 as usize);
+                true
+            }
+            _ => false,
+        });
+        p.buffers[to].home = p.buffers[from].home.clone();
+    }),
+    ("the first step comes last", |p| p.steps.rotate_left(1)),
+    ("steps in reversed order", |p| p.steps.reverse()),
+    ("a step is missing", |p| {
+        let at = p.steps.iter().position(|s| matches!(s.kind, StepKind::Dot(_))).unwrap();
+        p.steps.remove(at);
+    }),
+    ("half of a reduction is dropped", |p| {
+        change(p, |kind| match kind {
+            StepKind::Reduce { extent, .. } if extent[1] > 1 => {
+                extent[1] /= 2;
+                true
+            }
+            _ => false,
+        });
+    }),
+    ("a reduction writes fewer results", |p| {
+        change(p, |kind| match kind {
+            StepKind::Reduce { out, .. } if out.dims[0] > 1 => {
+                out.dims[0] -= 1;
+                true
+            }
+            _ => false,
+        });
+    }),
+    ("an operand begins one element late", |p| {
+        change(p, |kind| match kind {
+            StepKind::Dot(dot) => {
+                dot.y.offset += 1;
+                true
+            }
+            _ => false,
+        });
+    }),
+    ("an operand runs backwards out of its buffer", |p| {
+        change(p, |kind| match kind {
+            StepKind::Dot(dot) => {
+                dot.x.strides[0] = -dot.x.strides[0];
+                true
+            }
+            _ => false,
+        });
+    }),
+    ("the inner lengths of a product differ", |p| {
+        change(p, |kind| match kind {
+            StepKind::Dot(dot) => {
+                dot.y.dims[0] -= 1;
+                true
+            }
+            _ => false,
+        });
+    }),
+    ("the arena is too small", |p| p.arena_bytes -= 64),
+    ("a buffer is not aligned", |p| {
+        let b = arena_buffers(p)[0];
+        p.buffers[b].home = Home::Arena(4);
+    }),
+    ("a step writes a committed slot", |p| {
+        for b in &mut p.buffers {
+            if let Home::Spare(slot) = b.home {
+                b.home = Home::Slot(slot);
+                break;
+            }
+        }
+    }),
+    ("two slots get the same buffer", |p| {
+        let spare: Vec<usize> =
+            (0..p.buffers.len()).filter(|&b| matches!(p.buffers[b].home, Home::Spare(_))).collect();
+        p.buffers[spare[1]].home = p.buffers[spare[0]].home.clone();
+    }),
+    ("a value is stored as another type", |p| {
+        let b = arena_buffers(p);
+        b.into_iter().for_each(|b| p.buffers[b].dtype = DType::I32);
+    }),
+    ("an instruction uses a later value", |p| {
+        change(p, |kind| match kind {
+            StepKind::Fused { program, .. } if !program.instrs.is_empty() => {
+                program.instrs[0].args[0] = (program.loads.len() + program.instrs.len()) as u32;
+                true
+            }
+            _ => false,
+        });
+    }),
+    ("a store names a value that does not exist", |p| {
+        change(p, |kind| match kind {
+            StepKind::Fused { stores, .. } => {
+                stores[0].0 = 1000;
+                true
+            }
+            _ => false,
+        });
+    }),
+    ("a result in place is read one element further on", |p| {
+        // A fused step that writes over its operand, made to read it shifted.
+        let homes: Vec<Home> = p.buffers.iter().map(|b| b.home.clone()).collect();
+        change(p, |kind| match kind {
+            StepKind::Fused { program, stores } => program.loads.iter_mut().any(|load| match load {
+                Load::Memory(view) if view.buffer != stores[0].1.buffer => {
+                    let over = homes[view.buffer.0 as usize] == homes[stores[0].1.buffer.0 as usize];
+                    if over {
+                        view.dims[0] -= 1;
+                        view.offset += 1;
+                    }
+                    over
+                }
+                _ => false,
+            }),
+            _ => false,
+        });
+    }),
+    ("an output is where nothing was written", |p| {
+        let b = p.buffers.len() as u32;
+        let mut fresh = p.buffers[p.outputs[0].buffer.0 as usize].clone();
+        fresh.home = Home::Arena(p.arena_bytes);
+        p.arena_bytes += 64;
+        p.buffers.push(fresh);
+        p.outputs[0].buffer = plan::BufferId(b);
+    }),
+    ("an operand over another index space", |p| {
+        change(p, |kind| match kind {
+            StepKind::Fused { program, .. } if !program.dims.is_empty() => {
+                program.dims[0] += 1;
+                true
+            }
+            _ => false,
+        });
+    }),
+];
+
+#[test]
+fn a_correct_plan_passes() {
+    verify(&sound()).unwrap();
+}
+
+#[test]
+fn every_planted_fault_is_caught() {
+    for (name, plant) in FAULTS {
+        let mut plan = sound();
+        plant(&mut plan);
+        assert!(verify(&plan).is_err(), "not caught: {name}");
+    }
+}

@@ -1,0 +1,64 @@
+//! [`Counting`]: a global allocator that counts, so that a test can show that nothing is allocated.
+//!
+//! ```ignore
+//! #[global_allocator]
+//! static ALLOCATOR: Counting = Counting;
+//! ```
+//!
+//! All threads are counted, those of an executor and those of other tests: such a test stands alone in its
+//! file, which is a process of its own.
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+static ALLOCATIONS: AtomicU64 = AtomicU64::new(0);
+static BYTES: AtomicU64 = AtomicU64::new(0);
+
+/// The system's allocator, counting.
+pub struct Counting;
+
+/// What has been allocated, whether or not it has been freed since.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Allocated {
+    /// Requests for memory, those to grow included.
+    pub requests: u64,
+    /// Their bytes.
+    pub bytes: u64,
+}
+
+fn note(bytes: usize) {
+    ALLOCATIONS.fetch_add(1, Relaxed);
+    BYTES.fetch_add(bytes as u64, Relaxed);
+}
+
+// SAFETY: every request goes to the system's allocator as it is.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        note(layout.size());
+        // SAFETY: the caller's promise.
+        unsafe { System.alloc(layout) }
+    }
+    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        note(layout.size());
+        // SAFETY: the caller's promise.
+        unsafe { System.alloc_zeroed(layout) }
+    }
+    unsafe fn realloc(&self, memory: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        note(size);
+        // SAFETY: the caller's promise.
+        unsafe { System.realloc(memory, layout, size) }
+    }
+    unsafe fn dealloc(&self, memory: *mut u8, layout: Layout) {
+        // SAFETY: the caller's promise.
+        unsafe { System.dealloc(memory, layout) }
+    }
+}
+
+/// Runs `f` and counts what all threads allocate meanwhile.
+pub fn count<R>(f: impl FnOnce() -> R) -> (R, Allocated) {
+    let now = || (ALLOCATIONS.load(Relaxed), BYTES.load(Relaxed));
+    let before = now();
+    let result = f();
+    let after = now();
+    (result, Allocated { requests: after.0 - before.0, bytes: after.1 - before.1 })
+}

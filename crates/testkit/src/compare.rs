@@ -1,0 +1,74 @@
+//! Executors compared on [random graphs](crate::random_graph).
+
+use crate::random_graph::{Expected, RandomGraph, control, distance};
+use ironlearn_ir::{Array, ArrayView, Program, Store};
+
+/// Runs a program and compares every step with what the interpreter gives: integers and truth values exactly,
+/// floats within the bounds of [`crate::random_graph`]. Each step begins with the interpreter's state.
+pub fn agrees(graph: &RandomGraph, program: &mut dyn Program) -> Result<(), String> {
+    let mut store = graph.store.clone();
+    for (step, expected) in graph.expected.iter().enumerate() {
+        run(graph, program, &mut store, step)?;
+        compare(graph, expected, program, &store).map_err(|e| format!("{}, step {step}: {e}", graph.name))?;
+        for (slot, value, _) in &expected.updates {
+            store.set(*slot, value.clone())?;
+        }
+    }
+    Ok(())
+}
+
+/// Runs two programs, each with its own state, and compares every bit of outputs and state.
+pub fn same_bits(graph: &RandomGraph, a: &mut dyn Program, b: &mut dyn Program) -> Result<(), String> {
+    let (mut left, mut right) = (graph.store.clone(), graph.store.clone());
+    for step in 0..graph.expected.len() {
+        run(graph, a, &mut left, step)?;
+        run(graph, b, &mut right, step)?;
+        for (i, (name, _)) in graph.graph.outputs.iter().enumerate() {
+            if bits(a.output(i)) != bits(b.output(i)) {
+                return Err(format!("{}, step {step}: output `{name}` differs", graph.name));
+            }
+        }
+        for id in left.ids() {
+            if bits(left.slot(id).value.view()) != bits(right.slot(id).value.view()) {
+                return Err(format!("{}, step {step}: slot `{}` differs", graph.name, left.slot(id).name));
+            }
+        }
+    }
+    Ok(())
+}
+
+fn run(graph: &RandomGraph, program: &mut dyn Program, store: &mut Store, step: usize) -> Result<(), String> {
+    let inputs: Vec<ArrayView<'_>> = graph.inputs.iter().map(|a| a.view()).collect();
+    program.run(&inputs, store, &control(step)).map_err(|e| format!("{}, step {step}: {e}", graph.name))
+}
+
+fn compare(
+    graph: &RandomGraph,
+    expected: &Expected,
+    program: &dyn Program,
+    store: &Store,
+) -> Result<(), String> {
+    for (i, (value, allowed)) in expected.outputs.iter().enumerate() {
+        let name = &graph.graph.outputs[i].0;
+        close(value, &program.output(i).to_array(), *allowed).map_err(|e| format!("output `{name}`: {e}"))?;
+    }
+    for (slot, value, allowed) in &expected.updates {
+        let slot = store.slot(*slot);
+        close(value, &slot.value, *allowed).map_err(|e| format!("slot `{}`: {e}", slot.name))?;
+    }
+    Ok(())
+}
+
+fn close(expected: &Array, found: &Array, allowed: f64) -> Result<(), String> {
+    match distance(expected, found) {
+        Some(distance) if distance <= allowed => Ok(()),
+        distance => Err(format!(
+            "off by {distance:?}, allowed are {allowed:e}\nexpected {expected:?}\nfound    {found:?}"
+        )),
+    }
+}
+
+/// The elements, so that two are equal where every bit is: `Debug` tells −0 from 0 and gives every digit.
+fn bits(a: ArrayView<'_>) -> String {
+    format!("{:?}", a.data())
+}
