@@ -1,11 +1,15 @@
 //! What the program needs from the training engine: the one place where the two are joined.
 
 use crate::args::Device;
-use ironlearn::Error;
+use crate::{metrics, predictions};
 use ironlearn::job::Job;
+use ironlearn::task::{self, Measures, Request, Trained};
 use ironlearn::train::Watch;
+use ironlearn::{Error, Options, Tensor};
+use ironlearn_cpu::Cpu;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+
+pub use ironlearn::task::Outcome;
 
 /// Where the arithmetic is done.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,8 +19,19 @@ pub struct Machine {
     pub threads: Option<usize>,
 }
 
+impl Machine {
+    /// How steps are built for it.
+    fn options(&self) -> Result<Options, Error> {
+        match self.threads {
+            None => Ok(Options::default()),
+            Some(threads) => Cpu::new(threads)
+                .map(|cpu| Options::default().cpu(cpu))
+                .map_err(|e| Error::usage(e, "unset IRONLEARN_ISA for the best there is")),
+        }
+    }
+}
+
 /// A run to be carried out.
-#[allow(dead_code, reason = "read by an engine, of which this build has none")]
 pub struct TrainRequest<'a> {
     pub job: &'a Job,
     pub machine: &'a Machine,
@@ -30,30 +45,7 @@ pub struct TrainRequest<'a> {
     pub directory: &'a Path,
 }
 
-/// What came of a run.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Outcome {
-    /// Training loss of the last epoch.
-    pub loss: f64,
-    pub validation_loss: Option<f64>,
-    /// Of the validation part, or of the whole data where there is none, at the weights that are kept.
-    pub metrics: Vec<(String, f64)>,
-    /// Epochs completed, those before a resume included.
-    pub epoch: u64,
-    /// Steps completed, those before a resume included.
-    pub step: u64,
-    /// Steps of this call.
-    pub steps_here: u64,
-    /// Time of this call that went into optimisation: no evaluation, no files.
-    pub train_time: Duration,
-    /// The run ended before its time because its loss no longer fell.
-    pub stopped_early: bool,
-    /// The checkpoint of the end could not be written, for this reason.
-    pub save_failure: Option<String>,
-}
-
 /// Rows to which a network is applied, or the picture that it draws.
-#[allow(dead_code, reason = "read by an engine, of which this build has none")]
 pub enum Input<'a> {
     File(&'a Path),
     Grid([usize; 2]),
@@ -72,29 +64,55 @@ pub trait Engine {
         machine: &Machine,
     ) -> Result<(), Error>;
 
-    /// Metrics of `model` on a data set, by name.
-    fn evaluate(&self, model: &Path, data: &Path, machine: &Machine) -> Result<Vec<(String, f64)>, Error>;
+    /// Measures of `model` on a data set.
+    fn evaluate(&self, model: &Path, data: &Path, machine: &Machine) -> Result<Measures, Error>;
 }
 
-/// The engine of a build that has none: says so.
-pub struct Unavailable;
+/// The engine of the library `ironlearn`.
+pub struct Library;
 
-impl Unavailable {
-    fn error() -> Error {
-        Error::usage("this build of ironlearn has no training engine", "use a build that has one")
+impl Engine for Library {
+    fn train(&self, request: &TrainRequest<'_>, watch: &mut dyn Watch) -> Result<Outcome, Error> {
+        let job = request.job;
+        let mut outcome = task::train(
+            &Request {
+                job,
+                options: request.machine.options()?,
+                resume_from: request.resume_from,
+                directory: request.directory,
+                last: request.last.clone(),
+                best: request.best.clone(),
+            },
+            watch,
+        )?;
+        if job.output.report {
+            let history = metrics::history(request.directory);
+            if let Err(error) = task::write_report(request.directory, job, &outcome, &history) {
+                outcome.save_failure.get_or_insert(error.to_string());
+            }
+        }
+        Ok(outcome)
     }
-}
 
-impl Engine for Unavailable {
-    fn train(&self, _: &TrainRequest<'_>, _: &mut dyn Watch) -> Result<Outcome, Error> {
-        Err(Self::error())
+    fn predict(
+        &self,
+        model: &Path,
+        input: Input<'_>,
+        out: Option<&Path>,
+        machine: &Machine,
+    ) -> Result<(), Error> {
+        let mut model = Trained::load(model, &machine.options()?)?;
+        match (input, out) {
+            (Input::Grid([width, height]), Some(out)) => model.draw(width, height)?.write_png(out),
+            (Input::Grid(_), None) => Err(Error::usage("a picture needs a file", "name one with --out")),
+            (Input::File(file), out) => {
+                let rows = model.preparation.read_rows(file)?;
+                predictions::write(&Tensor::from_array(model.answers(&rows)?)?, out)
+            }
+        }
     }
 
-    fn predict(&self, _: &Path, _: Input<'_>, _: Option<&Path>, _: &Machine) -> Result<(), Error> {
-        Err(Self::error())
-    }
-
-    fn evaluate(&self, _: &Path, _: &Path, _: &Machine) -> Result<Vec<(String, f64)>, Error> {
-        Err(Self::error())
+    fn evaluate(&self, model: &Path, data: &Path, machine: &Machine) -> Result<Measures, Error> {
+        Trained::load(model, &machine.options()?)?.evaluate(data)
     }
 }

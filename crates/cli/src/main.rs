@@ -8,6 +8,7 @@ mod date;
 mod engine;
 mod machine;
 mod metrics;
+mod predictions;
 mod progress;
 mod run_dir;
 mod session;
@@ -17,7 +18,7 @@ mod summary;
 use args::{Arguments, Command};
 use clap::Parser;
 use console::Console;
-use engine::Unavailable;
+use engine::Library;
 use ironlearn::Error;
 use std::process::ExitCode;
 
@@ -38,7 +39,7 @@ fn main() -> ExitCode {
 }
 
 fn carry_out(command: Command, console: &Console) -> Result<u8, Error> {
-    let engine = Unavailable;
+    let engine = Library;
     match command {
         Command::Train(options) => commands::train::run(&options, console, &engine),
         Command::Resume(options) => commands::resume::run(&options, console, &engine),

@@ -61,6 +61,26 @@ impl MetricsFiles {
     }
 }
 
+/// The evaluations of a run so far, as its `metrics.jsonl` tells them; rows that cannot be read are left out.
+pub fn history(directory: &Path) -> Vec<EpochReport> {
+    let text = fs::read_to_string(directory.join("metrics.jsonl")).unwrap_or_default();
+    text.lines().filter_map(|line| report_of(&serde_json::from_str(line).ok()?)).collect()
+}
+
+fn report_of(row: &Value) -> Option<EpochReport> {
+    // What is no number was written as null.
+    let number = |value: &Value| value.as_f64().unwrap_or(f64::NAN);
+    let metrics = row["metrics"].as_object()?;
+    Some(EpochReport {
+        epoch: row["epoch"].as_u64()?,
+        step: row["step"].as_u64()?,
+        loss: number(&row["loss"]),
+        validation_loss: row["validation_loss"].as_f64(),
+        learning_rate: number(&row["learning_rate"]),
+        metrics: metrics.iter().map(|(name, value)| (name.clone(), number(value))).collect(),
+    })
+}
+
 /// The shortest digits that read back to the same number.
 fn number(value: f64) -> String {
     format!("{value:?}")
@@ -173,6 +193,9 @@ mod tests {
             read(directory.path(), "metrics.jsonl").lines().next().unwrap(),
             r#"{"epoch":1,"step":10,"loss":1.0,"validation_loss":null,"learning_rate":0.001,"metrics":{"psnr":28.06,"mse":null}}"#
         );
+        let history = history(directory.path());
+        assert_eq!((history.len(), &history[1].validation_loss), (2, &Some(1e-9)));
+        assert!(history[0].metrics[0] == ("psnr".into(), 28.06) && history[0].metrics[1].1.is_nan());
         assert_eq!(read(directory.path(), "times.csv"), "epoch,step,seconds\n1,10,1.500\n2,20,3.000\n");
     }
 

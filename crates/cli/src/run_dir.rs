@@ -64,14 +64,7 @@ impl RunDir {
     /// Copies job, checkpoints and metrics of this run into a directory of its own, new or empty.
     pub fn copy_to(&self, out: &Path) -> Result<PathBuf, Error> {
         let path = new_or_empty(out)?;
-        for entry in fs::read_dir(&self.path).map_err(Error::io(&self.path, "list"))? {
-            let entry = entry.map_err(Error::io(&self.path, "list"))?;
-            let regular = entry.file_type().is_ok_and(|kind| kind.is_file());
-            if regular && entry.file_name() != LOCK {
-                let copy = path.join(entry.file_name());
-                fs::copy(entry.path(), &copy).map_err(Error::io(&copy, "write"))?;
-            }
-        }
+        copy_folder(&self.path, &path)?;
         Ok(path)
     }
 
@@ -121,6 +114,25 @@ impl RunDir {
         fs::copy(self.job(), &free).map_err(Error::io(&free, "write"))?;
         Ok(())
     }
+}
+
+/// Copies the files of a folder, and those of the folders in it, but for the lock.
+fn copy_folder(from: &Path, to: &Path) -> Result<(), Error> {
+    for entry in fs::read_dir(from).map_err(Error::io(from, "list"))? {
+        let entry = entry.map_err(Error::io(from, "list"))?;
+        let copy = to.join(entry.file_name());
+        match entry.file_type() {
+            Ok(kind) if kind.is_dir() => {
+                fs::create_dir_all(&copy).map_err(Error::io(&copy, "create"))?;
+                copy_folder(&entry.path(), &copy)?;
+            }
+            Ok(kind) if kind.is_file() && entry.file_name() != LOCK => {
+                fs::copy(entry.path(), &copy).map_err(Error::io(&copy, "write"))?;
+            }
+            _ => {}
+        }
+    }
+    Ok(())
 }
 
 /// Makes a directory, or takes an empty one; refuses one that holds anything.

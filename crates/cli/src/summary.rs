@@ -14,7 +14,7 @@ pub fn object(outcome: &Outcome, total: Duration, run_dir: &Path) -> Value {
     json!({
         "loss": outcome.loss,
         "validation_loss": outcome.validation_loss,
-        "metrics": metrics(&outcome.metrics),
+        "metrics": metrics(&outcome.measures.values),
         "train_seconds": train,
         "total_seconds": total.as_secs_f64(),
         "steps": outcome.step,
@@ -38,8 +38,11 @@ pub fn text(outcome: &Outcome, run_dir: &Path, stop: Option<Stop>) -> String {
     if let Some(loss) = outcome.validation_loss {
         text.push_str(&format!(", validation loss {}", short(loss)));
     }
-    for (name, value) in &outcome.metrics {
+    for (name, value) in &outcome.measures.values {
         text.push_str(&format!(", {name} {}", short(*value)));
+    }
+    if !outcome.measures.details.is_empty() {
+        text.push_str(&format!("\n{}", outcome.measures.details));
     }
     text.push_str(&format!("\nrun directory: {}", run_dir.display()));
     if stop.is_some() {

@@ -14,6 +14,7 @@ pub mod report;
 pub mod schedule;
 mod scope;
 pub mod step;
+pub mod task;
 pub mod tensor;
 pub mod train;
 

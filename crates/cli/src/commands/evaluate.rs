@@ -10,10 +10,20 @@ use ironlearn::Error;
 use serde_json::json;
 
 pub fn run(options: &EvaluateOptions, console: &Console, engine: &dyn Engine) -> Result<u8, Error> {
-    let metrics = engine.evaluate(&options.model, &options.data, &machine(&options.machine)?)?;
-    for (name, value) in &metrics {
+    let measures = engine.evaluate(&options.model, &options.data, &machine(&options.machine)?)?;
+    for (name, value) in &measures.values {
         console.say(&format!("{name} {}", short(*value)));
     }
-    console.object(&json!({ "metrics": summary::metrics(&metrics) }));
+    if !measures.details.is_empty() {
+        console.say(&measures.details);
+    }
+    if let Some(warning) = &measures.warning {
+        console.warn(warning);
+    }
+    console.object(&json!({
+        "metrics": summary::metrics(&measures.values),
+        "details": measures.details,
+        "warning": measures.warning,
+    }));
     Ok(0)
 }

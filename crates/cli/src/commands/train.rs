@@ -72,6 +72,7 @@ pub fn carry_out(
     session.end();
     let outcome = outcome?;
     console.say(&summary::text(&outcome, path, session.stop));
+    outcome.warnings.iter().for_each(|warning| console.warn(warning));
     let failures = [outcome.save_failure.clone(), session.failure.as_ref().map(Error::to_string)];
     for failure in failures.iter().flatten() {
         console.warn(&format!("not everything was written: {failure}"));

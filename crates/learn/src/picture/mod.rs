@@ -5,6 +5,7 @@ mod compare;
 mod font;
 mod gif;
 mod read;
+mod transform;
 
 pub use gif::Timelapse;
 pub use read::{MAX_DECODE_BYTES, MAX_PIXELS, MAX_SIDE};

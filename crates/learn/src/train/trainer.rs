@@ -224,7 +224,11 @@ impl<'d> Trainer<'d> {
         }
         // Asked before `observe`, which may change it for the next step.
         let learning_rate = self.step.last_learning_rate();
-        let evaluated = self.evaluate()?;
+        let evaluated = match self.validation {
+            // Nothing would be learned from it.
+            None if self.training.metrics.is_empty() => Evaluated { loss, metrics: Vec::new() },
+            _ => self.evaluate()?,
+        };
         let validation_loss = self.validation.map(|_| evaluated.loss);
         let judged = validation_loss.unwrap_or(loss);
         let improved = judged < next.best - self.training.min_improvement || next.best.is_infinite();

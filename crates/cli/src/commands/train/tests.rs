@@ -1,6 +1,7 @@
 use super::*;
 use crate::engine::{Input, Outcome};
 use crate::metrics::MetricsFiles;
+use ironlearn::task::Measures;
 use ironlearn::train::{Control, EpochReport, Start, Watch};
 use std::fs;
 use std::path::Path;
@@ -52,13 +53,15 @@ impl Engine for Pretend {
         Ok(Outcome {
             loss: 1.0 / step as f64,
             validation_loss: None,
-            metrics: vec![("mse".into(), 0.5)],
+            measures: Measures { values: vec![("mse".into(), 0.5)], ..Measures::default() },
             epoch: step,
             step,
             steps_here: step - first,
             train_time: Duration::from_secs(2),
             stopped_early: false,
             save_failure: self.save_failure.clone(),
+            warnings: Vec::new(),
+            network: String::new(),
         })
     }
 
@@ -66,7 +69,7 @@ impl Engine for Pretend {
         unreachable!("these tests only train")
     }
 
-    fn evaluate(&self, _: &Path, _: &Path, _: &Machine) -> Result<Vec<(String, f64)>, Error> {
+    fn evaluate(&self, _: &Path, _: &Path, _: &Machine) -> Result<Measures, Error> {
         unreachable!("these tests only train")
     }
 }
@@ -125,13 +128,18 @@ fn the_object_has_the_promised_keys() {
     let outcome = Outcome {
         loss: 0.25,
         validation_loss: None,
-        metrics: vec![("psnr".into(), 35.5), ("mse".into(), f64::NAN)],
+        measures: Measures {
+            values: vec![("psnr".into(), 35.5), ("mse".into(), f64::NAN)],
+            ..Measures::default()
+        },
         epoch: 10,
         step: 40,
         steps_here: 20,
         train_time: Duration::from_secs(4),
         stopped_early: false,
         save_failure: None,
+        warnings: Vec::new(),
+        network: String::new(),
     };
     let object = summary::object(&outcome, Duration::from_secs(5), Path::new("runs/a"));
     let keys: Vec<&str> = object.as_object().unwrap().keys().map(String::as_str).collect();

@@ -1,0 +1,214 @@
+//! [`Data`]: what a job learns, loaded and prepared.
+
+use super::canvas::{Canvas, Style};
+use super::preparation::{Preparation, Reading, rows_of};
+use super::scaling::Scaling;
+use crate::error::{Error, FileError, Place};
+use crate::io::original::DataSet;
+use crate::job::{self, Colour, Dtype, Inputs, Job, Layer, Targets};
+use crate::picture::Picture;
+use crate::train::Dataset;
+use ironlearn_ir::{Array, DType};
+use std::path::Path;
+
+/// What a job learns.
+#[derive(Clone, Debug)]
+pub struct Data {
+    /// How rows became inputs.
+    pub preparation: Preparation,
+    /// What the network is trained on.
+    pub train: Dataset,
+    /// What it is judged by, where a part is set apart.
+    pub validation: Option<Dataset>,
+    /// What its answers are compared with.
+    pub truth: Truth,
+}
+
+/// What answers are compared with.
+#[derive(Clone, Debug)]
+pub enum Truth {
+    /// The picture that is learned.
+    Picture(Picture),
+    /// Raw rows and targets, both `f64`: of the validation part, or of all where there is none.
+    Rows(Array, Array),
+}
+
+impl Data {
+    /// Loads the data of a job.
+    ///
+    /// # Errors
+    /// [`Error::File`] naming file, place and what was found where a file does not hold what it should;
+    /// [`Error::Io`]; [`Error::Usage`] where data, task and loss do not go together.
+    pub fn load(job: &Job) -> Result<Data, Error> {
+        match &job.data {
+            job::Data::Picture { picture, .. } => {
+                let source = load_picture(&job.data, picture)?;
+                of_picture(job, source, Style::Square)
+            }
+            job::Data::Original { path, inputs: Inputs::Coordinates, .. } => {
+                let data = DataSet::read(path)?;
+                of_picture(job, drawn(path, &data)?, Style::Ink)
+            }
+            job::Data::Original { path, inputs, targets, .. } => of_table(job, path, *inputs, *targets),
+        }
+    }
+}
+
+/// The picture of a file, or the built-in one where the path is empty, in the size and colours of the job.
+pub(super) fn load_picture(data: &job::Data, path: &Path) -> Result<Picture, Error> {
+    let picture = if path.as_os_str().is_empty() { Picture::builtin() } else { Picture::read(path)? };
+    let job::Data::Picture { resize, colour, .. } = data else { return Ok(picture) };
+    let picture = match colour {
+        Colour::Auto => picture,
+        Colour::Grey => picture.with_channels(1)?,
+        Colour::Rgb => picture.with_channels(3)?,
+    };
+    match *resize {
+        Some([width, height]) => picture.resized(width, height),
+        None => Ok(picture),
+    }
+}
+
+fn of_picture(job: &Job, source: Picture, style: Style) -> Result<Data, Error> {
+    let (width, height, channels) = (source.width(), source.height(), source.channels());
+    let canvas = Canvas { width, height, channels, style };
+    let preparation = Preparation {
+        columns: 2,
+        outputs: channels,
+        canvas: Some(canvas),
+        input_scaling: None,
+        target_scaling: None,
+        reading: Reading::of(job)?,
+    };
+    let inputs = rows_of(dtype(job), canvas.area(), canvas.inputs(), |i, row| canvas.write_input(i, row))?;
+    let targets = rows_of(dtype(job), canvas.area(), channels, |i, row| {
+        let levels = &source.pixels()[i * channels..];
+        row.iter_mut().zip(levels).for_each(|(x, &level)| *x = canvas.output(level));
+    })?;
+    let (train, validation) = set_apart(job, Dataset::new(inputs, targets)?)?;
+    Ok(Data { preparation, train, validation, truth: Truth::Picture(source) })
+}
+
+/// The picture in a data set whose rows are positions, (x, y) each, and whose targets are ink.
+pub(super) fn drawn(path: &Path, data: &DataSet) -> Result<Picture, Error> {
+    let wrong = |problem: &str, key: &str| FileError::new(path, problem).at(Place::Key(key.into()));
+    let (Some(x), Some(y)) = (data.x.as_slice::<f64>(), data.y.as_slice::<f64>()) else {
+        return Err(wrong("no numbers", "x").into());
+    };
+    if data.x.shape()[1] != 2 {
+        return Err(wrong("positions in a picture have two columns", "n")
+            .found(format!("{} columns", data.x.shape()[1]))
+            .hint("set data.inputs = \"standardised\" for other data")
+            .into());
+    }
+    let side = |axis: usize| x.iter().skip(axis).step_by(2).copied().fold(0.0, f64::max) as usize + 1;
+    let (width, height) = (side(0), side(1));
+    let canvas = Canvas { width, height, channels: 1, style: Style::Ink };
+    canvas.check_positions(path, x)?;
+    if width.checked_mul(height) != Some(y.len()) {
+        return Err(wrong("the positions do not fill a picture", "m")
+            .found(format!("{} rows for {width}×{height} pixels", y.len()))
+            .hint("give each pixel of the picture once")
+            .into());
+    }
+    let mut levels = vec![None; y.len()];
+    for (i, (at, &ink)) in x.chunks_exact(2).zip(y).enumerate() {
+        if !(0.0..=1.0).contains(&ink) {
+            let problem = format!("target {i} is not within 0 and 1");
+            return Err(wrong(&problem, &format!("y[{i}]")).found(ink.to_string()).into());
+        }
+        levels[at[1] as usize * width + at[0] as usize] = Some(canvas.level(ink));
+    }
+    match levels.iter().position(Option::is_none) {
+        Some(pixel) => Err(wrong("a pixel is missing, as another is there twice", "x")
+            .found(format!("no row for ({}, {})", pixel % width, pixel / width))
+            .hint("give each pixel of the picture once")
+            .into()),
+        None => canvas.picture(levels.into_iter().flatten().collect()),
+    }
+}
+
+fn of_table(job: &Job, path: &Path, inputs: Inputs, targets: Targets) -> Result<Data, Error> {
+    let reading = Reading::of(job)?;
+    let file = DataSet::read(path)?;
+    let columns = file.x.shape()[1];
+    let classes = |y: &Array| {
+        let largest = y.as_slice::<f64>().unwrap_or_default().iter().copied().fold(0.0, f64::max);
+        largest.min(f64::from(u16::MAX)) as usize + 1
+    };
+    let outputs = if reading == Reading::ClassLogits { classes(&file.y) } else { 1 };
+    reading.check_targets(path, &file.y, outputs)?;
+    let test = match (file.x_test, file.y_test) {
+        (Some(x), Some(y)) => {
+            reading.check_targets(path, &y, outputs)?;
+            Some(Dataset::new(x, y)?)
+        }
+        _ => None,
+    };
+    let (train, validation) = match set_apart(job, Dataset::new(file.x, file.y)?)? {
+        (train, None) => (train, test),
+        parts => parts,
+    };
+    let statistics = |values: &Array, columns| Scaling::of(values.as_slice().unwrap_or_default(), columns);
+    let standardised = inputs == Inputs::Standardised && !takes_whole_numbers(job);
+    let preparation = Preparation {
+        columns,
+        outputs,
+        canvas: None,
+        input_scaling: standardised.then(|| statistics(train.inputs(), columns)),
+        target_scaling: (targets == Targets::Standardised).then(|| statistics(train.targets(), 1)),
+        reading,
+    };
+    let judged = validation.as_ref().unwrap_or(&train);
+    let truth = Truth::Rows(judged.inputs().clone(), judged.targets().clone());
+    let ready = |part: &Dataset| prepared(job, &preparation, part);
+    let (train, validation) = (ready(&train)?, validation.as_ref().map(ready).transpose()?);
+    Ok(Data { preparation, train, validation, truth })
+}
+
+/// A part of a table as the network sees it.
+fn prepared(job: &Job, preparation: &Preparation, part: &Dataset) -> Result<Dataset, Error> {
+    let (x, y) = (part.inputs().as_slice::<f64>(), part.targets().as_slice::<f64>());
+    let (x, y, columns) = (x.unwrap_or_default(), y.unwrap_or_default(), preparation.columns);
+    let whole = takes_whole_numbers(job);
+    let inputs = rows_of(if whole { DType::I64 } else { dtype(job) }, part.rows(), columns, |i, row| {
+        preparation.write_input(&x[i * columns..(i + 1) * columns], row);
+    })?;
+    let classes = preparation.reading == Reading::ClassLogits;
+    let targets = rows_of(if classes { DType::I64 } else { dtype(job) }, part.rows(), 1, |i, row| {
+        row[0] = y[i];
+        if let Some(scaling) = &preparation.target_scaling {
+            scaling.apply(row);
+        }
+    })?;
+    let shape: &[usize] = if classes { &[part.rows()] } else { &[part.rows(), 1] };
+    let targets = targets.reshaped(shape).map_err(|e| Error::usage(e, "use fewer rows"))?;
+    Dataset::new(inputs, targets)
+}
+
+/// The validation share of the job, where it has one.
+fn set_apart(job: &Job, data: Dataset) -> Result<(Dataset, Option<Dataset>), Error> {
+    let share = job.train.validation;
+    if share == 0.0 {
+        return Ok((data, None));
+    }
+    match data.split(share, job.train.seed) {
+        Some((train, validation)) => Ok((train, Some(validation))),
+        None => Err(Error::usage(
+            format!("train.validation = {share} leaves nothing of {} rows to learn", data.rows()),
+            "use a smaller share, or more data",
+        )),
+    }
+}
+
+fn takes_whole_numbers(job: &Job) -> bool {
+    matches!(job.network.layers.first(), Some(Layer::Embedding { .. }))
+}
+
+/// The element type of weights, inputs and targets.
+pub(super) fn dtype(job: &Job) -> DType {
+    match job.train.dtype {
+        Dtype::F32 => DType::F32,
+        Dtype::F64 => DType::F64,
+    }
+}

@@ -1,0 +1,50 @@
+//! Tasks: from a job to a trained model, and what can be done with that model.
+//!
+//! ```
+//! use ironlearn::Options;
+//! use ironlearn::job::Job;
+//! use ironlearn::task::{Request, Trained, train};
+//! use ironlearn::train::Silent;
+//!
+//! let job = Job::parse(
+//!     "[data]\nkind = 'picture'\nresize = [8, 8]\n[network]\nlayers = [{ siren = 8 }, { linear = 'targets' }]",
+//!     &["train.epochs=3"],
+//! )?;
+//! let directory = tempfile::tempdir().unwrap();
+//! let last = directory.path().join("last.safetensors");
+//! let best = directory.path().join("best.safetensors");
+//! let options = Options::default();
+//! let request = Request {
+//!     job: &job, options: options.clone(), resume_from: None, directory: directory.path(), last, best,
+//! };
+//! let outcome = train(&request, &mut Silent)?;
+//! assert_eq!(outcome.epoch, 3);
+//! let mut model = Trained::load(&request.last, &options)?;
+//! assert_eq!(model.draw(16, 12)?.width(), 16);
+//! # Ok::<(), ironlearn::Error>(())
+//! ```
+
+mod canvas;
+mod data;
+mod gallery;
+mod measures;
+mod model_file;
+mod original;
+mod predictor;
+mod preparation;
+mod recipe;
+mod report;
+mod scaling;
+mod train;
+mod trained;
+
+pub use canvas::{Canvas, Style};
+pub use data::{Data, Truth};
+pub use measures::Measures;
+pub use model_file::{Match, ModelFile};
+pub use predictor::Predictor;
+pub use preparation::{Preparation, Reading};
+pub use report::write_report;
+pub use scaling::Scaling;
+pub use train::{Outcome, Request, train};
+pub use trained::Trained;

@@ -1,0 +1,164 @@
+//! [`ModelFile`]: a checkpoint of Iron Learn: every slot of the store, the job, and how rows are prepared.
+
+use super::preparation::Preparation;
+use crate::error::{Error, FileError, Place};
+use crate::io::checkpoint::{self, Checkpoint};
+use crate::job::Job;
+use ironlearn_cpu::isa::Isa;
+use ironlearn_ir::{Role, Store};
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+const JOB: &str = "job";
+const PREPARATION: &str = "preparation";
+const ROLES: &str = "roles";
+const VERSION: &str = "version";
+const ISA: &str = "instruction_set";
+
+/// A model file that has been read.
+pub struct ModelFile {
+    path: PathBuf,
+    checkpoint: Checkpoint,
+    roles: BTreeMap<String, String>,
+    /// The job that it was trained by.
+    pub job: Job,
+    /// How rows become inputs and outputs answers.
+    pub preparation: Preparation,
+}
+
+/// Writes a model file, atomically.
+///
+/// # Errors
+/// [`Error::Io`]: `path` then holds what it held before.
+pub fn save(path: &Path, store: &Store, job: &Job, preparation: &Preparation) -> Result<(), Error> {
+    let slots: Vec<_> = store.ids().map(|id| store.slot(id)).collect();
+    let roles: BTreeMap<&str, &str> = slots.iter().map(|s| (s.name.as_str(), s.role.name())).collect();
+    let json = |e: serde_json::Error| Error::usage(e.to_string(), "use finite numbers");
+    let meta = [
+        (JOB, job.to_toml()),
+        (PREPARATION, serde_json::to_string(preparation).map_err(json)?),
+        (ROLES, serde_json::to_string(&roles).map_err(json)?),
+        (VERSION, env!("CARGO_PKG_VERSION").to_owned()),
+        (ISA, Isa::from_env().map_or("unknown", Isa::name).to_owned()),
+    ];
+    let meta = meta.into_iter().map(|(key, text)| (key.to_owned(), text)).collect();
+    let tensors: Vec<_> = slots.iter().map(|s| (s.name.as_str(), s.value.view())).collect();
+    checkpoint::save(path, &tensors, &meta)
+}
+
+impl ModelFile {
+    /// Reads a model file and checks all of it.
+    ///
+    /// # Errors
+    /// [`Error::File`] where the file is damaged or no model file of Iron Learn; [`Error::Io`].
+    pub fn read(path: &Path) -> Result<ModelFile, Error> {
+        let checkpoint = Checkpoint::load(path)?;
+        let text = |key: &str| {
+            checkpoint.meta.get(key).ok_or_else(|| {
+                FileError::new(path, "no model file of Iron Learn")
+                    .at(Place::Key(format!("__metadata__.{key}")))
+                    .found("a safetensors file without this key")
+                    .hint("name the last.safetensors or best.safetensors of a run")
+            })
+        };
+        let wrong = |key: &str, problem: String| {
+            FileError::new(path, problem).at(Place::Key(format!("__metadata__.{key}")))
+        };
+        let job = Job::parse(text(JOB)?, &[] as &[&str]).map_err(|e| wrong(JOB, e.to_string()))?;
+        let preparation = serde_json::from_str(text(PREPARATION)?);
+        let preparation = preparation.map_err(|e| wrong(PREPARATION, e.to_string()))?;
+        let roles = serde_json::from_str(text(ROLES)?).map_err(|e| wrong(ROLES, e.to_string()))?;
+        Ok(ModelFile { path: path.to_owned(), roles, job, preparation, checkpoint })
+    }
+
+    /// The instruction set with which it was computed.
+    pub fn instruction_set(&self) -> &str {
+        self.checkpoint.meta.get(ISA).map_or("unknown", String::as_str)
+    }
+
+    /// Gives the slots of a store the values of the file; slots of the file that the store lacks are made.
+    ///
+    /// # Errors
+    /// [`Error::File`] saying what matched and what did not, where a slot of the store is missing in the file
+    /// or has another shape or type. The store is then as it was.
+    pub fn restore(&self, store: &mut Store) -> Result<(), Error> {
+        let found = self.compare(store);
+        if !found.missing.is_empty() || !found.different.is_empty() {
+            return Err(FileError::new(&self.path, "the file does not fit the network")
+                .found(found.to_string())
+                .hint("use the job that the file was trained by, or another file")
+                .into());
+        }
+        self.load_matching(store)
+    }
+
+    /// What of the file fits a store.
+    pub fn compare(&self, store: &Store) -> Match {
+        let mut found = Match::default();
+        for id in store.ids() {
+            let (name, ty) = (&store.slot(id).name, store.ty(id));
+            match self.checkpoint.tensor(name) {
+                None => found.missing.push(name.clone()),
+                Some(value) if value.dtype() == ty.dtype && *value.shape() == ty.shape => {
+                    found.matched.push(name.clone());
+                }
+                Some(value) => {
+                    found.different.push(format!("{name} ({}{}, not {ty})", value.dtype(), value.shape()));
+                }
+            }
+        }
+        let of_store = |name: &String| store.find(name).is_some();
+        let names = self.checkpoint.tensors.iter().map(|(name, _)| name);
+        found.surplus = names.filter(|name| !of_store(name)).cloned().collect();
+        found
+    }
+
+    /// Loads what fits and leaves the rest of the store alone; slots that the store lacks are made.
+    pub fn load_matching(&self, store: &mut Store) -> Result<(), Error> {
+        for (name, value) in &self.checkpoint.tensors {
+            let result = match store.find(name) {
+                Some(id) if store.ty(id).dtype != value.dtype() || store.ty(id).shape != *value.shape() => {
+                    Ok(())
+                }
+                Some(id) => store.set(id, value.clone()),
+                None => {
+                    let role = self.roles.get(name).and_then(|role| Role::parse(role));
+                    let role = role.unwrap_or(Role::Progress);
+                    store.add(name, role, value.clone()).map(drop)
+                }
+            };
+            result.map_err(|e| FileError::new(&self.path, e))?;
+        }
+        Ok(())
+    }
+}
+
+/// What of a file fits a model; names of slots.
+#[derive(Clone, Debug, PartialEq, Default)]
+pub struct Match {
+    /// The same in both.
+    pub matched: Vec<String>,
+    /// In the model, not in the file.
+    pub missing: Vec<String>,
+    /// In both, with other shapes or types, which follow the name.
+    pub different: Vec<String>,
+    /// In the file, not in the model.
+    pub surplus: Vec<String>,
+}
+
+impl fmt::Display for Match {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} slots match", self.matched.len())?;
+        for (what, names) in [
+            ("missing in the file", &self.missing),
+            ("different", &self.different),
+            ("unused", &self.surplus),
+        ] {
+            if !names.is_empty() {
+                write!(f, "; {what}: {}", names.join(", "))?;
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,125 @@
+//! [`Predictor`]: a network applied to any number of rows, in portions of one size.
+
+use super::preparation::Preparation;
+use crate::step::number_at;
+use crate::train::Model;
+use crate::{Error, Infer, Options, Outputs};
+use ironlearn_ir::{Array, DType, Real, TensorType};
+
+/// Rows of a portion.
+const PORTION: usize = 1024;
+
+/// A network ready to answer. It reads the parameters where they stand, so it follows the training.
+pub struct Predictor {
+    infer: Infer,
+    batch: Array,
+    width: usize,
+    rows: usize,
+    /// Answer of a row.
+    answer: Vec<f64>,
+    preparation: Preparation,
+}
+
+impl Predictor {
+    /// A predictor for about so many rows at a time, which takes inputs of this type.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] with every mistake of the model, or where it does not give one row of
+    /// [`Preparation::outputs`] numbers for each row.
+    #[track_caller]
+    pub fn build<T: Real>(
+        options: &Options,
+        model: &impl Model<T>,
+        preparation: &Preparation,
+        inputs: DType,
+        rows: usize,
+    ) -> Result<Predictor, Error> {
+        let (rows, width) = (rows.clamp(1, PORTION), preparation.inputs());
+        let signature = vec![TensorType::new(inputs, [rows, width])];
+        let options = options.clone().averaged(true);
+        let infer = Infer::build(&options, model.scope(), signature, |_tape, x| {
+            Outputs::of("answer", model.predict(x[0]))
+        })?;
+        let batch = Array::zeros(inputs, [rows, width]);
+        let answer = vec![0.0; preparation.outputs];
+        Ok(Predictor { infer, batch, width, rows, answer, preparation: preparation.clone() })
+    }
+
+    /// Answers so many rows: `input` writes the inputs of a row, `take` gets its answer.
+    pub fn run(
+        &mut self,
+        rows: usize,
+        mut input: impl FnMut(usize, &mut [f64]),
+        mut take: impl FnMut(usize, &[f64]),
+    ) -> Result<(), Error> {
+        let mut buffer = vec![0.0; self.width];
+        for start in (0..rows).step_by(self.rows) {
+            let here = self.rows.min(rows - start);
+            for i in 0..here {
+                input(start + i, &mut buffer);
+                self.write(i, &buffer);
+            }
+            let report = self.infer.run(&(&self.batch,))?;
+            let Some(outputs) = report.get("answer") else { continue };
+            let outputs_of_row = self.answer.len();
+            if outputs.shape().elements() != self.rows * outputs_of_row {
+                return Err(Error::usage(
+                    format!(
+                        "the network gives {} for {} rows, and {outputs_of_row} numbers a row are needed",
+                        outputs.shape(),
+                        self.rows
+                    ),
+                    "end the network with { linear = \"targets\" }",
+                ));
+            }
+            for i in 0..here {
+                let row = &mut self.answer;
+                (0..outputs_of_row).for_each(|c| row[c] = number_at(outputs, i * outputs_of_row + c));
+                self.preparation.answer(row);
+                take(start + i, row);
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes a row of the portion.
+    fn write(&mut self, row: usize, values: &[f64]) {
+        let range = row * self.width..(row + 1) * self.width;
+        if let Some(batch) = self.batch.as_slice_mut::<f32>() {
+            batch[range].iter_mut().zip(values).for_each(|(to, &x)| *to = x as f32);
+        } else if let Some(batch) = self.batch.as_slice_mut::<f64>() {
+            batch[range].copy_from_slice(values);
+        } else if let Some(batch) = self.batch.as_slice_mut::<i64>() {
+            batch[range].iter_mut().zip(values).for_each(|(to, &x)| *to = x as i64);
+        }
+    }
+
+    /// The answers for raw rows `[rows, columns]`, `[rows, outputs]`, both `f64`.
+    pub fn answers(&mut self, raw: &Array) -> Result<Array, Error> {
+        let (values, columns) = (raw.as_slice::<f64>().unwrap_or_default(), self.preparation.columns);
+        let rows = values.len() / columns.max(1);
+        let outputs = self.answer.len();
+        let preparation = self.preparation.clone();
+        let mut answers = Vec::with_capacity(rows * outputs);
+        self.run(
+            rows,
+            |i, row| preparation.write_input(&values[i * columns..(i + 1) * columns], row),
+            |_, answer| answers.extend_from_slice(answer),
+        )?;
+        Array::of([rows, outputs], answers).map_err(|e| Error::usage(e, "give fewer rows"))
+    }
+
+    /// The 8-bit levels of the canvas at this size; none where no picture was learned.
+    pub fn levels(&mut self, width: usize, height: usize) -> Result<Vec<u8>, Error> {
+        let Some(canvas) = self.preparation.canvas else { return Ok(Vec::new()) };
+        let canvas = canvas.sized(width, height);
+        let mut levels = Vec::new();
+        crate::io::read::reserve(&mut levels, (canvas.area() * canvas.channels) as u64, "a drawing")?;
+        self.run(
+            canvas.area(),
+            |i, row| canvas.write_input(i, row),
+            |_, answer| levels.extend(answer.iter().map(|&x| canvas.level(x))),
+        )?;
+        Ok(levels)
+    }
+}

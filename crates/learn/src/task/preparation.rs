@@ -1,0 +1,255 @@
+//! [`Preparation`]: how raw rows become inputs of a network and its outputs answers. Travels in the model file.
+
+use super::canvas::Canvas;
+use super::scaling::Scaling;
+use crate::error::{Error, FileError, Place};
+use crate::io::original::DataSet;
+use crate::io::{npy, read};
+use crate::job::{self, Job, Task};
+use ironlearn_ir::{Array, DType, dispatch};
+use serde::{Deserialize, Serialize};
+use std::path::Path;
+
+/// How raw rows become inputs, and outputs answers.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Preparation {
+    /// Numbers of a raw row.
+    pub columns: usize,
+    /// Outputs of the network.
+    pub outputs: usize,
+    /// What is drawn, where a picture was learned. A raw row is then a position in pixels, (x, y).
+    pub canvas: Option<Canvas>,
+    /// Scaling of the inputs.
+    pub input_scaling: Option<Scaling>,
+    /// Scaling of the targets, which answers undo.
+    pub target_scaling: Option<Scaling>,
+    /// What an output means.
+    pub reading: Reading,
+}
+
+/// What the outputs of a network mean.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reading {
+    /// Numbers.
+    Value,
+    /// The probability of a yes.
+    Probability,
+    /// Its logit.
+    Logit,
+    /// A yes above 0, a no below, without a probability.
+    Margin,
+    /// A logit for each class.
+    ClassLogits,
+    /// A probability for each class.
+    ClassProbabilities,
+}
+
+impl Reading {
+    /// The reading that follows from the task and the loss of a job.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] where the two do not go together.
+    pub fn of(job: &Job) -> Result<Reading, Error> {
+        let task = match &job.data {
+            job::Data::Picture { .. } => Task::Regression,
+            job::Data::Original { task, .. } => *task,
+        };
+        let wants_classes = matches!(job.loss, job::Loss::CrossEntropy { .. });
+        match (task, &job.loss) {
+            (Task::Classes, _) if wants_classes => Ok(Reading::ClassLogits),
+            (Task::Classes, _) => Err(Error::usage(
+                "data.task = \"classes\" goes with loss.kind = \"cross_entropy\" alone",
+                "change the one or the other",
+            )),
+            (_, _) if wants_classes => Err(Error::usage(
+                "loss.kind = \"cross_entropy\" needs class numbers as targets",
+                "set data.task = \"classes\", or loss.kind = \"bce\" for targets of 0 and 1",
+            )),
+            (Task::Binary, job::Loss::Bce { .. }) => Ok(Reading::Logit),
+            (Task::Binary, job::Loss::Hinge) => Ok(Reading::Margin),
+            (Task::Binary, _) => Ok(Reading::Probability),
+            (Task::Regression, _) => Ok(Reading::Value),
+        }
+    }
+
+    /// Turns the outputs of one row into its answer, in place.
+    fn answer(self, row: &mut [f64]) {
+        match self {
+            Reading::Value | Reading::Probability | Reading::Margin | Reading::ClassProbabilities => {}
+            Reading::Logit => row.iter_mut().for_each(|x| *x = 1.0 / (1.0 + (-*x).exp())),
+            Reading::ClassLogits => {
+                let largest = row.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+                row.iter_mut().for_each(|x| *x = (*x - largest).exp());
+                let sum: f64 = row.iter().sum();
+                row.iter_mut().for_each(|x| *x /= sum);
+            }
+        }
+    }
+}
+
+impl Preparation {
+    /// Numbers that the network takes for a row.
+    pub fn inputs(&self) -> usize {
+        self.canvas.map_or(self.columns, |canvas| canvas.inputs())
+    }
+
+    /// The inputs for a raw row of [`Preparation::columns`] numbers.
+    pub fn write_input(&self, raw: &[f64], out: &mut [f64]) {
+        match self.canvas {
+            Some(canvas) => canvas.write_input(raw[1] as usize * canvas.width + raw[0] as usize, out),
+            None => {
+                out.copy_from_slice(raw);
+                if let Some(scaling) = &self.input_scaling {
+                    scaling.apply(out);
+                }
+            }
+        }
+    }
+
+    /// Turns the outputs for one row into its answer: scaled back, probabilities for logits.
+    pub fn answer(&self, row: &mut [f64]) {
+        if let Some(scaling) = &self.target_scaling {
+            scaling.undo(row);
+        }
+        self.reading.answer(row);
+    }
+
+    /// The raw rows of a file: a data set of the original program, whose test part is taken where it has one,
+    /// or a matrix in NumPy's format.
+    ///
+    /// # Errors
+    /// [`Error::File`] where the file holds no such rows; [`Error::Io`].
+    pub fn read_rows(&self, path: &Path) -> Result<Array, Error> {
+        let rows = match extension(path).as_str() {
+            "npy" => wide(path, npy::read(path)?)?,
+            "json" => {
+                let data = DataSet::read(path)?;
+                data.x_test.unwrap_or(data.x)
+            }
+            _ => return Err(unknown(path, "rows: .json of the original program, or .npy")?),
+        };
+        self.check_rows(path, &rows)?;
+        Ok(rows)
+    }
+
+    /// Rows and their targets: the test part of a data set, or all of it where it has none.
+    ///
+    /// # Errors
+    /// As [`Preparation::read_rows`].
+    pub fn read_examples(&self, path: &Path) -> Result<(Array, Array), Error> {
+        if extension(path) != "json" {
+            return Err(unknown(path, "a data set: .json of the original program")?);
+        }
+        let data = DataSet::read(path)?;
+        let (x, y) = match (data.x_test, data.y_test) {
+            (Some(x), Some(y)) => (x, y),
+            _ => (data.x, data.y),
+        };
+        self.check_rows(path, &x)?;
+        self.reading.check_targets(path, &y, self.outputs)?;
+        Ok((x, y))
+    }
+
+    fn check_rows(&self, path: &Path, rows: &Array) -> Result<(), Error> {
+        let dims = rows.shape().dims();
+        if dims.len() != 2 || dims[1] != self.columns {
+            return Err(FileError::new(path, "the rows are not those that the model takes")
+                .found(format!("the shape {}", rows.shape()))
+                .hint(format!("give rows of {} numbers", self.columns))
+                .into());
+        }
+        let Some(canvas) = self.canvas else { return Ok(()) };
+        canvas.check_positions(path, rows.as_slice::<f64>().unwrap_or_default())
+    }
+}
+
+impl Reading {
+    /// Checks that targets are what the reading compares with.
+    pub(super) fn check_targets(self, path: &Path, y: &Array, outputs: usize) -> Result<(), Error> {
+        let (fits, expected): (&dyn Fn(f64) -> bool, String) = match self {
+            Reading::Value => (&f64::is_finite, "a finite number".into()),
+            Reading::Probability | Reading::Logit | Reading::Margin => {
+                (&|y| y == 0.0 || y == 1.0, "0 or 1".into())
+            }
+            Reading::ClassLogits | Reading::ClassProbabilities => {
+                (&|y| y >= 0.0 && y.fract() == 0.0 && y < outputs as f64, format!("a class below {outputs}"))
+            }
+        };
+        let values = y.as_slice::<f64>().unwrap_or_default();
+        match values.iter().position(|&y| !fits(y)) {
+            None => Ok(()),
+            Some(i) => Err(FileError::new(path, format!("target {i} is not {expected}"))
+                .at(Place::Key(format!("y[{i}]")))
+                .found(values[i].to_string())
+                .hint("correct the data, or set data.task to what they are")
+                .into()),
+        }
+    }
+}
+
+impl Canvas {
+    /// Checks that these rows are positions of pixels, (x, y) each.
+    pub(super) fn check_positions(&self, path: &Path, rows: &[f64]) -> Result<(), Error> {
+        let fits = |row: &[f64]| {
+            let within = |at: f64, side: usize| at >= 0.0 && at.fract() == 0.0 && at < side as f64;
+            within(row[0], self.width) && within(row[1], self.height)
+        };
+        match rows.chunks_exact(2).position(|row| !fits(row)) {
+            None => Ok(()),
+            Some(i) => Err(FileError::new(path, format!("row {i} is no position in the picture"))
+                .at(Place::Key(format!("x[{}]", 2 * i)))
+                .found(format!("({}, {})", rows[2 * i], rows[2 * i + 1]))
+                .hint(format!("give whole numbers x below {} and y below {}", self.width, self.height))
+                .into()),
+        }
+    }
+}
+
+pub(super) fn extension(path: &Path) -> String {
+    path.extension().map_or(String::new(), |e| e.to_string_lossy().to_lowercase())
+}
+
+/// The error for a file of a kind that cannot be read here.
+fn unknown(path: &Path, expected: &str) -> Result<Error, Error> {
+    // Opened first, so that a file that is missing or no file is reported as that.
+    read::Source::open(path)?;
+    Ok(FileError::new(path, "not a kind of file that is read here").hint(format!("give {expected}")).into())
+}
+
+/// The same numbers as `f64`.
+fn wide(path: &Path, array: Array) -> Result<Array, Error> {
+    let values: Option<Vec<f64>> = dispatch!(array.dtype(), T => array
+        .as_slice::<T>()
+        .map(|_| (0..array.data().len()).map(|i| crate::step::number_at(array.view(), i)).collect()));
+    let (shape, _) = array.into_parts();
+    Array::of(shape, values.unwrap_or_default()).map_err(|e| FileError::new(path, e).into())
+}
+
+/// An array of this type and shape `[rows, width]` whose rows `fill` writes.
+pub(super) fn rows_of(
+    dtype: DType,
+    rows: usize,
+    width: usize,
+    mut fill: impl FnMut(usize, &mut [f64]),
+) -> Result<Array, Error> {
+    let elements = (rows as u64).saturating_mul(width as u64);
+    let mut buffer = vec![0.0; width];
+    macro_rules! filled {
+        ($t:ty) => {{
+            let mut values: Vec<$t> = Vec::new();
+            read::reserve(&mut values, elements, "the data")?;
+            for row in 0..rows {
+                fill(row, &mut buffer);
+                values.extend(buffer.iter().map(|&x| x as $t));
+            }
+            Array::of([rows, width], values)
+        }};
+    }
+    let array = match dtype {
+        DType::F64 => filled!(f64),
+        DType::I64 => filled!(i64),
+        _ => filled!(f32),
+    };
+    array.map_err(|e| Error::usage(e, "use fewer rows"))
+}

@@ -1,0 +1,221 @@
+//! From the words of a job to layers, loss, optimizer and schedule.
+
+use crate::job::{self, Initial, Layer, Pair, Rule, Units};
+use crate::loss::CrossEntropy;
+use crate::nn::ConvOptions;
+use crate::optim::{Adam, AdamW, Lion, RmsProp, Sgd};
+use crate::schedule::Plateau;
+use crate::{Activation, Error, Init, LayerSpec, Loss, Optimizer, Schedule};
+
+/// The layers of a network with so many outputs where the job says `"targets"`.
+///
+/// # Errors
+/// [`Error::Usage`] naming the layer that does not say enough.
+pub fn layers(layers: &[Layer], targets: usize) -> Result<Vec<LayerSpec>, Error> {
+    layers.iter().map(|layer| spec(layer, targets)).collect()
+}
+
+fn spec(layer: &Layer, targets: usize) -> Result<LayerSpec, Error> {
+    let activation = |a| Ok(LayerSpec::Activation(a));
+    match layer {
+        Layer::Linear { units, bias, init } => {
+            let outputs = match units {
+                Units::Count(count) => *count,
+                Units::Targets => targets,
+            };
+            Ok(LayerSpec::Linear { outputs, bias: *bias, init: initial(init) })
+        }
+        Layer::Fourier { features, scale } => Ok(LayerSpec::Fourier { features: *features, scale: *scale }),
+        Layer::Siren { units, omega } => Ok(LayerSpec::Siren { outputs: *units, omega: *omega }),
+        Layer::Relu => activation(Activation::Relu),
+        Layer::Relu6 => activation(Activation::Relu6),
+        Layer::LeakyRelu { slope } => activation(Activation::LeakyRelu(*slope)),
+        Layer::Gelu => activation(Activation::Gelu),
+        Layer::Silu => activation(Activation::Silu),
+        Layer::Tanh => activation(Activation::Tanh),
+        Layer::Sigmoid => activation(Activation::Sigmoid),
+        Layer::Softplus => activation(Activation::Softplus),
+        Layer::Softmax => activation(Activation::Softmax),
+        Layer::Sine { omega } => activation(Activation::Sine(*omega)),
+        Layer::Dropout { rate } => Ok(LayerSpec::Dropout(*rate)),
+        Layer::LayerNorm { epsilon } => Ok(LayerSpec::LayerNorm(*epsilon)),
+        Layer::RmsNorm { epsilon } => Ok(LayerSpec::RmsNorm(*epsilon)),
+        Layer::BatchNorm { momentum, epsilon } => {
+            Ok(LayerSpec::BatchNorm { momentum: *momentum, epsilon: *epsilon })
+        }
+        Layer::Conv1d { channels, kernel, stride, padding, dilation, groups, bias, init } => {
+            let options = ConvOptions::new([*kernel]).stride([*stride]).padding([*padding]);
+            let options = options.dilation([*dilation]).groups(*groups).bias(*bias);
+            Ok(LayerSpec::Conv1d(*channels, ConvOptions { init: initial(init), ..options }))
+        }
+        Layer::Conv2d { channels, kernel, stride, padding, dilation, groups, bias, init } => {
+            let options = ConvOptions::new(pair(*kernel)).stride(pair(*stride)).padding(pair(*padding));
+            let options = options.dilation(pair(*dilation)).groups(*groups).bias(*bias);
+            Ok(LayerSpec::Conv2d(*channels, ConvOptions { init: initial(init), ..options }))
+        }
+        Layer::ConvTranspose2d { channels, kernel, stride, padding, bias, init } => {
+            let options = ConvOptions::new(pair(*kernel)).stride(pair(*stride)).padding(pair(*padding));
+            let options = ConvOptions { init: initial(init), ..options.bias(*bias) };
+            Ok(LayerSpec::ConvTranspose2d(*channels, options))
+        }
+        Layer::MaxPool { size, stride } => {
+            Ok(LayerSpec::MaxPool { size: pair(*size), stride: pair(stride.unwrap_or(*size)) })
+        }
+        Layer::AvgPool { size, stride } => {
+            Ok(LayerSpec::AvgPool { size: pair(*size), stride: pair(stride.unwrap_or(*size)) })
+        }
+        Layer::Flatten => Ok(LayerSpec::Flatten),
+        Layer::Embedding { dimension, vocabulary } => match vocabulary {
+            Some(vocabulary) => Ok(LayerSpec::Embedding { vocabulary: *vocabulary, dimension: *dimension }),
+            None => Err(Error::usage(
+                "the layer embedding does not say how many vectors it has, and the data have no vocabulary",
+                "write { embedding = 16, vocabulary = 100 }",
+            )),
+        },
+        Layer::Attention { heads, causal, rotary } => {
+            Ok(LayerSpec::Attention { heads: *heads, causal: *causal, rotary: *rotary })
+        }
+        Layer::Gru { units, last } => Ok(LayerSpec::Gru { units: *units, last: *last }),
+        Layer::Lstm { units, last } => Ok(LayerSpec::Lstm { units: *units, last: *last }),
+        Layer::Residual { layers: inner } => Ok(LayerSpec::Residual(layers(inner, targets)?)),
+        Layer::Sequential { layers: inner, repeat } => {
+            Ok(LayerSpec::Sequential(layers(inner, targets)?, *repeat))
+        }
+    }
+}
+
+fn pair(Pair(height, width): Pair) -> [usize; 2] {
+    [height, width]
+}
+
+fn initial(init: &Initial) -> Init {
+    match *init {
+        Initial::XavierUniform => Init::XavierUniform,
+        Initial::XavierNormal => Init::XavierNormal,
+        Initial::HeUniform => Init::HeUniform,
+        Initial::HeNormal => Init::HeNormal,
+        Initial::LecunUniform => Init::LecunUniform,
+        Initial::LecunNormal => Init::LecunNormal,
+        Initial::Uniform { bound } => Init::Uniform(bound),
+        Initial::Normal { deviation } => Init::Normal(deviation),
+        Initial::Siren { omega } => Init::Siren(omega),
+        Initial::Orthogonal { gain } => Init::Orthogonal(gain),
+        Initial::Zeros => Init::Zeros,
+    }
+}
+
+/// The loss.
+pub fn loss(loss: &job::Loss) -> Loss {
+    match loss {
+        job::Loss::Mse => Loss::Mse,
+        job::Loss::Mae => Loss::Mae,
+        job::Loss::Huber { delta } => Loss::Huber(*delta),
+        job::Loss::Bce { positive_weight } => Loss::BinaryCrossEntropy(*positive_weight),
+        job::Loss::CrossEntropy { label_smoothing, class_weights } => Loss::CrossEntropy(CrossEntropy {
+            label_smoothing: *label_smoothing,
+            class_weights: class_weights.clone().unwrap_or_default(),
+        }),
+        job::Loss::Kl => Loss::Kl,
+        job::Loss::Hinge => Loss::Hinge,
+    }
+}
+
+/// The optimizer with its schedule, for epochs of so many steps.
+pub fn optimizer(job: &job::Job, steps_per_epoch: u64) -> Optimizer {
+    let o = &job.optimizer;
+    let mut optimizer = match o.rule {
+        Rule::Adam { beta1, beta2, epsilon } => {
+            Optimizer::new(Adam::new(o.rate).betas(beta1, beta2).epsilon(epsilon))
+        }
+        Rule::AdamW { beta1, beta2, epsilon } => {
+            Optimizer::new(AdamW::new(o.rate).betas(beta1, beta2).epsilon(epsilon))
+        }
+        Rule::Sgd { momentum, nesterov } => {
+            Optimizer::new(Sgd::new(o.rate).momentum(momentum).nesterov(nesterov))
+        }
+        Rule::RmsProp { decay, epsilon, momentum } => {
+            Optimizer::new(RmsProp::new(o.rate).decay(decay).epsilon(epsilon).momentum(momentum))
+        }
+        Rule::Lion { beta1, beta2 } => Optimizer::new(Lion::new(o.rate).betas(beta1, beta2)),
+    };
+    optimizer = optimizer.weight_decay(o.weight_decay).schedule(schedule(
+        &job.schedule,
+        steps_per_epoch as f64,
+        job.train.epochs as f64,
+    ));
+    if let Some(bound) = o.clip_value {
+        optimizer = optimizer.clip_value(bound);
+    }
+    if let Some(bound) = o.clip_norm {
+        optimizer = optimizer.clip_norm(bound);
+    }
+    match o.average {
+        Some(decay) => optimizer.average(decay),
+        None => optimizer,
+    }
+}
+
+/// Lengths in a job are epochs, those of a [`Schedule`] steps.
+fn schedule(schedule: &job::Schedule, per_epoch: f64, all: f64) -> Schedule {
+    match *schedule {
+        job::Schedule::Constant => Schedule::Constant,
+        job::Schedule::Step { every, factor } => Schedule::Step { every: every * per_epoch, factor },
+        job::Schedule::Exponential { factor } => Schedule::Exponential { every: per_epoch, factor },
+        job::Schedule::Cosine { epochs, warmup, restarts, floor } => Schedule::Cosine {
+            steps: epochs.unwrap_or(all) * per_epoch,
+            warmup: warmup * per_epoch,
+            restarts,
+            floor,
+        },
+        job::Schedule::OneCycle { epochs, rise, start, floor } => {
+            Schedule::OneCycle { steps: epochs.unwrap_or(all) * per_epoch, rise, start, floor }
+        }
+        job::Schedule::Plateau { patience, factor, threshold, floor } => {
+            Schedule::Plateau(Plateau { patience, factor, threshold, floor })
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Network;
+    use crate::job::Job;
+
+    fn job_of(text: &str) -> Job {
+        Job::parse(text, &[] as &[&str]).unwrap()
+    }
+
+    #[test]
+    fn every_layer_of_a_job_is_a_layer_of_a_network() {
+        let job = job_of(
+            r#"[network]
+            layers = [
+                { conv2d = 4, padding = 1 }, "relu", { batch_norm = 0.1 }, { max_pool = 2 },
+                { conv_transpose2d = 2 }, { avg_pool = [2, 1] }, "flatten", { dropout = 0.1 },
+                { sequential = [{ linear = 6 }, "tanh"], repeat = 2 }, { residual = [{ linear = 6 }, "gelu"] },
+                "layer_norm", "rms_norm", { siren = 5 }, { fourier = 3 }, { sine = 2.0 },
+                { linear = "targets", init = { siren = 30 } },
+            ]"#,
+        );
+        let specs = layers(&job.network.layers, 3).unwrap();
+        let network = Network::<f32>::from_specs([1, 8, 8], &specs, 0).unwrap();
+        assert_eq!(network.outputs().dims(), [3]);
+        let sequence = r#"[network]
+            layers = [{ conv1d = 4 }, { gru = 3 }, { lstm = 4 }, { attention = 2, causal = true }]"#;
+        let specs = layers(&job_of(sequence).network.layers, 1).unwrap();
+        let network = Network::<f32>::from_specs([3, 10], &specs, 0).unwrap();
+        assert_eq!(network.outputs().dims(), [4, 4]);
+        let open = job_of("[network]\nlayers = [{ embedding = 4 }]");
+        assert!(layers(&open.network.layers, 1).unwrap_err().to_string().contains("vocabulary = 100"));
+    }
+
+    #[test]
+    fn lengths_in_epochs_become_lengths_in_steps() {
+        let job = job_of("[optimizer]\nrate = 2.0\n[schedule]\nkind = 'cosine'\n[train]\nepochs = 10");
+        let optimizer = optimizer(&job, 4);
+        assert_eq!(optimizer.rate_at(0), 2.0);
+        assert!((optimizer.rate_at(20) - 1.0).abs() < 1e-12);
+        assert!(optimizer.rate_at(40).abs() < 1e-12);
+    }
+}

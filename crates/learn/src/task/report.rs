@@ -1,0 +1,81 @@
+//! [`write_report`]: the page on a run.
+
+use super::gallery;
+use super::train::Outcome;
+use crate::error::Error;
+use crate::job::Job;
+use crate::picture::Picture;
+use crate::report::{Chart, Report, Series};
+use crate::train::EpochReport;
+use std::path::Path;
+
+/// Metrics that are shown on a logarithmic axis, as losses are.
+const LOGARITHMIC: [&str; 4] = ["mse", "rmse", "mae", "log_loss"];
+
+/// Writes `report.html` into the directory of a run: results, curves, pictures, the network and the job.
+/// Pictures are those that lie in the directory; `history` are the evaluations of the whole run.
+///
+/// # Errors
+/// [`Error::Io`].
+pub fn write_report(
+    directory: &Path,
+    job: &Job,
+    outcome: &Outcome,
+    history: &[EpochReport],
+) -> Result<(), Error> {
+    let mut rows = vec![
+        ("epochs".to_owned(), outcome.epoch.to_string()),
+        ("steps".into(), outcome.step.to_string()),
+        ("loss".into(), outcome.loss.to_string()),
+    ];
+    rows.extend(outcome.validation_loss.map(|loss| ("validation loss".into(), loss.to_string())));
+    rows.extend(outcome.measures.values.iter().map(|(name, value)| (name.clone(), value.to_string())));
+    let mut report = Report::new(&job.name).table("Result", &rows);
+    if !outcome.measures.details.is_empty() {
+        report = report.text("Details", &outcome.measures.details);
+    }
+    if !outcome.warnings.is_empty() {
+        report = report.text("Warnings", &outcome.warnings.join("\n"));
+    }
+    report = report.charts("Curves", &charts(history));
+    let pictures = pictures(directory)?;
+    if !pictures.is_empty() {
+        let shown: Vec<_> = pictures.iter().map(|(name, picture)| (*name, picture)).collect();
+        report = report.pictures("Pictures", &shown)?;
+    }
+    report = report.text("Network", &outcome.network).text("Job", &job.to_toml());
+    report.write(&directory.join("report.html"))
+}
+
+fn charts(history: &[EpochReport]) -> Vec<Chart> {
+    let curve = |name: &str, value: &dyn Fn(&EpochReport) -> Option<f64>| {
+        let point = |r: &EpochReport| value(r).map(|value| (r.epoch as f64, value));
+        Series { name: name.into(), points: history.iter().filter_map(point).collect() }
+    };
+    let chart = |title: &str, logarithmic: bool, series: Vec<Series>| Chart {
+        title: title.into(),
+        x_label: "epoch".into(),
+        logarithmic,
+        series: series.into_iter().filter(|series| !series.points.is_empty()).collect(),
+    };
+    let losses = vec![curve("training", &|r| Some(r.loss)), curve("validation", &|r| r.validation_loss)];
+    let mut charts = vec![
+        chart("loss", true, losses),
+        chart("learning rate", false, vec![curve("learning rate", &|r| Some(r.learning_rate))]),
+    ];
+    for (i, (name, _)) in history.first().map_or(&[][..], |r| &r.metrics).iter().enumerate() {
+        let series = curve(name, &|r| r.metrics.get(i).map(|(_, value)| *value));
+        charts.push(chart(name, LOGARITHMIC.contains(&name.as_str()), vec![series]));
+    }
+    charts
+}
+
+fn pictures(directory: &Path) -> Result<Vec<(&'static str, Picture)>, Error> {
+    let names = [
+        ("source", gallery::SOURCE),
+        ("drawn by the network", gallery::RECONSTRUCTION),
+        ("error, black: none", gallery::ERROR_MAP),
+    ];
+    let there = names.into_iter().map(|(name, file)| (name, directory.join(file)));
+    there.filter(|(_, path)| path.is_file()).map(|(name, path)| Ok((name, Picture::read(&path)?))).collect()
+}

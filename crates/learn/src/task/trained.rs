@@ -1,0 +1,144 @@
+//! [`Trained`]: a model from a file, ready to answer, to draw and to be measured.
+
+use super::data::{drawn, dtype, load_picture};
+use super::measures::Measures;
+use super::model_file::ModelFile;
+use super::original;
+use super::predictor::Predictor;
+use super::preparation::{Preparation, extension};
+use super::recipe;
+use crate::error::Error;
+use crate::io::original::DataSet;
+use crate::job::{self, Job, Layer};
+use crate::nn::Summary;
+use crate::picture::Picture;
+use crate::{Network, Options};
+use ironlearn_ir::{Array, DType, Real};
+use std::path::{Path, PathBuf};
+
+/// Rows for which a predictor from a file is made.
+const ROWS: usize = 1024;
+
+/// A trained model.
+pub struct Trained {
+    predictor: Predictor,
+    /// How rows become inputs and outputs answers.
+    pub preparation: Preparation,
+    /// The table of its layers.
+    pub summary: Summary,
+    /// The job that it was trained by; none for a model of the original program.
+    pub job: Option<Job>,
+}
+
+impl Trained {
+    /// Loads a model file, the last one of a run directory, or a model of the original program (`.json`).
+    ///
+    /// # Errors
+    /// [`Error::File`] where the file is damaged or holds no model; [`Error::Io`]; [`Error::Memory`].
+    pub fn load(path: &Path, options: &Options) -> Result<Trained, Error> {
+        let path = if path.is_dir() { path.join("last.safetensors") } else { PathBuf::from(path) };
+        if extension(&path) == "json" {
+            return original::load(&path, options);
+        }
+        let file = ModelFile::read(&path)?;
+        match dtype(&file.job) {
+            DType::F64 => Trained::of::<f64>(file, options),
+            _ => Trained::of::<f32>(file, options),
+        }
+    }
+
+    fn of<T: Real>(file: ModelFile, options: &Options) -> Result<Trained, Error> {
+        let network = network::<T>(&file.job, &file.preparation)?;
+        file.restore(&mut network.scope().store_mut())?;
+        let ModelFile { job, preparation, .. } = file;
+        Trained::new(&network, preparation, Some(job), options)
+    }
+
+    /// A model whose weights are in place.
+    pub(super) fn new<T: Real>(
+        network: &Network<T>,
+        preparation: Preparation,
+        job: Option<Job>,
+        options: &Options,
+    ) -> Result<Trained, Error> {
+        let predictor = Predictor::build(options, network, &preparation, network.input_dtype(), ROWS)?;
+        Ok(Trained { predictor, preparation, summary: network.summary().clone(), job })
+    }
+
+    /// The answers for raw rows `[rows, columns]` of `f64`: `[rows, outputs]` of `f64`, scaled back, and
+    /// probabilities for logits.
+    pub fn answers(&mut self, rows: &Array) -> Result<Array, Error> {
+        self.predictor.answers(rows)
+    }
+
+    /// What the model draws at this size.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] where it has learned no picture; [`Error::Memory`].
+    pub fn draw(&mut self, width: usize, height: usize) -> Result<Picture, Error> {
+        match self.preparation.canvas {
+            Some(canvas) => canvas.sized(width, height).picture(self.predictor.levels(width, height)?),
+            None => Err(Error::usage(
+                "the model has learned no picture, so it draws none",
+                "give it rows instead: --input FILE",
+            )),
+        }
+    }
+
+    /// Measures of the model on a file: for a model that draws a picture, or the data set of one; for others a
+    /// data set, of which the test part is taken where there is one.
+    ///
+    /// # Errors
+    /// [`Error::File`] where the file does not hold what the model was trained on; [`Error::Io`].
+    pub fn evaluate(&mut self, path: &Path) -> Result<Measures, Error> {
+        let Some(canvas) = self.preparation.canvas else {
+            let (rows, targets) = self.preparation.read_examples(path)?;
+            let answers = self.answers(&rows)?;
+            let values = |array: &Array| array.as_slice::<f64>().unwrap_or_default().to_vec();
+            return Ok(Measures::of(self.preparation.reading, &values(&answers), &values(&targets)));
+        };
+        let source = match &self.job {
+            _ if extension(path) == "json" => drawn(path, &DataSet::read(path)?)?,
+            Some(job) => load_picture(&without_size(&job.data), path)?,
+            None => Picture::read(path)?,
+        };
+        let source = source.with_channels(canvas.channels)?;
+        measures_of_drawing(&self.draw(source.width(), source.height())?, &source)
+    }
+}
+
+/// The data of a job without their scaling to another size: a picture is compared in its own.
+fn without_size(data: &job::Data) -> job::Data {
+    match data.clone() {
+        job::Data::Picture { picture, colour, .. } => job::Data::Picture { picture, colour, resize: None },
+        other => other,
+    }
+}
+
+/// PSNR in decibels, and the mean squared error with white at 1, both of 8-bit levels.
+pub(super) fn measures_of_drawing(drawn: &Picture, source: &Picture) -> Result<Measures, Error> {
+    let mse = drawn.mse(source)? / (255.0 * 255.0);
+    let values = vec![("psnr".into(), drawn.psnr(source)?), ("mse".into(), mse)];
+    Ok(Measures { values, ..Measures::default() })
+}
+
+/// The network of a job.
+pub(super) fn network<T: Real>(job: &Job, preparation: &Preparation) -> Result<Network<T>, Error> {
+    let specs = recipe::layers(&job.network.layers, preparation.outputs)?;
+    let network = Network::from_specs([preparation.inputs()], &specs, job.train.seed)?;
+    let outputs = network.outputs().elements();
+    if outputs != preparation.outputs {
+        return Err(Error::usage(
+            format!("the network gives {outputs} numbers for a row, the data have {}", preparation.outputs),
+            last_layer_hint(&job.network.layers),
+        ));
+    }
+    Ok(network)
+}
+
+fn last_layer_hint(layers: &[Layer]) -> &'static str {
+    match layers.last() {
+        Some(Layer::Linear { .. }) => "make the last layer { linear = \"targets\" }",
+        _ => "let the last layer with weights be { linear = \"targets\" }",
+    }
+}
