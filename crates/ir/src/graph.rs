@@ -112,6 +112,13 @@ impl Graph {
         self.layers.get(self.node(id).site.layer as usize).map_or("", |s| s.as_str())
     }
 
+    /// What went wrong at a node, with its operation, the user's line and the layer.
+    pub fn located(&self, id: NodeId, what: &str) -> String {
+        let (node, layer) = (self.node(id), self.layer(id));
+        let place = if layer.is_empty() { String::new() } else { format!(" in layer `{layer}`") };
+        format!("{}: {what}\n  --> {}{place}", node.op.name(), node.site.location)
+    }
+
     /// Ids in order.
     pub fn ids(&self) -> impl DoubleEndedIterator<Item = NodeId> + use<> {
         (0..self.nodes.len() as u32).map(NodeId)

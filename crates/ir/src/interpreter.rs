@@ -55,7 +55,7 @@ impl Env {
 /// Computes one node from the values of the nodes before it.
 pub fn eval_node(graph: &Graph, id: NodeId, env: &Env, values: &[Option<Array>]) -> Result<Array, String> {
     let node = graph.node(id);
-    let fail = |what: String| format!("{id:?} {}: {what}", node.op.name());
+    let fail = |what: String| graph.located(id, &what);
     match &node.op {
         Op::Source(Source::Input(i)) => {
             env.inputs.get(*i as usize).cloned().ok_or_else(|| fail(format!("no input {i}")))
@@ -82,8 +82,8 @@ fn run_scan(graph: &Graph, id: NodeId, values: &[Option<Array>]) -> Result<Vec<A
     let node = graph.node(id);
     let x: Option<Vec<&Array>> = node.inputs.iter().map(|x| values[x.index()].as_ref()).collect();
     match (&node.op, x) {
-        (Op::Scan(scan), Some(x)) => scan.run(&x).map_err(|what| format!("{id:?} scan: {what}")),
-        _ => Err(format!("{id:?} {}: no scan with all operands", node.op.name())),
+        (Op::Scan(scan), Some(x)) => scan.run(&x).map_err(|what| graph.located(id, &what)),
+        _ => Err(graph.located(id, "no scan with all operands")),
     }
 }
 

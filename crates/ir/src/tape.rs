@@ -210,7 +210,7 @@ impl Tape {
 
     /// A value of a type, to go on with after a mistake has been recorded.
     #[track_caller]
-    pub(crate) fn stand_in(&self, ty: TensorType) -> Dyn<'_> {
+    pub fn stand_in(&self, ty: TensorType) -> Dyn<'_> {
         self.add(Source::Placeholder.into(), vec![], ty, self.here())
     }
 
@@ -257,6 +257,12 @@ impl Tape {
     #[track_caller]
     pub fn slot(&self, slot: SlotId, ty: TensorType) -> Dyn<'_> {
         self.source(Source::Slot(slot), ty)
+    }
+
+    /// Makes a value stand for the committed value of a slot from here on: what reads the slot, such as the
+    /// parameter of a layer, gets `value`, which has to be of the slot's type.
+    pub fn stand_for(&self, slot: SlotId, value: Dyn<'_>) {
+        self.inner.borrow_mut().sources.insert(Source::Slot(slot), value.id());
     }
 
     /// A field of the control block.

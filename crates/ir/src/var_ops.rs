@@ -58,13 +58,16 @@ impl<'g, T> Var<'g, T> {
     /// The same elements under another shape; one length may be −1 and is then worked out.
     #[track_caller]
     pub fn reshape(self, dims: impl AsRef<[isize]>) -> Self {
+        if self.node().is_poison() {
+            return self;
+        }
         let (dims, n) = (dims.as_ref(), self.shape().elements());
         let known: usize = dims.iter().filter(|&&d| d >= 0).map(|&d| d as usize).product();
         let unknown = dims.iter().filter(|&&d| d < 0).count();
         if unknown > 1 || (unknown == 1 && (known == 0 || n % known != 0)) {
             let message = format!("reshape: {} cannot be given the shape {dims:?}", self.shape());
             self.tape().error(message, vec![self.node().describe()]);
-            return self;
+            return self.same(self.tape().poisoned());
         }
         let dims = dims.iter().map(|&d| if d < 0 { n / known } else { d as usize });
         self.same(self.node().reshape(&dims.collect::<Vec<_>>().into()))
@@ -79,7 +82,10 @@ impl<'g, T> Var<'g, T> {
     pub fn transpose(self) -> Self {
         let rank = self.rank();
         if rank < 2 {
-            self.tape().error(format!("transpose: {} has fewer than two axes", self.shape()), vec![]);
+            if !self.node().is_poison() {
+                let message = format!("transpose: {} has fewer than two axes", self.shape());
+                self.tape().error(message, vec![self.node().describe()]);
+            }
             return self;
         }
         let mut order: Vec<usize> = (0..rank).collect();
@@ -216,7 +222,7 @@ impl<'g, T: Num> Var<'g, T> {
                 let message = format!("dot: needs at least two axes on both sides, found {a} · {b}");
                 tape.error(message, vec![self.node().describe(), y.node().describe()]);
             }
-            return Var::of(tape.scalar_of(T::Acc::DTYPE, 0.0));
+            return Var::of(tape.poisoned());
         }
         if b.rank() == 2 {
             let shared = Dot { batch: vec![], contract: vec![(a.rank() - 1, 0)] };
@@ -226,7 +232,7 @@ impl<'g, T: Num> Var<'g, T> {
         let Some(lead) = lead_a.broadcast(&lead_b) else {
             let message = format!("dot: leading axes of {a} and {b} do not broadcast to each other");
             self.tape().error(message, vec![self.node().describe(), y.node().describe()]);
-            return Var::of(self.tape().scalar_of(T::Acc::DTYPE, 0.0));
+            return Var::of(self.tape().poisoned());
         };
         let full = |s: &Shape| Shape::from([lead.dims(), &s[s.rank() - 2..]].concat());
         let (x, y) = (self.node().broadcast_to(&full(&a)), y.node().broadcast_to(&full(&b)));
@@ -251,8 +257,9 @@ impl<'g, T> Var<'g, T> {
     where
         T: Real,
     {
-        let axes = axes.as_ref();
-        let kept = self.shape().with_ones(&self.axes(axes, "mean"));
+        let axes = self.axes(axes.as_ref(), "mean");
+        let kept = self.shape().with_ones(&axes);
+        let axes: Vec<isize> = axes.into_iter().map(|a| a as isize).collect();
         self.same(self.mean(axes).node().reshape(&kept))
     }
     /// Mean of all elements.

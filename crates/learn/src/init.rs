@@ -109,6 +109,9 @@ impl Init {
                 values.extend((0..n).map(|i| T::from_f64(draw.at(stream, i))));
             }
         }
+        if values.iter().any(|x| !x.to_f64().is_finite()) {
+            return Err(format!("{self:?} gives initial values that are not finite in `{}`", T::DTYPE));
+        }
         Array::of(shape.clone(), values)
     }
 

@@ -28,6 +28,10 @@ pub struct Scope {
     path: Rc<str>,
 }
 
+/// What to do about a name that is taken.
+const OWN_NAME: &str =
+    "\n  note: give each layer a name of its own, as in `Linear::new(&scope.at(\"out\"), 3, 1)`";
+
 struct Shared {
     seed: u64,
     store: RefCell<Store>,
@@ -120,38 +124,39 @@ impl Scope {
     #[track_caller]
     fn slot<T: Real>(&self, role: Role, name: &str, shape: Shape, init: &Init) -> Param<T> {
         let name = self.join(&name);
-        let value = init.array::<T>(&shape, Stream::new(self.seed(), &name)).and_then(|value| {
-            let mut store = self.store_mut();
-            store.add(&name, role, value)
-        });
-        let slot = value.unwrap_or_else(|problem| {
-            self.mistake(&format!("`{name}`: {problem}"), Location::caller());
+        let taken = self.store().find(&name).map(|id| self.store().ty(id));
+        let added = match taken {
+            Some(ty) => Err((format!("the name `{name}` is taken by a {ty}"), OWN_NAME)),
+            None => init
+                .array::<T>(&shape, Stream::new(self.seed(), &name))
+                .and_then(|value| self.store_mut().add(&name, role, value))
+                .map_err(|problem| (format!("`{name}`: {problem}"), "")),
+        };
+        let slot = added.unwrap_or_else(|(problem, note)| {
+            let mistake = format!("error: {problem}\n  --> {}{note}", Location::caller());
+            self.shared.mistakes.borrow_mut().push(mistake);
             self.stand_in(&name)
         });
         Param { slot, ty: TensorType::new(T::DTYPE, shape), name: name.into(), of: PhantomData }
     }
 
-    /// A slot to go on with after a mistake, so that the others are found too.
+    /// A slot to go on with after a mistake, so that the others are found too. It has a name of its own: what
+    /// is traced with it keeps the type that was asked for.
     fn stand_in(&self, name: &str) -> SlotId {
         let mut store = self.store_mut();
-        let known = store.find(name);
-        known.or_else(|| store.add(name, Role::Parameter, Array::scalar(0.0f32)).ok()).unwrap_or(SlotId(0))
+        let name = format!("{name} (mistake {})", store.len());
+        store.add(&name, Role::Statistic, Array::scalar(0.0f32)).unwrap_or(SlotId(0))
     }
 
-    fn mistake(&self, problem: &str, at: &Location<'_>) {
-        self.shared.mistakes.borrow_mut().push(format!("error: {problem}\n  --> {at}"));
+    /// Every mistake made in this model so far.
+    pub(crate) fn mistakes(&self) -> Vec<String> {
+        self.shared.mistakes.borrow().clone()
     }
 
     /// Every mistake made in this model so far, as one error.
     pub fn check(&self) -> Result<(), Error> {
-        let mistakes = self.shared.mistakes.borrow();
-        if mistakes.is_empty() {
-            return Ok(());
-        }
-        Err(Error::usage(
-            mistakes.join("\n\n"),
-            "give each layer a name of its own: `Linear::new(&scope.at(\"out\"), …)`",
-        ))
+        let found = self.mistakes();
+        if found.is_empty() { Ok(()) } else { Err(crate::step::mistakes(&found)) }
     }
 }
 
@@ -227,6 +232,24 @@ mod tests {
         s.param::<f32>("w", [3], &Init::Zeros);
         let text = s.check().unwrap_err().to_string();
         assert!(text.contains("`w`") && text.contains("scope.rs:"), "{text}");
+    }
+
+    #[test]
+    fn after_a_mistake_the_type_that_was_asked_for_is_traced() {
+        let s = Scope::root(0);
+        s.param::<f32>("w", [2], &Init::Zeros);
+        let second = s.param::<f64>("w", [3], &Init::Zeros);
+        let tape = Tape::new(ironlearn_ir::Mode::Train);
+        assert_eq!(second.read(&tape).node().ty(), TensorType::new(ironlearn_ir::DType::F64, [3]));
+        assert_eq!(s.store().trainable().len(), 1);
+    }
+
+    #[test]
+    fn initial_values_that_are_not_finite_are_a_mistake() {
+        let s = Scope::root(0);
+        s.param::<f32>("w", [2, 2], &Init::Siren(0.0));
+        let text = s.check().unwrap_err().to_string();
+        assert!(text.contains("`w`") && text.contains("Siren(0.0)"), "{text}");
     }
 
     #[test]

@@ -19,6 +19,8 @@ use ironlearn_ir::{DType, Shape};
 pub struct Convolution {
     conv: prim::Conv,
     y: Shape,
+    /// Elements from one index to the next along each axis of `x`.
+    strides: Vec<usize>,
     product: GemmPlan,
     /// The same product, added to what is there.
     adding: GemmPlan,
@@ -91,6 +93,7 @@ impl Convolution {
         let make =
             |accumulate| GemmPlan::new(isa, GemmSpec { accumulate, ..spec }, 1).map_err(|e| e.to_string());
         Ok(Convolution {
+            strides: conv.x.strides(),
             conv: conv.clone(),
             y,
             product: make(false)?,
@@ -244,7 +247,7 @@ impl Convolution {
         let (spatial, window) = (conv.x.rank() - 2, &conv.window);
         let last = spatial - 1;
         let length = self.y[last + 2];
-        let strides = conv.x.strides();
+        let strides = &self.strides;
         for row in 0..s.rows {
             // Position in [channel, window…].
             let mut k = [0; 8];

@@ -19,8 +19,8 @@ use ironlearn_ir::plan::{BufferId, Home, Options, Plan, PlanStep, StepKind, View
 use ironlearn_ir::prim::Op;
 use ironlearn_ir::program::{blame, check_inputs};
 use ironlearn_ir::{
-    Array, ArrayView, Blame, ControlBlock, DataRef, Env, Failure, Graph, NodeId, Program, Store, TensorType,
-    dispatch,
+    Array, ArrayView, Blame, ControlBlock, DataRef, Env, Failure, Graph, NodeId, Program, SlotId, Store,
+    TensorType, dispatch,
 };
 use memory::{Block, Shared, address, address_mut};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -198,23 +198,28 @@ impl CpuProgram {
         control: &ControlBlock,
     ) -> Result<(), Failure> {
         for (i, buffer) in self.plan.buffers.iter().enumerate() {
-            let fits = |ty: TensorType| {
-                let same = ty.dtype == buffer.dtype && ty.shape.elements() == buffer.len;
+            let fits = |slot: SlotId, store: &Store| {
+                let value = &store.slot(slot).value;
+                let same = value.dtype() == buffer.dtype && value.shape().elements() == buffer.len;
                 if same {
                     Ok(())
                 } else {
-                    Err(Failure::Operation(format!("a slot is {ty}, the program was built for another")))
+                    let (name, ty) = (&store.slot(slot).name, store.ty(slot));
+                    let built = format!("{} elements of `{}`", buffer.len, buffer.dtype);
+                    Err(Failure::Operation(format!(
+                        "slot `{name}` is {ty}; the program was built for {built}"
+                    )))
                 }
             };
             self.addresses.0[i] = Shared(match &buffer.home {
                 Home::Arena(at) => self.arena.start().wrapping_add(*at),
                 Home::Input(index) => address(inputs[*index as usize].data()).cast_mut(),
                 Home::Slot(slot) => {
-                    fits(store.ty(*slot))?;
+                    fits(*slot, store)?;
                     address(store.slot(*slot).value.data().view()).cast_mut()
                 }
                 Home::Spare(slot) => {
-                    fits(store.ty(*slot))?;
+                    fits(*slot, store)?;
                     address_mut(store.spare_mut(*slot))
                 }
                 Home::Constant(array) => address(array.data().view()).cast_mut(),
@@ -284,14 +289,7 @@ impl Program for CpuProgram {
                 self.times[i] += begin.elapsed();
             }
             if let Ok(Some(message)) = failure.lock().map(|f| f.clone()) {
-                let node = self.plan.graph.node(planned.node);
-                let layer = self.plan.graph.layer(planned.node);
-                let place = if layer.is_empty() { String::new() } else { format!(" in layer `{layer}`") };
-                return Err(Failure::Operation(format!(
-                    "{}: {message}\n  --> {}{place}",
-                    node.op.name(),
-                    node.site.location
-                )));
+                return Err(Failure::Operation(self.plan.graph.located(planned.node, &message)));
             }
         }
         if not_finite.load(Ordering::Relaxed) {
@@ -386,10 +384,7 @@ fn compile(cpu: &Cpu, plan: &Plan, step: &PlanStep) -> Result<Step, Failure> {
             Ok(Step::Reference { op: op.clone(), x: x.clone(), out: out.clone() })
         }
     };
-    made.map_err(|e| {
-        let node = plan.graph.node(step.node);
-        Failure::Operation(format!("{}: {e}\n  --> {}", node.op.name(), node.site.location))
-    })
+    made.map_err(|e| Failure::Operation(plan.graph.located(step.node, &e)))
 }
 
 impl Step {

@@ -1,6 +1,6 @@
 //! Multi-head attention (Vaswani et al., "Attention is all you need", NeurIPS 2017).
 
-use super::{Layer, Linear, has_rank, poisoned};
+use super::{Layer, Linear, has_length, has_rank, poisoned};
 use crate::{Init, Scope};
 use ironlearn_ir::{DType, Real, TensorType, Var, concat, math};
 use std::rc::Rc;
@@ -63,10 +63,21 @@ impl<T: Real> MultiHeadAttention<T> {
         if per_head * self.heads != self.width || (self.rotary && !per_head.is_multiple_of(2)) {
             let even = if self.rotary { " of even size, as rotary positions need" } else { "" };
             tape.error(format!("attention: {} features in {} heads{even}", self.width, self.heads), vec![]);
-            return poisoned(x);
+            return x;
         }
         if !has_rank(x, 3, "attention", "[B, L, features]") {
             return poisoned(x);
+        }
+        if !has_length(x, -1, self.width, "attention", "features") {
+            return x;
+        }
+        if let Some(present) = present.filter(|p| p.shape()[..] != x.shape()[..2]) {
+            if !present.node().is_poison() {
+                let message =
+                    format!("attention: the mask is {}, not [B, L] of {}", present.shape(), x.shape());
+                tape.error(message, vec![present.node().describe(), x.node().describe()]);
+            }
+            return x;
         }
         // [B, L, width] to [B, heads, L, per_head]
         let (rows, len) = (x.dim(0) as isize, x.dim(1));
@@ -189,6 +200,26 @@ mod tests {
         assert_eq!(before[..2 * WIDTH], apply(&s, &causal, &x)[..2 * WIDTH]);
         assert_eq!(padded[..2 * WIDTH], masked(&x)[..2 * WIDTH]);
         assert_ne!(apply(&s, &plain, &x), before);
+    }
+
+    #[test]
+    fn a_mask_of_another_shape_is_refused_though_its_elements_are_as_many() {
+        let (s, tape) = (Scope::root(0), Tape::new(Mode::Infer));
+        let layer = MultiHeadAttention::<f32>::new(&s, 4, 2);
+        layer.apply_masked(tape.input([2, 3, 4]), tape.input([3, 2]));
+        let found = tape.finish().unwrap_err();
+        assert_eq!(found.0.len(), 1, "{found}");
+        assert!(found.to_string().contains("the mask is [3, 2], not [B, L] of [2, 3, 4]"), "{found}");
+    }
+
+    #[test]
+    fn a_row_without_anyone_present_stays_finite() {
+        let s = Scope::root(1);
+        let layer = layer(&s).causal();
+        let y = eval(&s, Mode::Infer, [1, LEN, WIDTH], &numbers(LEN * WIDTH), |x| {
+            layer.apply_masked(x, x.tape().constant([1, LEN], vec![false; LEN]))
+        });
+        assert!(y.as_slice::<f64>().unwrap().iter().all(|v| v.is_finite()));
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Batch normalisation (Ioffe and Szegedy 2015).
 
-use super::Layer;
+use super::{Layer, has_length};
 use crate::{Init, Param, Scope};
 use ironlearn_ir::{Mode, Real, Var};
 use std::rc::Rc;
@@ -50,6 +50,12 @@ impl<T: Real> BatchNorm<T> {
         let mean = x.mean(&axes);
         let variance = (x - mean.reshape(along_channels(x))).square().mean(&axes);
         let n = (x.shape().elements() / x.dim(1).max(1)) as f64;
+        if n == 1.0 {
+            let help = "use batches of two rows or more; drop or join a last one that is smaller";
+            let message =
+                format!("batch norm: {} has one element per channel, whose variance is 0", x.shape());
+            x.tape().warn(message, vec![help.into()]);
+        }
         let unbiased = variance * (n / (n - 1.0).max(1.0));
         for (running, new) in [(&self.mean, mean), (&self.variance, unbiased)] {
             let old = running.read(x.tape());
@@ -68,13 +74,8 @@ impl<T: Real> Layer<T> for BatchNorm<T> {
     fn apply<'g>(&self, x: Var<'g, T>) -> Var<'g, T> {
         let tape = x.tape();
         let _layer = tape.enter(&self.path);
-        if x.rank() < 2 || x.dim(1) != self.weight.shape()[0] {
-            if !x.node().is_poison() {
-                let message =
-                    format!("batch norm of {} channels, found {}", self.weight.shape()[0], x.shape());
-                tape.error(message, vec![x.node().describe(), "channels are the second axis".into()]);
-            }
-            return super::poisoned(x);
+        if !has_length(x, 1, self.weight.shape()[0], "batch norm", "channels") {
+            return x;
         }
         let (mean, variance) = match tape.mode() {
             Mode::Train => self.batch_statistics(x),
@@ -106,6 +107,17 @@ mod tests {
         drop(store);
         let y = values_in(&s, &layer, [1, 2], &[1.0, 11.0]);
         assert_close(&y, &[0.0, 1.0 / 100.5f64.sqrt()]);
+    }
+
+    #[test]
+    fn a_batch_of_one_is_noticed() {
+        let warnings = |rows: usize| {
+            let (s, tape) = (Scope::root(0), ironlearn_ir::Tape::new(Mode::Train));
+            BatchNorm::<f32>::new(&s.at("norm"), 3).apply(tape.input([rows, 3]));
+            tape.finish().unwrap().1.0
+        };
+        assert!(warnings(2).is_empty());
+        assert_eq!(warnings(1)[0].layer, "norm");
     }
 
     #[test]

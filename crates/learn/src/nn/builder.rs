@@ -55,8 +55,9 @@ impl<T: Real> Network<T> {
             match *spec {
                 LayerSpec::Embedding { vocabulary, dimension } if i == 0 => {
                     let layer = Embedding::new(&at, vocabulary, dimension);
-                    let trace = |tape: &ironlearn_ir::Tape, s| layer.apply(tape.input::<i64>(s)).shape();
-                    assembly.enter(&at, spec.name(), 0, trace).map_err(usage)?;
+                    assembly
+                        .enter(&at, spec.name(), 0, |tape, s| layer.apply(tape.input::<i64>(s)).node())
+                        .map_err(usage)?;
                     embedding = Some(layer);
                 }
                 _ => layers.push(assembly.layer(&at, spec).map_err(usage)?),
@@ -285,6 +286,8 @@ mod tests {
     fn an_embedding_takes_whole_numbers() {
         let network = Network::<f64>::builder([5]).embedding(20, 8).gru(3).build(0).unwrap();
         assert_eq!(network.outputs().dims(), [5, 3]);
+        // For each of 5 places: 8 inputs and 3 states, by 3 gates of 3 units.
+        assert_eq!(network.summary().multiply_adds(), 5 * (8 + 3) * 9);
         assert_eq!(network.input_dtype(), DType::I64);
         let tape = ironlearn_ir::Tape::new(ironlearn_ir::Mode::Infer);
         assert_eq!(network.forward(tape.input::<u8>([7, 5])).shape().dims(), [7, 5, 3]);

@@ -1,9 +1,9 @@
 //! Convolution (cross-correlation, as in every neural-network library) over one or two axes.
 
-use super::{Layer, has_rank, poisoned};
+use super::{Layer, has_length, has_rank, poisoned};
 use crate::{Init, Param, Scope};
 use ironlearn_ir::prim::{self, Part, Window};
-use ironlearn_ir::{Real, Var};
+use ironlearn_ir::{Real, TensorType, Var};
 use std::rc::Rc;
 
 /// How the window of a convolution over `D` axes moves.
@@ -88,6 +88,17 @@ pub(super) fn per_channel<'g, T: Real>(x: Var<'g, T>, bias: &Param<T>) -> Var<'g
     x + bias.read(x.tape()).reshape(shape)
 }
 
+/// `x` `[B, channels, ..]`, or, with a mistake recorded, something of that shape to go on with.
+#[track_caller]
+pub(super) fn with_channels<'g, T: Real>(x: Var<'g, T>, channels: usize, what: &str) -> Var<'g, T> {
+    if has_length(x, 1, channels, what, "channels") {
+        return x;
+    }
+    let mut shape = x.shape().to_vec();
+    shape[1] = channels;
+    Var::of(x.tape().stand_in(TensorType::new(T::DTYPE, shape)))
+}
+
 /// Convolution over `D` axes: `[B, inputs, spatial…]` to `[B, outputs, spatial…]`, with a kernel `[outputs,
 /// inputs/groups, window…]`.
 #[derive(Clone, Debug)]
@@ -95,6 +106,7 @@ pub struct Conv<const D: usize, T = f32> {
     path: Rc<str>,
     weight: Param<T>,
     bias: Option<Param<T>>,
+    inputs: usize,
     options: ConvOptions<D>,
 }
 
@@ -117,6 +129,7 @@ impl<const D: usize, T: Real> Conv<D, T> {
             path: scope.path().clone(),
             weight: scope.param("weight", options.kernel_shape(outputs, inputs), &options.init),
             bias: options.bias.then(|| scope.param("bias", [outputs], &Init::Zeros)),
+            inputs,
             options,
         }
     }
@@ -128,6 +141,7 @@ impl<const D: usize, T: Real> Layer<T> for Conv<D, T> {
         if !has_rank(x, D + 2, "conv", if D == 1 { "[B, C, L]" } else { "[B, C, H, W]" }) {
             return poisoned(x);
         }
+        let x = with_channels(x, self.inputs, "conv");
         let conv = prim::Conv {
             part: Part::Output,
             window: self.options.window(),
@@ -182,6 +196,22 @@ mod tests {
             expected.push(sum);
         }
         assert_close(y.as_slice().unwrap(), &expected);
+    }
+
+    #[test]
+    fn wrong_channels_are_one_mistake_and_the_layers_after_are_looked_at() {
+        let s = Scope::root(0);
+        let (first, second) =
+            (Conv2d::<f32>::new(&s.at("a"), 3, 4, [3, 3]), Conv2d::<f32>::new(&s.at("b"), 5, 4, [3, 3]));
+        let tape = ironlearn_ir::Tape::new(Mode::Train);
+        let y = second.apply(first.apply(tape.input([2, 1, 9, 9])));
+        assert_eq!(y.shape().dims(), [2, 4, 5, 5]);
+        let found = tape.finish().unwrap_err();
+        let messages: Vec<&str> = found.0.iter().map(|d| d.message.as_str()).collect();
+        assert_eq!(
+            messages,
+            ["conv of 3 channels, found [2, 1, 9, 9]", "conv of 5 channels, found [2, 4, 7, 7]"]
+        );
     }
 
     #[test]

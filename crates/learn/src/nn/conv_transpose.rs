@@ -1,6 +1,6 @@
 //! Transposed convolution over a picture, which enlarges it: the gradient of a convolution as a layer.
 
-use super::conv::per_channel;
+use super::conv::{per_channel, with_channels};
 use super::{ConvOptions, Layer, has_rank, poisoned};
 use crate::{Init, Param, Scope};
 use ironlearn_ir::prim::{self, Part};
@@ -14,6 +14,7 @@ pub struct ConvTranspose2d<T = f32> {
     path: Rc<str>,
     weight: Param<T>,
     bias: Option<Param<T>>,
+    inputs: usize,
     outputs: usize,
     options: ConvOptions<2>,
 }
@@ -32,6 +33,7 @@ impl<T: Real> ConvTranspose2d<T> {
             path: scope.path().clone(),
             weight: scope.param("weight", options.kernel_shape(inputs, outputs), &options.init),
             bias: options.bias.then(|| scope.param("bias", [outputs], &Init::Zeros)),
+            inputs,
             outputs,
             options,
         }
@@ -57,6 +59,7 @@ impl<T: Real> Layer<T> for ConvTranspose2d<T> {
         if !has_rank(x, 4, "transposed conv", "[B, C, H, W]") {
             return poisoned(x);
         }
+        let x = with_channels(x, self.inputs, "transposed conv");
         let Some(larger) = self.output(&x.shape()) else {
             let message =
                 format!("transposed conv: nothing is left of {} with {:?}", x.shape(), self.options);

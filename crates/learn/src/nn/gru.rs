@@ -57,22 +57,15 @@ impl<T: Real> Layer<T> for Gru<T> {
         // The share of the inputs, of all places at once.
         let gates = x.dot(self.input.read(tape)).cast::<T>() + self.input_bias.read(tape);
         let zero = tape.scalar::<T>(0.0).broadcast_to([x.dim(0), n]);
-        let states = over_time(gates, [zero], |gates, [h]| {
+        let (states, [last]) = over_time(gates, [zero], |gates, [h]| {
             let own = h.dot(self.recurrent.read(tape)).cast::<T>() + self.recurrent_bias.read(tape);
             let reset = (part(gates, 0) + part(own, 0)).sigmoid();
             let keep = (part(gates, 1) + part(own, 1)).sigmoid();
             let new = (part(gates, 2) + reset * part(own, 2)).tanh();
             [new + keep * (h - new)]
         });
-        if self.last { last_place(states) } else { states }
+        if self.last { last } else { states }
     }
-}
-
-/// `[B, L, units]` to `[B, units]`.
-#[track_caller]
-pub(super) fn last_place<T>(states: Var<'_, T>) -> Var<'_, T> {
-    let (rows, len, units) = (states.dim(0), states.dim(1), states.dim(2));
-    states.narrow(1, len.saturating_sub(1), len).reshape([rows as isize, units as isize])
 }
 
 #[cfg(test)]

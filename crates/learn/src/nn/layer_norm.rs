@@ -1,6 +1,6 @@
 //! Layer normalisation (Ba, Kiros and Hinton 2016).
 
-use super::Layer;
+use super::{Layer, has_length};
 use crate::{Init, Param, Scope};
 use ironlearn_ir::{Real, Var};
 use std::rc::Rc;
@@ -37,6 +37,9 @@ impl<T: Real> LayerNorm<T> {
 impl<T: Real> Layer<T> for LayerNorm<T> {
     fn apply<'g>(&self, x: Var<'g, T>) -> Var<'g, T> {
         let _layer = x.tape().enter(&self.path);
+        if !has_length(x, -1, self.weight.shape()[0], "layer norm", "features") {
+            return x;
+        }
         let centred = x - x.mean_keep([-1]);
         let scale = (centred.square().mean_keep([-1]) + self.epsilon).sqrt().recip();
         centred * scale * self.weight.read(x.tape()) + self.bias.read(x.tape())

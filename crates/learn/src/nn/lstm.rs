@@ -1,6 +1,5 @@
 //! Long short-term memory (Hochreiter and Schmidhuber 1997), with the forget gate of Gers et al. (2000).
 
-use super::gru::last_place;
 use super::recurrence::over_time;
 use super::{Layer, has_rank, poisoned};
 use crate::{Init, Param, Scope};
@@ -54,13 +53,13 @@ impl<T: Real> Layer<T> for Lstm<T> {
         // The share of the inputs, of all places at once.
         let gates = x.dot(self.input.read(tape)).cast::<T>() + self.bias.read(tape);
         let zero = tape.scalar::<T>(0.0).broadcast_to([x.dim(0), n]);
-        let states = over_time(gates, [zero, zero], |gates, [h, c]| {
+        let (states, [last, _]) = over_time(gates, [zero, zero], |gates, [h, c]| {
             let gates = gates + h.dot(self.recurrent.read(tape)).cast::<T>();
             let part = |i: usize| gates.narrow(1, i * n, (i + 1) * n);
             let cell = part(1).sigmoid() * c + part(0).sigmoid() * part(2).tanh();
             [part(3).sigmoid() * cell.tanh(), cell]
         });
-        if self.last { last_place(states) } else { states }
+        if self.last { last } else { states }
     }
 }
 

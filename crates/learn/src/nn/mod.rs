@@ -71,6 +71,25 @@ fn has_rank<T>(x: Var<'_, T>, rank: usize, what: &str, axes: &str) -> bool {
     false
 }
 
+/// True where `axis` (from the end where negative) of `x` has this length; a mistake is recorded where not, as in
+/// "conv of 3 channels, found [8, 1, 5]".
+#[track_caller]
+fn has_length<T>(x: Var<'_, T>, axis: isize, length: usize, what: &str, unit: &str) -> bool {
+    let at = if axis < 0 { x.rank().checked_add_signed(axis) } else { Some(axis as usize) };
+    if at.and_then(|a| x.shape().get(a).copied()) == Some(length) {
+        return true;
+    }
+    if !x.node().is_poison() {
+        let place = if axis == 1 { "second" } else { "last" };
+        let note = format!("{unit} are the {place} axis");
+        x.tape().error(
+            format!("{what} of {length} {unit}, found {}", x.shape()),
+            vec![x.node().describe(), note],
+        );
+    }
+    false
+}
+
 /// A value to go on with after a mistake has been recorded.
 #[track_caller]
 fn poisoned<'g, T: ironlearn_ir::Element>(x: Var<'g, T>) -> Var<'g, T> {

@@ -1,6 +1,6 @@
 //! Normalisation by the root mean square (Zhang and Sennrich 2019).
 
-use super::Layer;
+use super::{Layer, has_length};
 use crate::{Init, Param, Scope};
 use ironlearn_ir::{Real, Var};
 use std::rc::Rc;
@@ -31,6 +31,9 @@ impl<T: Real> RmsNorm<T> {
 impl<T: Real> Layer<T> for RmsNorm<T> {
     fn apply<'g>(&self, x: Var<'g, T>) -> Var<'g, T> {
         let _layer = x.tape().enter(&self.path);
+        if !has_length(x, -1, self.weight.shape()[0], "rms norm", "features") {
+            return x;
+        }
         let scale = (x.square().mean_keep([-1]) + self.epsilon).sqrt().recip();
         x * scale * self.weight.read(x.tape())
     }

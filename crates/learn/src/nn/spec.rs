@@ -3,7 +3,7 @@
 use super::*;
 use crate::{Init, Scope};
 use ironlearn_ir::prim::Op;
-use ironlearn_ir::{Mode, Real, Shape, Tape};
+use ironlearn_ir::{Dyn, Graph, Mode, Node, Real, Shape, Tape};
 
 /// A layer of a [`Network`]. What it takes from the layer before it (features, channels) is not said again.
 #[derive(Clone, Debug, PartialEq)]
@@ -175,7 +175,7 @@ impl Assembly {
                 let slots = scope.store().len();
                 let layer = self.make::<T>(scope, simple).map_err(fail)?;
                 self.enter(scope, simple.name(), slots, |tape, shape| {
-                    layer.apply(tape.input::<T>(shape)).shape()
+                    layer.apply(tape.input::<T>(shape)).node()
                 })
                 .map_err(fail)?;
                 Ok(layer)
@@ -189,20 +189,18 @@ impl Assembly {
         scope: &Scope,
         name: &'static str,
         slots: usize,
-        trace: impl Fn(&Tape, Shape) -> Shape,
+        trace: impl for<'g> Fn(&'g Tape, Shape) -> Dyn<'g>,
     ) -> Result<(), String> {
         scope.check().map_err(|e| e.to_string())?;
         let tape = Tape::new(Mode::Infer);
-        self.shape = trace(&tape, self.shape.clone());
+        let y = trace(&tape, self.shape.clone());
+        self.shape = y.shape();
+        tape.output("y", y);
         let (graph, _) = tape.finish().map_err(|found| {
             let first = found.0.first().map(|d| std::iter::once(&d.message).chain(&d.notes));
             first.map_or_else(String::new, |lines| lines.cloned().collect::<Vec<_>>().join("; "))
         })?;
-        let work = graph.nodes.iter().filter(|n| matches!(n.op, Op::Dot(_) | Op::Conv(_))).map(|n| {
-            let types: Vec<_> = n.inputs.iter().map(|&id| &graph.node(id).ty).collect();
-            n.op.primitive().cost(&types, &n.ty).flops / 2
-        });
-        let multiply_adds = work.sum();
+        let multiply_adds = multiply_adds(&graph);
         let store = scope.store();
         self.rows.push(SummaryRow::new(scope.path(), name, &self.shape[1..], &store, slots, multiply_adds));
         self.first = false;
@@ -263,4 +261,19 @@ impl Assembly {
             LayerSpec::Residual(_) | LayerSpec::Sequential(..) => Box::new(Sequential::default()),
         })
     }
+}
+
+/// Multiplications with an addition in the products and convolutions that a result depends on, those of every
+/// step of a loop included.
+fn multiply_adds(graph: &Graph) -> u64 {
+    let of_node = |n: &Node| match &n.op {
+        Op::Dot(_) | Op::Conv(_) => {
+            let types: Vec<_> = n.inputs.iter().map(|&id| &graph.node(id).ty).collect();
+            n.op.primitive().cost(&types, &n.ty).flops / 2
+        }
+        Op::Scan(scan) => scan.length as u64 * multiply_adds(&scan.body),
+        _ => 0,
+    };
+    let live = graph.nodes.iter().zip(graph.live()).filter(|(_, live)| *live);
+    live.map(|(n, _)| of_node(n)).sum()
 }

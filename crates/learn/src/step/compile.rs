@@ -4,7 +4,7 @@ use crate::Error;
 use ironlearn_cpu::Cpu;
 use ironlearn_ir::plan::Options as PlanOptions;
 use ironlearn_ir::program::Interpreted;
-use ironlearn_ir::{Array, Blame, Diagnostics, Failure, Graph, Program};
+use ironlearn_ir::{Array, Blame, Failure, Graph, Program};
 use std::sync::OnceLock;
 
 /// How steps are built: by default for the CPU with a thread for each core.
@@ -79,11 +79,10 @@ fn shared_cpu() -> Result<&'static Cpu, Error> {
     cpu.as_ref().map_err(|problem| Error::usage(problem.clone(), "unset IRONLEARN_ISA for the best there is"))
 }
 
-/// Everything that is wrong with a trace, as one error.
-pub(crate) fn mistakes(found: &Diagnostics) -> Error {
-    let count = found.0.len();
-    let findings = if count == 1 { "this".to_string() } else { format!("these {count} findings") };
-    Error::usage(found.to_string(), format!("correct {findings}; nothing has been run"))
+/// Everything that is wrong with a model, as one error.
+pub(crate) fn mistakes(found: &[String]) -> Error {
+    let these = if found.len() == 1 { "this".to_string() } else { format!("these {} findings", found.len()) };
+    Error::usage(found.join("\n\n"), format!("correct {these}; nothing has been run"))
 }
 
 /// Why a run came to nothing, as an error.

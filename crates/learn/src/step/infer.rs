@@ -51,7 +51,6 @@ impl Infer {
         signatures: &[S],
         forward: impl for<'g> Fn(&'g ironlearn_ir::Tape, S::Vars<'g>) -> Outputs<'g>,
     ) -> Result<Infer, Error> {
-        scope.check()?;
         let control = ControlBlock { seed: scope.seed() as i64, ..ControlBlock::default() };
         let mut infer = Infer { scope: scope.clone(), plans: Vec::new(), names: Vec::new(), control };
         for signature in signatures {

@@ -15,6 +15,7 @@ pub use signature::{AsView, Input, Inputs, Signature};
 pub use trace::Outputs;
 
 use compile::failed;
+pub(crate) use compile::mistakes;
 use signature::matching;
 use trace::traced;
 
@@ -132,7 +133,6 @@ impl Step {
     }
 
     fn empty(scope: &Scope, optimizer: Optimizer) -> Result<Step, Error> {
-        scope.check()?;
         let mut store = scope.store_mut();
         let mut slot = |name, value| find_or_add(&mut store, name, Role::Progress, value).map_err(no_slot);
         let counter = slot(STEP_SLOT, Array::scalar(0i64))?;

@@ -82,8 +82,12 @@ pub(crate) fn traced<S: Signature>(
     };
     let vars = signature.vars(&tape);
     body(&tape, vars);
-    scope.check()?;
-    tape.finish().map_err(|found| mistakes(&found))
+    let mut found = scope.mistakes();
+    let traced = tape.finish();
+    if let Err(more) = &traced {
+        found.extend(more.0.iter().map(ToString::to_string));
+    }
+    traced.ok().filter(|_| found.is_empty()).ok_or_else(|| mistakes(&found))
 }
 
 /// True where the batch has the types of the signature.
