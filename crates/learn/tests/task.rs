@@ -1,4 +1,5 @@
 //! Jobs carried out from their data to their files.
+#![allow(clippy::unwrap_used, reason = "a test may fail by it")]
 
 use ironlearn::job::Job;
 use ironlearn::picture::Picture;
