@@ -56,10 +56,11 @@ impl ModelFile {
         let checkpoint = Checkpoint::load(path)?;
         let text = |key: &str| {
             checkpoint.meta.get(key).ok_or_else(|| {
-                FileError::new(path, "no model file of Iron Learn")
+                let missing = FileError::new(path, "no model file of Iron Learn")
                     .at(Place::Key(format!("__metadata__.{key}")))
                     .found("a safetensors file without this key")
-                    .hint("name the last.safetensors or best.safetensors of a run")
+                    .hint("name the last.safetensors or best.safetensors of a run");
+                Error::from(missing)
             })
         };
         let wrong = |key: &str, problem: String| {
