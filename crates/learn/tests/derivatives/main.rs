@@ -42,6 +42,8 @@ fn check(name: &str, make: impl Fn(&mut Rng) -> Case) {
         let [first, second] = case.check().unwrap_or_else(fail);
         seen = [seen[0].and(first), seen[1].and(second)];
     }
+    let [first, second] = seen.map(|s| format!("{} within {:.1e}", s.compared, s.error));
+    println!("{name}: first derivatives {first}, second {second}");
     assert!(
         seen[0].nonzero >= SHAPES as usize / 2 && seen[1].compared >= SHAPES as usize,
         "{name}: {seen:?}"
