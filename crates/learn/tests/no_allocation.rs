@@ -7,6 +7,9 @@ use ironlearn_cpu::Cpu;
 use ironlearn_testkit::alloc::{Allocated, Counting, count};
 use ironlearn_testkit::rng::Rng;
 
+/// A kind of network and what its training step allocates.
+type Kind = (&'static str, fn(&Options) -> Allocated);
+
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
@@ -92,7 +95,7 @@ fn training_steps_allocate_nothing() {
     let mut found = Vec::new();
     for threads in [1, 2] {
         let options = Options::default().cpu(Cpu::new(threads).unwrap());
-        let models: [(&str, fn(&Options) -> Allocated); 4] = [
+        let models: [Kind; 4] = [
             ("perceptron", perceptron),
             ("convolutions", convolutions),
             ("recurrence", recurrence),
