@@ -1,4 +1,5 @@
 //! Compiled programs against the interpreter.
+#![allow(missing_docs, clippy::unwrap_used)]
 
 use ironlearn_cpu::Cpu;
 use ironlearn_ir::plan::Options;

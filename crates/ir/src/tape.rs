@@ -135,6 +135,11 @@ impl Tape {
         self.record(Severity::Warning, self.here(), message.into(), notes);
     }
 
+    /// True where a mistake has been recorded.
+    pub fn has_errors(&self) -> bool {
+        self.inner.borrow().findings.iter().any(|d| d.severity == Severity::Error)
+    }
+
     pub(crate) fn record(&self, severity: Severity, site: Site, message: String, notes: Vec<String>) {
         let mut inner = self.inner.borrow_mut();
         let layer = inner.graph.layers[site.layer as usize].clone();

@@ -20,6 +20,7 @@ pub mod train;
 
 pub use error::{Error, FileError, Place};
 pub use init::Init;
+pub use ironlearn_cpu::Cpu;
 pub use loss::Loss;
 pub use metric::Metric;
 pub use nn::{Activation, Layer, LayerSpec, Network};

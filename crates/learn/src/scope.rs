@@ -132,8 +132,9 @@ impl Scope {
                 .and_then(|value| self.store_mut().add(&name, role, value))
                 .map_err(|problem| (format!("`{name}`: {problem}"), "")),
         };
+        let at = Location::caller();
         let slot = added.unwrap_or_else(|(problem, note)| {
-            let mistake = format!("error: {problem}\n  --> {}{note}", Location::caller());
+            let mistake = format!("error: {problem}\n  --> {at}{note}");
             self.shared.mistakes.borrow_mut().push(mistake);
             self.stand_in(&name)
         });

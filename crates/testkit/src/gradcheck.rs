@@ -13,7 +13,7 @@ pub const TOLERANCE: f64 = 1e-6;
 const FLOOR: f64 = 1e-3;
 /// Half the distance of the finite difference.
 const STEP: f64 = 1e-5;
-/// At most so many elements of each input are moved.
+/// At most so many elements of each input are moved, unless the case says otherwise.
 const PROBES: usize = 24;
 
 /// Traces a function of some inputs.
@@ -27,6 +27,7 @@ pub struct Case {
     pub inputs: Vec<Array>,
     /// The function.
     pub build: Box<Build>,
+    probes: usize,
 }
 
 /// What a check has seen.
@@ -58,7 +59,7 @@ impl Case {
         inputs: Vec<Array>,
         build: impl for<'g> Fn(&'g Tape, &[Dyn<'g>]) -> Dyn<'g> + 'static,
     ) -> Case {
-        Case { name: name.into(), inputs, build: Box::new(move |tape, x| vec![build(tape, x)]) }
+        Case::many(name, inputs, move |tape, x| vec![build(tape, x)])
     }
 
     /// A function with several results.
@@ -67,7 +68,12 @@ impl Case {
         inputs: Vec<Array>,
         build: impl for<'g> Fn(&'g Tape, &[Dyn<'g>]) -> Vec<Dyn<'g>> + 'static,
     ) -> Case {
-        Case { name: name.into(), inputs, build: Box::new(build) }
+        Case { name: name.into(), inputs, build: Box::new(build), probes: PROBES }
+    }
+
+    /// The same with at most so many elements of each input moved, picked at random.
+    pub fn probes(self, probes: usize) -> Case {
+        Case { probes, ..self }
     }
 
     /// Checks the first derivative, then the derivative of the gradient.
@@ -96,7 +102,7 @@ impl Case {
                 return Err(format!("the gradient of input {input} is {}", gradient.shape()));
             }
             let gradient = floats(gradient)?;
-            for element in rng.order(gradient.len()).into_iter().take(PROBES) {
+            for element in rng.order(gradient.len()).into_iter().take(self.probes) {
                 let numeric = self.difference(&values, input, element, salt)?;
                 let exact = gradient[element];
                 let error = (exact - numeric).abs() / exact.abs().max(numeric.abs()).max(FLOOR);

@@ -8,7 +8,8 @@ use ironlearn_ir::{Real, Shape, Var};
 use std::rc::Rc;
 
 /// `[B, inputs, H, W]` to `[B, outputs, H', W']` with `H' = (H − 1)·stride + dilation·(kernel − 1) + 1 −
-/// 2·padding`, and a kernel `[inputs, outputs/groups, window…]`.
+/// 2·padding`, and a kernel `[inputs, outputs/groups, window…]`. Initialisers count the inputs and outputs of
+/// the convolution that this one is the gradient of: `n` is `outputs/groups` times the window.
 #[derive(Clone, Debug)]
 pub struct ConvTranspose2d<T = f32> {
     path: Rc<str>,

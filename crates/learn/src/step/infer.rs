@@ -3,7 +3,7 @@
 use super::compile::{Options, compile, failed};
 use super::report::StepReport;
 use super::signature::matching;
-use super::trace::{Outputs, traced};
+use super::trace::{Outputs, finished, inputs, tape_for};
 use crate::optim::average_name;
 use crate::{Error, Inputs, Scope, Signature};
 use ironlearn_ir::prim::{Op, Source};
@@ -54,9 +54,9 @@ impl Infer {
         let control = ControlBlock { seed: scope.seed() as i64, ..ControlBlock::default() };
         let mut infer = Infer { scope: scope.clone(), plans: Vec::new(), names: Vec::new(), control };
         for signature in signatures {
-            let (mut graph, _) = traced(options, scope, Mode::Infer, signature, |tape, vars| {
-                forward(tape, vars).record(tape);
-            })?;
+            let tape = tape_for(options, scope, Mode::Infer, signature);
+            forward(&tape, inputs(&tape, signature)).record(&tape);
+            let (mut graph, _) = finished(tape, scope)?;
             if options.averaged {
                 read_averages(&mut graph, &scope.store());
             }

@@ -17,7 +17,7 @@ pub use trace::Outputs;
 use compile::failed;
 pub(crate) use compile::mistakes;
 use signature::matching;
-use trace::traced;
+use trace::{finished, inputs, tape_for};
 
 use crate::optim::{Optimizer, Traced, find_or_add};
 use crate::schedule::{PlateauState, Schedule};
@@ -164,14 +164,16 @@ impl Step {
         forward: impl for<'g> Fn(&'g Tape, S::Vars<'g>) -> Outputs<'g>,
         part: Part,
     ) -> Result<Graph, Error> {
-        let scope = self.scope.clone();
-        let (graph, warnings) = traced(options, &scope, Mode::Train, signature, |tape, vars| {
-            let outputs = forward(tape, vars);
-            outputs.record(tape);
-            if let Some(loss) = outputs.scalar_loss(tape) {
-                self.differentiate(tape, loss, part);
+        let tape = tape_for(options, &self.scope, Mode::Train, signature);
+        {
+            let outputs = forward(&tape, inputs(&tape, signature));
+            outputs.record(&tape);
+            // After a mistake gradients would only repeat it in other words.
+            if let Some(loss) = outputs.scalar_loss(&tape).filter(|_| !tape.has_errors()) {
+                self.differentiate(&tape, loss, part);
             }
-        })?;
+        }
+        let (graph, warnings) = finished(tape, &self.scope)?;
         if self.warnings.is_empty() {
             self.warnings = warnings.0;
         }

@@ -64,24 +64,26 @@ impl<'g, T: Element> From<Var<'g, T>> for Outputs<'g> {
     }
 }
 
-/// Traces `body` with the inputs of a signature.
-#[track_caller]
-pub(crate) fn traced<S: Signature>(
-    options: &Options,
-    scope: &Scope,
-    mode: Mode,
-    signature: &S,
-    body: impl for<'g> FnOnce(&'g Tape, S::Vars<'g>),
-) -> Result<(Graph, Diagnostics), Error> {
-    let tape = match &options.shadow {
+/// A tape for a trace; with a shadow where the options have a batch of this signature.
+pub(crate) fn tape_for(options: &Options, scope: &Scope, mode: Mode, signature: &impl Signature) -> Tape {
+    match &options.shadow {
         Some(batch) if fits(signature, batch) => {
             let control = ControlBlock { seed: scope.seed() as i64, ..ControlBlock::default() };
             Tape::with_shadow(mode, Env::new(batch.clone(), &scope.store(), control))
         }
         _ => Tape::new(mode),
-    };
-    let vars = signature.vars(&tape);
-    body(&tape, vars);
+    }
+}
+
+/// The inputs of a signature, made at the caller's line.
+#[track_caller]
+pub(crate) fn inputs<'g, S: Signature>(tape: &'g Tape, signature: &S) -> S::Vars<'g> {
+    let _line = tape.enter("");
+    signature.vars(tape)
+}
+
+/// What was traced, with warnings; or all mistakes of the model and of the trace.
+pub(crate) fn finished(tape: Tape, scope: &Scope) -> Result<(Graph, Diagnostics), Error> {
     let mut found = scope.mistakes();
     let traced = tape.finish();
     if let Err(more) = &traced {
