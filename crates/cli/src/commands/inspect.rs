@@ -6,6 +6,7 @@ use ironlearn::io::checkpoint::load_header;
 use ironlearn::io::original::{DataSet, Model};
 use ironlearn::io::read;
 use ironlearn::job::Job;
+use ironlearn::task;
 use ironlearn::{Error, FileError};
 use serde_json::{Value, json};
 use std::path::Path;
@@ -73,7 +74,9 @@ fn run_directory(path: &Path) -> Result<Shown, Error> {
 
 fn checkpoint(path: &Path) -> Result<Shown, Error> {
     let header = load_header(path)?;
-    let mut text = format!("{} tensors, {} bytes\n", header.tensors.len(), header.file_bytes);
+    let summary = task::summary(path, &header.meta)?;
+    let table = summary.as_ref().map_or(String::new(), |summary| format!("{summary}\n"));
+    let mut text = table + &format!("{} tensors, {} bytes\n", header.tensors.len(), header.file_bytes);
     let mut tensors = Vec::new();
     for tensor in &header.tensors {
         let shape: Vec<usize> = tensor.shape.dims().to_vec();
@@ -85,6 +88,7 @@ fn checkpoint(path: &Path) -> Result<Shown, Error> {
     }
     let object = json!({
         "kind": "checkpoint",
+        "parameters": summary.map(|summary| summary.parameters()),
         "bytes": header.file_bytes,
         "tensors": tensors,
         "texts": header.meta,

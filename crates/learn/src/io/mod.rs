@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`read`] | opening files safely, reading no more than is there |
 //! | [`atomic`] | writing a file so that it is there whole or not at all |
+//! | [`csv`] | matrices of numbers as text |
 //! | [`npy`] | NumPy's `.npy` |
 //! | [`checkpoint`] | safetensors with checksums |
 //! | [`original`] | the JSON files of the original Iron Learn program |
@@ -12,6 +13,7 @@ pub mod atomic;
 mod bytes;
 pub mod checkpoint;
 mod checksum;
+pub mod csv;
 mod header;
 pub mod npy;
 pub mod original;

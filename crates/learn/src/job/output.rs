@@ -11,7 +11,8 @@ section! {
         render: Option<[usize; 2]> = None, check::SIZE;
         /// Draws where the picture differs from the source.
         error_map: bool = true;
-        /// Pictures of the time-lapse GIF, evenly over the epochs; 0: no GIF.
+        /// Pictures of the time-lapse GIF, evenly over the epochs, at most one an evaluation
+        /// (train.evaluate_every); 0: no GIF.
         frames: usize = 40;
     }
 }

@@ -47,4 +47,4 @@ pub use preparation::{Preparation, Reading};
 pub use report::write_report;
 pub use scaling::Scaling;
 pub use train::{Outcome, Request, train};
-pub use trained::Trained;
+pub use trained::{Trained, summary};

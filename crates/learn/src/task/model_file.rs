@@ -6,6 +6,7 @@ use crate::io::checkpoint::{self, Checkpoint};
 use crate::job::Job;
 use ironlearn_cpu::isa::Isa;
 use ironlearn_ir::{Role, Store};
+use serde::de::DeserializeOwned;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -47,6 +48,32 @@ pub fn save(path: &Path, store: &Store, job: &Job, preparation: &Preparation) ->
     checkpoint::save(path, &tensors, &meta)
 }
 
+/// Job and preparation in the texts of a checkpoint; none where it is of another kind.
+pub(super) fn description(
+    path: &Path,
+    texts: &BTreeMap<String, String>,
+) -> Result<Option<(Job, Preparation)>, Error> {
+    let (Some(job), Some(preparation)) = (texts.get(JOB), parsed(path, texts, PREPARATION)?) else {
+        return Ok(None);
+    };
+    let job = Job::parse(job, &[] as &[&str]).map_err(|e| wrong(path, JOB, e.to_string()))?;
+    Ok(Some((job, preparation)))
+}
+
+/// The JSON under a key.
+fn parsed<T: DeserializeOwned>(
+    path: &Path,
+    texts: &BTreeMap<String, String>,
+    key: &str,
+) -> Result<Option<T>, Error> {
+    let value = texts.get(key).map(|text| serde_json::from_str(text)).transpose();
+    Ok(value.map_err(|e| wrong(path, key, e.to_string()))?)
+}
+
+fn wrong(path: &Path, key: &str, problem: String) -> FileError {
+    FileError::new(path, problem).at(Place::Key(format!("__metadata__.{key}")))
+}
+
 impl ModelFile {
     /// Reads a model file and checks all of it.
     ///
@@ -54,22 +81,13 @@ impl ModelFile {
     /// [`Error::File`] where the file is damaged or no model file of Iron Learn; [`Error::Io`].
     pub fn read(path: &Path) -> Result<ModelFile, Error> {
         let checkpoint = Checkpoint::load(path)?;
-        let text = |key: &str| {
-            checkpoint.meta.get(key).ok_or_else(|| {
-                let missing = FileError::new(path, "no model file of Iron Learn")
-                    .at(Place::Key(format!("__metadata__.{key}")))
-                    .found("a safetensors file without this key")
-                    .hint("name the last.safetensors or best.safetensors of a run");
-                Error::from(missing)
-            })
+        let Some((job, preparation)) = description(path, &checkpoint.meta)? else {
+            return Err(FileError::new(path, "no model file of Iron Learn")
+                .found("a safetensors file of another kind")
+                .hint("name the last.safetensors or best.safetensors of a run")
+                .into());
         };
-        let wrong = |key: &str, problem: String| {
-            FileError::new(path, problem).at(Place::Key(format!("__metadata__.{key}")))
-        };
-        let job = Job::parse(text(JOB)?, &[] as &[&str]).map_err(|e| wrong(JOB, e.to_string()))?;
-        let preparation = serde_json::from_str(text(PREPARATION)?);
-        let preparation = preparation.map_err(|e| wrong(PREPARATION, e.to_string()))?;
-        let roles = serde_json::from_str(text(ROLES)?).map_err(|e| wrong(ROLES, e.to_string()))?;
+        let roles = parsed(path, &checkpoint.meta, ROLES)?.unwrap_or_default();
         Ok(ModelFile { path: path.to_owned(), roles, job, preparation, checkpoint })
     }
 

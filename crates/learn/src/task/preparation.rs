@@ -4,7 +4,7 @@ use super::canvas::Canvas;
 use super::scaling::Scaling;
 use crate::error::{Error, FileError, Place};
 use crate::io::original::DataSet;
-use crate::io::{npy, read};
+use crate::io::{csv, npy, read};
 use crate::job::{self, Job, Task};
 use ironlearn_ir::{Array, DType, dispatch};
 use serde::{Deserialize, Serialize};
@@ -116,18 +116,19 @@ impl Preparation {
     }
 
     /// The raw rows of a file: a data set of the original program, whose test part is taken where it has one,
-    /// or a matrix in NumPy's format.
+    /// or a matrix as CSV or in NumPy's format.
     ///
     /// # Errors
     /// [`Error::File`] where the file holds no such rows; [`Error::Io`].
     pub fn read_rows(&self, path: &Path) -> Result<Array, Error> {
         let rows = match extension(path).as_str() {
+            "csv" => csv::read(path)?,
             "npy" => wide(path, npy::read(path)?)?,
             "json" => {
                 let data = DataSet::read(path)?;
                 data.x_test.unwrap_or(data.x)
             }
-            _ => return Err(unknown(path, "rows: .json of the original program, or .npy")?),
+            _ => return Err(unknown(path, "rows: .csv, .npy, or .json of the original program")?),
         };
         self.check_rows(path, &rows)?;
         Ok(rows)

@@ -2,7 +2,7 @@
 
 use super::data::{drawn, dtype, load_picture};
 use super::measures::Measures;
-use super::model_file::ModelFile;
+use super::model_file::{self, ModelFile};
 use super::original;
 use super::predictor::Predictor;
 use super::preparation::{Preparation, extension};
@@ -14,6 +14,7 @@ use crate::nn::Summary;
 use crate::picture::Picture;
 use crate::{Network, Options};
 use ironlearn_ir::{Array, DType, Real};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// Rows for which a predictor from a file is made.
@@ -105,6 +106,17 @@ impl Trained {
         let source = source.with_channels(canvas.channels)?;
         measures_of_drawing(&self.draw(source.width(), source.height())?, &source)
     }
+}
+
+/// The table of layers of the model in a checkpoint with these texts; none where they describe no model of
+/// Iron Learn.
+///
+/// # Errors
+/// As [`ModelFile::read`] for the texts.
+pub fn summary(path: &Path, texts: &BTreeMap<String, String>) -> Result<Option<Summary>, Error> {
+    let Some((job, preparation)) = model_file::description(path, texts)? else { return Ok(None) };
+    let network = network::<f32>(&job, &preparation)?;
+    Ok(Some(network.summary().clone()))
 }
 
 /// The data of a job without their scaling to another size: a picture is compared in its own.
