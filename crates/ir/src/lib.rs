@@ -33,6 +33,6 @@ pub use num_complex::{Complex32, Complex64};
 pub use program::{Blame, Failure, Interpreted, Program};
 pub use shape::Shape;
 pub use store::{Role, Slot, SlotId, Store};
-pub use tape::{Entered, Mode, Tape, stream_of};
+pub use tape::{Entered, Mode, Tape};
 pub use var::{Bits, Dyn, Operand, Var};
 pub use var_ops::concat;

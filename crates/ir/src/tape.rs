@@ -330,7 +330,7 @@ impl Tape {
             *count += 1;
             *count
         };
-        let stream = stream_of(&path, count);
+        let stream = crate::prim::stream_of(&path, count);
         let fields = [Control::Seed, Control::Step, Control::FirstRow].map(|c| self.control(c));
         Var::of(self.push(RandomBits { shape: shape.into(), stream }, &fields))
     }
@@ -445,10 +445,4 @@ impl Tape {
         }
         if findings.has_errors() { Err(findings) } else { Ok((inner.graph, findings)) }
     }
-}
-
-/// A number for a layer's `count`-th stream of random bits (FNV-1a over path and count).
-pub fn stream_of(path: &str, count: u64) -> u64 {
-    let bytes = path.bytes().chain(count.to_le_bytes());
-    bytes.fold(0xcbf2_9ce4_8422_2325, |h, b| (h ^ u64::from(b)).wrapping_mul(0x0000_0100_0000_01b3))
 }

@@ -4,7 +4,8 @@
 //! Iron Learn's own functions: the same on every machine, and the same up to rounding for every element type.
 
 use ironlearn_ir::prim::philox;
-use ironlearn_ir::{Array, Real, Shape, math, stream_of};
+use ironlearn_ir::prim::stream_of;
+use ironlearn_ir::{Array, Real, Shape, math};
 use std::f64::consts::TAU;
 
 /// The distribution of a parameter's initial values.

@@ -46,7 +46,7 @@ pub use iota::Iota;
 pub use max::Max;
 pub use pad::Pad;
 pub use permute::Permute;
-pub use random_bits::{RandomBits, philox};
+pub use random_bits::{RandomBits, philox, stream_of};
 pub use reshape::Reshape;
 pub use scan::{Scan, ScanOutput};
 pub use scatter_add::ScatterAdd;

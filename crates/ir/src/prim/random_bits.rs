@@ -33,6 +33,12 @@ impl RandomBits {
     }
 }
 
+/// A number for a layer's `count`-th stream of random bits (FNV-1a over path and count).
+pub fn stream_of(path: &str, count: u64) -> u64 {
+    let bytes = path.bytes().chain(count.to_le_bytes());
+    bytes.fold(0xcbf2_9ce4_8422_2325, |h, b| (h ^ u64::from(b)).wrapping_mul(0x0000_0100_0000_01b3))
+}
+
 /// Spreads the bits of a key (the finalizer of SplitMix64).
 fn mix(mut x: u64) -> u64 {
     x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);

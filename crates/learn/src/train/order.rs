@@ -2,7 +2,7 @@
 //! goes on in the middle of an epoch with the same rows.
 
 use ironlearn_ir::prim::philox;
-use ironlearn_ir::stream_of;
+use ironlearn_ir::prim::stream_of;
 
 /// Fills `order` with the numbers below its length in the order of this epoch.
 ///

@@ -1,9 +1,9 @@
 //! Random training steps: graphs over all operations and element types, with gradients and state, and what
 //! they must compute.
 //!
-//! A graph is drawn operation by operation on a tape that computes real values along ([`draw`]), so that no
+//! A graph is drawn operation by operation on a tape that computes real values along (`draw`), so that no
 //! infinity and no huge number arises. What it must give is the interpreter's result; how far another
-//! executor may be off is measured in [`reference`].
+//! executor may be off is measured in `reference`.
 
 mod draw;
 mod reference;
