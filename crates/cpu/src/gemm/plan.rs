@@ -5,9 +5,8 @@ use super::select::{Kernel, Operand, select};
 use super::{GemmError, GemmSpec};
 use crate::isa::Isa;
 use crate::pool::Pool;
+use ironlearn_ir::plan::leaves;
 
-/// Longest block of k. A panel of B of this length and of a tile's columns takes half of a first cache.
-const K_BLOCK: usize = 256;
 /// Bytes of a block of A: a part of a second cache of 512 KiB.
 const A_BLOCK: usize = 192 << 10;
 /// Bytes of packed B that one worker holds.
@@ -71,7 +70,7 @@ impl GemmPlan {
         let (rows, cols) = part(&spec, &kernel, threads);
         let direct_a = a.same && cols <= SHARING_A;
         let direct_b = b.same && spec.b.col == 1 && rows <= SHARING_B;
-        let kc = k_block(spec.k);
+        let kc = leaves::block(spec.k);
         let depth = kc.div_ceil(kernel.group) * kernel.cell;
         // Whole tiles that fit `bytes`, at least one.
         let fit = |bytes: usize, tile: usize| (bytes / depth.max(1) / tile).max(1) * tile;
@@ -194,11 +193,6 @@ struct Operands {
 
 // SAFETY: tasks read A and B, and write to parts of C and of the scratch memory that do not overlap.
 unsafe impl Sync for Operands {}
-
-/// The length of the blocks of a sum over `k`.
-fn k_block(k: usize) -> usize {
-    k.div_ceil(k.div_ceil(K_BLOCK).max(1)).next_multiple_of(8)
-}
 
 /// True for a column C and an A whose columns are contiguous: as rows they fill registers.
 fn is_column_of_columns(spec: &GemmSpec) -> bool {
