@@ -8,6 +8,7 @@ mod kernels;
 mod memory;
 mod odometer;
 mod reduce;
+mod region;
 mod rows;
 mod scan;
 mod tile;
@@ -93,6 +94,7 @@ enum Step {
     ArgMax(rows::ArgMax),
     Fill { out: View, value: f64 },
     Scan(Box<scan::Loop>),
+    Region(Box<region::Region>),
     Reference { op: Op, x: Vec<View>, out: View },
 }
 
@@ -213,6 +215,8 @@ impl CpuProgram {
             };
             self.addresses.0[i] = Shared(match &buffer.home {
                 Home::Arena(at) => self.arena.start().wrapping_add(*at),
+                // Each worker has its own, see `region`.
+                Home::Block { .. } => std::ptr::null_mut(),
                 Home::Input(index) => address(inputs[*index as usize].data()).cast_mut(),
                 Home::Slot(slot) => {
                     fits(*slot, store)?;
@@ -380,6 +384,9 @@ fn compile(cpu: &Cpu, plan: &Plan, step: &PlanStep) -> Result<Step, Failure> {
         }
         StepKind::Fill { out, value } => Ok(Step::Fill { out: out.clone(), value: *value }),
         StepKind::Scan(s) => return scan::Loop::new(cpu, plan, s).map(|s| Step::Scan(Box::new(s))),
+        StepKind::Region(r) => {
+            region::Region::new(cpu.isa, plan, r, cpu.threads()).map(|r| Step::Region(Box::new(r)))
+        }
         StepKind::Reference { op, x, out } => {
             Ok(Step::Reference { op: op.clone(), x: x.clone(), out: out.clone() })
         }
@@ -395,6 +402,7 @@ impl Step {
             Step::Dot(d) => d.scratch(),
             Step::Conv(c) => c.scratch(),
             Step::Scan(s) => s.scratch(),
+            Step::Region(r) => r.scratch(),
             _ => Scratch::default(),
         }
     }
@@ -411,6 +419,7 @@ impl Step {
             Step::Dot(d) => d.run(run),
             Step::Conv(c) => c.run(run),
             Step::Scan(s) => s.run(run),
+            Step::Region(r) => r.run(run),
             Step::Gather(g) => g.run(run),
             Step::ScatterAdd(s) => s.run(run),
             Step::ArgMax(a) => a.run(run),

@@ -19,6 +19,9 @@ pub fn plan(graph: &Graph, options: Options) -> Result<Plan, String> {
     lowering.run()?;
     let Lowering { buffers, steps, outputs, .. } = lowering;
     let mut plan = Plan { graph: graph.clone(), buffers, steps, arena_bytes: 0, outputs };
+    if options.fuse {
+        super::region::gather(&mut plan);
+    }
     super::memory::place(&mut plan);
     super::verify(&plan)?;
     Ok(plan)

@@ -1,17 +1,21 @@
 //! From a graph to a plan: which values get memory, where, and the steps in which they are computed.
 //!
-//! `group` decides which elementwise nodes are computed together, `lower` writes the steps, `memory` gives
-//! every buffer its place in one arena, `verify` checks the result. Executors compile the steps.
+//! `group` decides which elementwise nodes are computed together, `build` writes the steps, `region` gathers
+//! those that can be run block by block of rows, `memory` gives every buffer its place in one arena, `verify`
+//! checks the result. Executors compile the steps.
 
 mod build;
 mod group;
 mod index_space;
 pub mod leaves;
 mod memory;
+mod region;
+mod rowwise;
 mod verify;
 mod view;
 
 pub use build::plan;
+pub use region::Region;
 pub use verify::verify;
 pub use view::View;
 
@@ -42,6 +46,13 @@ pub struct BufferId(pub u32);
 pub enum Home {
     /// In the arena, from this byte on.
     Arena(usize),
+    /// In the block of a [`Region`]: as many bytes as one block of rows has, from this byte on.
+    Block {
+        /// First byte.
+        at: usize,
+        /// Bytes of one block of rows.
+        bytes: usize,
+    },
     /// The step's input of this index.
     Input(u32),
     /// The committed value of a slot: read only.
@@ -265,6 +276,8 @@ pub enum StepKind {
     },
     /// A loop: a plan of its own for one step of it.
     Scan(Box<ScanStep>),
+    /// Steps that are run block by block of rows.
+    Region(Box<Region>),
     /// An operation that the executor leaves to the interpreter's evaluation.
     Reference {
         /// The operation.
@@ -309,6 +322,7 @@ impl PlanStep {
             StepKind::ArgMax { x, .. } => vec![x.clone()],
             StepKind::Fill { .. } => vec![],
             StepKind::Scan(scan) => scan.inputs.clone(),
+            StepKind::Region(region) => region.reads(),
             StepKind::Reference { x, .. } => x.clone(),
         }
     }
@@ -319,6 +333,7 @@ impl PlanStep {
             StepKind::Fused { stores, .. } => stores.iter().map(|(_, view)| view).collect(),
             StepKind::Dot(dot) => vec![&dot.out],
             StepKind::Scan(scan) => scan.results.iter().collect(),
+            StepKind::Region(region) => region.writes(),
             StepKind::Reduce { out, .. }
             | StepKind::Conv { out, .. }
             | StepKind::Gather { out, .. }
