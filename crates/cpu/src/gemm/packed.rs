@@ -1,10 +1,11 @@
 //! [`PackedGemm`]: a product whose B is packed once and then multiplied by one block of rows after another.
 
 use super::kernel::{Blocking, KernelFn, Part, Way, pack_panel};
-use super::plan::{blocking, k_block};
+use super::plan::blocking;
 use super::select::select;
 use super::{GemmError, GemmSpec};
 use crate::isa::Isa;
+use ironlearn_ir::plan::leaves;
 use std::ops::Range;
 
 /// A product `C = A·B` for many A and one B, such as the weights of a layer, which is packed ahead and shared
@@ -34,7 +35,7 @@ impl PackedGemm {
         let (kernel, a, b) = select(isa.level(), spec.a_dtype, spec.b_dtype).ok_or(types)?;
         let (blocking, worker_bytes) = blocking(&kernel, a, b, &spec, spec.n, Way::Ahead);
         let GemmSpec { m, n, k, .. } = spec;
-        Ok(PackedGemm { kernel: kernel.run, blocking, m, n, k, kc: k_block(k), worker_bytes })
+        Ok(PackedGemm { kernel: kernel.run, blocking, m, n, k, kc: leaves::block(k), worker_bytes })
     }
 
     /// Bytes of the packed B.
@@ -45,7 +46,7 @@ impl PackedGemm {
 
     /// Into how many independent tasks packing is cut.
     pub fn pack_tasks(&self) -> usize {
-        self.k.div_ceil(self.kc.max(1)) * self.panels()
+        self.k.div_ceil(self.kc) * self.panels()
     }
 
     fn panels(&self) -> usize {

@@ -5,9 +5,10 @@ use super::select::{Kernel, Operand, select};
 use super::{GemmError, GemmSpec};
 use crate::isa::Isa;
 use crate::pool::Pool;
+use ironlearn_ir::plan::leaves;
 
 /// Longest block of k. A panel of B of this length and of a tile's columns takes half of a first cache.
-const K_BLOCK: usize = 256;
+const LONGEST: usize = leaves::block(usize::MAX);
 /// Bytes of a block of A: a part of a second cache of 512 KiB.
 const A_BLOCK: usize = 192 << 10;
 /// Bytes of packed B that one worker holds.
@@ -95,7 +96,7 @@ impl GemmPlan {
             m: spec.m,
             n: spec.n,
             k: spec.k,
-            kc: k_block(spec.k),
+            kc: leaves::block(spec.k),
             accumulate: spec.accumulate,
             rows,
             cols,
@@ -192,7 +193,7 @@ impl GemmPlan {
         if m == 0 || n == 0 || (k == 0 && accumulate) {
             return;
         }
-        let part = Part { a, b, c, scratch, rows: 0..m, cols: 0..n, k, kc: k_block(k), accumulate };
+        let part = Part { a, b, c, scratch, rows: 0..m, cols: 0..n, k, kc: leaves::block(k), accumulate };
         // SAFETY: the caller's promise; scratch memory was planned for the longest blocks of k.
         unsafe { (self.kernel)(&self.blocking, &part) }
     }
@@ -209,11 +210,6 @@ struct Operands {
 // SAFETY: tasks read A and B, and write to parts of C and of the scratch memory that do not overlap.
 unsafe impl Sync for Operands {}
 
-/// The length of the blocks of a sum over `k`.
-pub(super) fn k_block(k: usize) -> usize {
-    k.div_ceil(k.div_ceil(K_BLOCK).max(1)).next_multiple_of(8)
-}
-
 /// How tasks of `cols` columns are cut, and the scratch memory that a worker needs.
 pub(super) fn blocking(
     kernel: &Kernel,
@@ -226,8 +222,7 @@ pub(super) fn blocking(
     let shape = kernel.shape;
     let direct_a = a.same && (cols <= SHARING_A || b_way == Way::Ahead);
     // The longest block of any sum of at most this length.
-    let kc = spec.k.min(K_BLOCK).next_multiple_of(8);
-    let depth = kc.div_ceil(shape.group) * shape.cell;
+    let depth = leaves::block(spec.k.min(LONGEST)).div_ceil(shape.group) * shape.cell;
     // Whole tiles that fit `bytes`, at least one.
     let fit = |bytes: usize, tile: usize| (bytes / depth.max(1) / tile).max(1) * tile;
     let mc = fit(A_BLOCK, shape.mr).min(spec.m.next_multiple_of(shape.mr)).max(1);

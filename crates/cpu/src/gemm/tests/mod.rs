@@ -152,7 +152,7 @@ impl<A: Element, B: Element, C: Element> Case<A, B, C> {
     fn expected(&self, step: impl Fn(C, A, B) -> C, add: impl Fn(C, C) -> C) -> Vec<C> {
         let GemmSpec { m, n, k, ldc, accumulate, .. } = self.spec;
         let blocks = k.div_ceil(256).max(1);
-        let length = k.div_ceil(blocks).next_multiple_of(8);
+        let length = k.div_ceil(blocks).next_multiple_of(32);
         let mut c = self.c.clone();
         for i in 0..m {
             for j in 0..n {
