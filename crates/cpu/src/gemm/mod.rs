@@ -27,15 +27,18 @@ mod integers;
 mod kernel;
 mod mac;
 mod pack;
+mod packed;
 mod plan;
 #[cfg(test)]
 mod rate;
 mod select;
 #[cfg(test)]
 mod tests;
+mod tile;
 
 use ironlearn_ir::DType;
-pub use plan::GemmPlan;
+pub use packed::PackedGemm;
+pub use plan::{Extent, GemmPlan};
 use std::fmt;
 
 /// Elements from one row, and from one column, of a matrix to the next; of any sign.
