@@ -1,20 +1,20 @@
 //! From a graph to a plan: which values get memory, where, and the steps in which they are computed.
 //!
-//! `group` decides which elementwise nodes are computed together, `build` writes the steps, `region` gathers
+//! `group` decides which elementwise nodes are computed together, `lower` writes the steps, `region` gathers
 //! those that can be run block by block of rows, `memory` gives every buffer its place in one arena, `verify`
 //! checks the result. Executors compile the steps.
 
-mod build;
 mod group;
 mod index_space;
 pub mod leaves;
+mod lower;
 mod memory;
 mod region;
 mod rowwise;
 mod verify;
 mod view;
 
-pub use build::plan;
+pub use lower::plan;
 pub use region::Region;
 pub use verify::verify;
 pub use view::View;

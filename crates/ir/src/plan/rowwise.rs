@@ -30,11 +30,11 @@ pub(super) fn role(
         }
         StepKind::Reduce { program, extent, out, .. } if uses_rows && rows.fit(program) => {
             let [outer, len, inner] = *extent;
-            if outer % rows.rows == 0 && leaves::count(len) == 1 {
+            if outer.is_multiple_of(rows.rows) && leaves::count(len) == 1 {
                 return rows.are_written(out, outer * inner).then_some(Role::Rows);
             }
             // Leaves of elements have to be leaves of rows.
-            let alike = len % rows.rows == 0
+            let alike = len.is_multiple_of(rows.rows)
                 && leaves::count(len) == leaves::count(rows.rows)
                 && leaves::length(len) == len / rows.rows * leaves::length(rows.rows);
             (outer == 1 && alike).then_some(Role::Sum)
@@ -59,14 +59,14 @@ impl Rows<'_> {
     /// True where a result fills its buffer row by row.
     fn are_written(&self, to: &View, elements: usize) -> bool {
         let len = self.buffers[to.buffer.0 as usize].len;
-        to.offset == 0 && to.is_contiguous() && elements == len && len % self.rows == 0
+        to.offset == 0 && to.is_contiguous() && elements == len && len.is_multiple_of(self.rows)
     }
 
     /// True where a program, run over a part of its index space that is some rows, reads only those rows of
     /// what is held by row.
     fn fit(&self, program: &Program) -> bool {
         let Some(&leading) = program.dims.first() else { return false };
-        if leading % self.rows != 0 {
+        if !leading.is_multiple_of(self.rows) {
             return false;
         }
         program.loads.iter().all(|load| match load {
