@@ -24,10 +24,18 @@ pub struct Region {
     locals: Vec<Local>,
     /// Bytes of one worker's block.
     block_bytes: usize,
-    /// Bytes of the unfinished sums of one leaf.
-    leaf_bytes: usize,
+    sizes: Sizes,
     /// Addresses as each worker sees them.
     addresses: Box<[Mutex<Addresses>]>,
+}
+
+/// Bytes of what all workers share.
+#[derive(Default)]
+struct Sizes {
+    /// The unfinished sums of one leaf.
+    leaf: usize,
+    /// The matrices that are packed once for all blocks.
+    packed: usize,
 }
 
 /// A buffer of which a worker holds one block of rows.
@@ -50,6 +58,16 @@ enum Part {
     SumProduct(SumProduct, usize),
 }
 
+/// Where a task finds its memory.
+#[derive(Clone, Copy)]
+struct Memory {
+    /// The worker's block.
+    own: Shared,
+    packed: Shared,
+    /// The sums of the task's leaf.
+    sums: Shared,
+}
+
 /// A block of rows of a leaf.
 struct Block {
     rows: Range<usize>,
@@ -60,9 +78,9 @@ struct Block {
 impl Region {
     pub fn new(isa: Isa, plan: &Plan, region: &plan::Region, threads: usize) -> Result<Region, String> {
         let rows = region.rows;
-        let mut leaf_bytes = 0;
+        let mut sizes = Sizes::default();
         let parts: Result<Vec<Part>, String> =
-            region.steps.iter().map(|s| part(isa, plan, region, s, &mut leaf_bytes)).collect();
+            region.steps.iter().map(|s| part(isa, plan, region, s, &mut sizes)).collect();
         let local = |&id: &BufferId| {
             let Home::Block { at, .. } = plan.buffer(id).home else { return None };
             Some(Local { buffer: id, at, row_bytes: plan.buffer(id).bytes() / rows })
@@ -74,7 +92,7 @@ impl Region {
             locals: region.locals.iter().filter_map(local).collect(),
             // An odd number of lines, so that workers do not meet in the same sets of a cache.
             block_bytes: region.block_bytes.next_multiple_of(ALIGN) + ALIGN,
-            leaf_bytes,
+            sizes,
             addresses: (0..threads).map(|_| addresses()).collect(),
         })
     }
@@ -86,27 +104,36 @@ impl Region {
             Part::Product(p) => p.worker_bytes(),
             Part::SumProduct(p, _) => p.worker_bytes(),
         });
-        let shared = leaves::count(self.rows) * self.leaf_bytes + self.addresses.len() * self.block_bytes;
+        let blocks = self.addresses.len() * self.block_bytes;
+        let shared = leaves::count(self.rows) * self.sizes.leaf + blocks + self.sizes.packed;
         Scratch { shared, worker: worker.max().unwrap_or(0) }
     }
 
     pub fn run(&self, run: &Run<'_>) {
         let (count, length) = (leaves::count(self.rows), leaves::length(self.rows));
         let sums = Shared(run.shared());
-        let blocks = Shared(sums.at(count * self.leaf_bytes));
+        let blocks = Shared(sums.at(count * self.sizes.leaf));
+        let packed = Shared(blocks.at(self.addresses.len() * self.block_bytes));
+        for part in &self.parts {
+            if let Part::Product(product) = part {
+                // SAFETY: the shared scratch memory has room for all packed operands after the blocks.
+                unsafe { product.pack(run, packed) };
+            }
+        }
         run.pool.run(count, &|leaf, worker| {
             let rows = leaf * length..((leaf + 1) * length).min(self.rows);
             let own = Shared(blocks.at(worker * self.block_bytes));
-            self.leaf(run, worker, rows, own, Shared(sums.at(leaf * self.leaf_bytes)));
+            let memory = Memory { own, packed, sums: Shared(sums.at(leaf * self.sizes.leaf)) };
+            self.leaf(run, worker, rows, memory);
         });
         for part in &self.parts {
             match part {
                 Part::SumReduce(reduce, _, [_, results]) => {
                     // SAFETY: every leaf has left its results there.
-                    unsafe { reduce.combine(run, sums.at(*results), self.leaf_bytes) }
+                    unsafe { reduce.combine(run, sums.at(*results), self.sizes.leaf) }
                 }
                 Part::SumProduct(product, results) => {
-                    product.combine(run, Shared(sums.at(*results)), self.leaf_bytes);
+                    product.combine(run, Shared(sums.at(*results)), self.sizes.leaf);
                 }
                 _ => {}
             }
@@ -114,20 +141,20 @@ impl Region {
     }
 
     /// Takes the rows of a leaf through all steps, block by block.
-    fn leaf(&self, run: &Run<'_>, worker: usize, leaf: Range<usize>, own: Shared, sums: Shared) {
+    fn leaf(&self, run: &Run<'_>, worker: usize, leaf: Range<usize>, memory: Memory) {
         let mut seen = self.addresses[worker].lock().unwrap_or_else(PoisonError::into_inner);
         seen.0.copy_from_slice(&run.addresses.0);
         let length = leaves::block(leaf.len());
         for start in leaf.clone().step_by(length) {
             let rows = start..leaf.end.min(start + length);
             for local in &self.locals {
-                let first = own.at(local.at).wrapping_sub(start * local.row_bytes);
+                let first = memory.own.at(local.at).wrapping_sub(start * local.row_bytes);
                 seen.0[local.buffer.0 as usize] = Shared(first);
             }
             let block = Block { ends: [start == leaf.start, rows.end == leaf.end], rows };
             let run = Run { addresses: &seen, ..*run };
             for part in &self.parts {
-                part.run(&run, worker, &block, sums);
+                part.run(&run, worker, &block, memory);
             }
         }
     }
@@ -135,7 +162,7 @@ impl Region {
 
 impl Part {
     /// Computes the rows of a block, or adds them to the sums of the leaf.
-    fn run(&self, run: &Run<'_>, worker: usize, block: &Block, sums: Shared) {
+    fn run(&self, run: &Run<'_>, worker: usize, block: &Block, Memory { packed, sums, .. }: Memory) {
         let scratch = run.worker(worker);
         let Range { start, end } = block.rows;
         // SAFETY: the worker's scratch memory and block, and the sums of the leaf, are this task's own; rows of
@@ -145,30 +172,30 @@ impl Part {
             match self {
                 Part::Fused(fused, width) => fused.range(run, scratch, start * width, end * width),
                 Part::Reduce(reduce, width) => reduce.rows(run, scratch, start * width..end * width),
-                Part::Product(product) => product.run(run, scratch, start, end - start),
+                Part::Product(product) => product.run(run, scratch, packed, start..end),
                 Part::SumReduce(reduce, width, [waiting, results]) => {
                     let rows = start * width..end * width;
                     reduce.next_rows(run, scratch, rows, block.ends, [sums.at(*waiting), sums.at(*results)]);
                 }
                 Part::SumProduct(product, results) => {
-                    product.run(run, scratch, start, end - start, block.ends[0], sums.at(*results));
+                    product.run(run, scratch, start..end, block.ends[0], sums.at(*results));
                 }
             }
         }
     }
 }
 
-/// Makes a step ready to run; sums get their place among those of a leaf, of which there are `leaf_bytes` so far.
+/// Makes a step ready to run; sums and packed operands get their places after those that `sizes` counts.
 fn part(
     isa: Isa,
     plan: &Plan,
     region: &plan::Region,
     step: &PlanStep,
-    leaf_bytes: &mut usize,
+    sizes: &mut Sizes,
 ) -> Result<Part, String> {
     let mut place = |bytes: usize| {
-        let at = *leaf_bytes;
-        *leaf_bytes += bytes.next_multiple_of(ALIGN);
+        let at = sizes.leaf;
+        sizes.leaf += bytes.next_multiple_of(ALIGN);
         at
     };
     let rows = region.rows;
@@ -187,25 +214,13 @@ fn part(
             Ok(Part::SumReduce(reduce, extent[1] / rows, [place(waiting), place(results)]))
         }
         StepKind::Dot(dot) if sum => {
-            let product = SumProduct::new(isa, plan, dot, &sizes(rows))?;
+            let product = SumProduct::new(isa, plan, dot, region.block_rows())?;
             let bytes = product.result_bytes();
             Ok(Part::SumProduct(product, place(bytes)))
         }
-        StepKind::Dot(dot) => Ok(Part::Product(RowProduct::new(isa, plan, dot, &sizes(rows))?)),
+        StepKind::Dot(dot) => {
+            RowProduct::new(isa, plan, dot, region.block_rows(), &mut sizes.packed).map(Part::Product)
+        }
         _ => Err("this operation does not run on blocks of rows".into()),
     }
-}
-
-/// The numbers of rows that blocks have.
-fn sizes(rows: usize) -> Vec<usize> {
-    let length = leaves::length(rows);
-    let mut sizes = Vec::new();
-    for leaf in [length, rows - (leaves::count(rows) - 1) * length] {
-        let block = leaves::block(leaf);
-        sizes.extend([block.min(leaf), leaf % block]);
-    }
-    sizes.retain(|&n| n > 0);
-    sizes.sort_unstable();
-    sizes.dedup();
-    sizes
 }

@@ -3,36 +3,18 @@
 use crate::exec::Run;
 use crate::exec::dot::add_leaves;
 use crate::exec::finite::any_not_finite;
-use crate::exec::memory::Shared;
-use crate::gemm::{GemmPlan, GemmSpec, Strides};
+use crate::exec::memory::{ALIGN, Shared};
+use crate::gemm::{Extent, GemmPlan, GemmSpec, PackedGemm, Strides};
 use crate::isa::Isa;
 use ironlearn_ir::DType;
 use ironlearn_ir::lanes::NumLanes;
 use ironlearn_ir::plan::{DotStep, Plan, View, leaves};
+use std::ops::Range;
 
 /// Elements that one task adds up when leaves are combined.
 const GRAIN: usize = 4096;
-
-/// The plans of one product for each number of rows that a block can have.
-struct Sizes(Vec<(usize, GemmPlan)>);
-
-impl Sizes {
-    fn new(isa: Isa, sizes: &[usize], spec: impl Fn(usize) -> GemmSpec) -> Result<Sizes, String> {
-        let plan = |&rows: &usize| {
-            let plan = GemmPlan::new(isa, spec(rows), 1).map_err(|e| e.to_string())?;
-            Ok((rows, plan))
-        };
-        sizes.iter().map(plan).collect::<Result<_, String>>().map(Sizes)
-    }
-
-    fn worker_bytes(&self) -> usize {
-        self.0.iter().map(|s| s.1.worker_bytes()).max().unwrap_or(0)
-    }
-
-    fn of(&self, rows: usize) -> Option<&GemmPlan> {
-        self.0.iter().find(|s| s.0 == rows).map(|s| &s.1)
-    }
-}
+/// Bytes that one task packs, at least.
+const PACKING: usize = 32 << 10;
 
 /// Element types and strides of a product without its lengths.
 fn spec_of(plan: &Plan, step: &DotStep) -> GemmSpec {
@@ -54,13 +36,22 @@ fn spec_of(plan: &Plan, step: &DotStep) -> GemmSpec {
 
 /// Rows times a matrix.
 pub struct RowProduct {
-    sizes: Sizes,
+    kernel: RowKernel,
     x: Operand,
     y: Operand,
     out: Operand,
     n: usize,
+    k: usize,
     dtype: DType,
     checked: bool,
+}
+
+/// How rows are multiplied.
+enum RowKernel {
+    /// The matrix is packed once for all blocks, at this byte of the region's packed operands.
+    Packed(PackedGemm, usize),
+    /// The matrix is a column: there is nothing to pack.
+    Column(GemmPlan),
 }
 
 /// An operand, and the elements from one row of the batch to the next.
@@ -82,35 +73,75 @@ impl Operand {
 }
 
 impl RowProduct {
-    pub fn new(isa: Isa, plan: &Plan, step: &DotStep, sizes: &[usize]) -> Result<RowProduct, String> {
-        let spec = spec_of(plan, step);
+    /// For blocks of up to `rows` rows; `packed_bytes` counts the bytes of all packed operands.
+    pub fn new(
+        isa: Isa,
+        plan: &Plan,
+        step: &DotStep,
+        rows: usize,
+        packed_bytes: &mut usize,
+    ) -> Result<RowProduct, String> {
+        let spec = GemmSpec { m: rows, ..spec_of(plan, step) };
+        let kernel = if spec.n == 1 {
+            RowKernel::Column(GemmPlan::new(isa, spec, 1).map_err(|e| e.to_string())?)
+        } else {
+            let packed = PackedGemm::new(isa, spec).map_err(|e| e.to_string())?;
+            let at = *packed_bytes;
+            *packed_bytes += packed.packed_bytes().next_multiple_of(ALIGN);
+            RowKernel::Packed(packed, at)
+        };
         let out = plan.buffer(step.out.buffer);
         Ok(RowProduct {
-            sizes: Sizes::new(isa, sizes, |m| GemmSpec { m, ..spec })?,
+            kernel,
             x: Operand::new(plan, &step.x, step.x.strides[0]),
             y: Operand::new(plan, &step.y, 0),
             out: Operand::new(plan, &step.out, spec.n as isize),
             n: spec.n,
+            k: spec.k,
             dtype: out.dtype,
             checked: out.checked,
         })
     }
 
     pub fn worker_bytes(&self) -> usize {
-        self.sizes.worker_bytes()
+        match &self.kernel {
+            RowKernel::Packed(product, _) => product.worker_bytes(),
+            RowKernel::Column(product) => product.worker_bytes(),
+        }
+    }
+
+    /// Packs the matrix where [`RowProduct::run`] looks for it.
+    ///
+    /// # Safety
+    /// The views of the step are those of a verified plan; `packed` has room for the region's packed operands.
+    pub unsafe fn pack(&self, run: &Run<'_>, packed: Shared) {
+        let RowKernel::Packed(product, at) = &self.kernel else { return };
+        let matrix = Shared(self.y.at(run, 0));
+        let tasks = product.pack_tasks();
+        let group = (PACKING / (product.packed_bytes() / tasks.max(1)).max(1)).max(1);
+        run.pool.run(tasks.div_ceil(group), &|task, _| {
+            let tasks = task * group..((task + 1) * group).min(tasks);
+            // SAFETY: as the caller promises; tasks write disjoint parts.
+            unsafe { product.pack(tasks, matrix.at(0), packed.at(*at)) };
+        });
     }
 
     /// # Safety
-    /// The views of the step are those of a verified plan; `scratch` has [`RowProduct::worker_bytes`] of its
-    /// own; no other thread touches these rows of the result.
-    pub unsafe fn run(&self, run: &Run<'_>, scratch: *mut u8, row: usize, rows: usize) {
-        let Some(plan) = self.sizes.of(rows) else {
-            return run.fail(format!("no plan for a block of {rows} rows"));
-        };
-        let c = self.out.at(run, row);
+    /// As for [`RowProduct::pack`], which has been called; `scratch` has [`RowProduct::worker_bytes`] of its own; no
+    /// other thread touches these rows of the result.
+    pub unsafe fn run(&self, run: &Run<'_>, scratch: *mut u8, packed: Shared, rows: Range<usize>) {
+        let (a, c, m) = (self.x.at(run, rows.start), self.out.at(run, rows.start), rows.len());
         // SAFETY: as the caller promises.
-        unsafe { plan.run_serial(self.x.at(run, row), self.y.at(run, 0), c, scratch) };
-        if self.checked && any_not_finite(self.dtype, c, rows * self.n) {
+        unsafe {
+            match &self.kernel {
+                RowKernel::Packed(product, at) => product.run(m, false, a, packed.at(*at), c, scratch),
+                RowKernel::Column(product) => {
+                    let extent = Extent { m, k: self.k, accumulate: false };
+                    product.run_part(extent, a, self.y.at(run, 0), c, scratch);
+                }
+            }
+        }
+        if self.checked && any_not_finite(self.dtype, c, m * self.n) {
             run.mark_not_finite();
         }
     }
@@ -118,8 +149,9 @@ impl RowProduct {
 
 /// A product summed over rows, such as the gradient of a weight.
 pub struct SumProduct {
-    /// For the first block of a leaf, and for those that add to it.
-    sizes: [Sizes; 2],
+    product: GemmPlan,
+    /// Rows of the result.
+    m: usize,
     x: Operand,
     y: Operand,
     out: Operand,
@@ -131,12 +163,13 @@ pub struct SumProduct {
 }
 
 impl SumProduct {
-    pub fn new(isa: Isa, plan: &Plan, step: &DotStep, sizes: &[usize]) -> Result<SumProduct, String> {
+    /// For blocks of up to `rows` rows.
+    pub fn new(isa: Isa, plan: &Plan, step: &DotStep, rows: usize) -> Result<SumProduct, String> {
         let spec = spec_of(plan, step);
-        let plans = |accumulate| Sizes::new(isa, sizes, |k| GemmSpec { k, accumulate, ..spec });
         let out = plan.buffer(step.out.buffer);
         Ok(SumProduct {
-            sizes: [plans(false)?, plans(true)?],
+            product: GemmPlan::new(isa, GemmSpec { k: rows, ..spec }, 1).map_err(|e| e.to_string())?,
+            m: spec.m,
             x: Operand::new(plan, &step.x, step.x.strides[1]),
             y: Operand::new(plan, &step.y, step.y.strides[0]),
             out: Operand::new(plan, &step.out, 0),
@@ -148,7 +181,7 @@ impl SumProduct {
     }
 
     pub fn worker_bytes(&self) -> usize {
-        self.sizes.iter().map(Sizes::worker_bytes).max().unwrap_or(0)
+        self.product.worker_bytes()
     }
 
     /// Bytes of the result of one leaf.
@@ -156,24 +189,15 @@ impl SumProduct {
         self.elements * self.dtype.size()
     }
 
-    /// Adds the rows of a block to the result of a leaf, or begins it.
+    /// Adds the rows of a block to the result of a leaf at `to`, or begins it.
     ///
     /// # Safety
     /// As for [`RowProduct::run`]; `to` has [`SumProduct::result_bytes`], and no other thread touches them.
-    pub unsafe fn run(
-        &self,
-        run: &Run<'_>,
-        scratch: *mut u8,
-        row: usize,
-        rows: usize,
-        first: bool,
-        to: *mut u8,
-    ) {
-        let Some(plan) = self.sizes[usize::from(!first)].of(rows) else {
-            return run.fail(format!("no plan for a block of {rows} rows"));
-        };
+    pub unsafe fn run(&self, run: &Run<'_>, scratch: *mut u8, rows: Range<usize>, first: bool, to: *mut u8) {
+        let (a, b) = (self.x.at(run, rows.start), self.y.at(run, rows.start));
+        let extent = Extent { m: self.m, k: rows.len(), accumulate: !first };
         // SAFETY: as the caller promises.
-        unsafe { plan.run_serial(self.x.at(run, row), self.y.at(run, row), to, scratch) };
+        unsafe { self.product.run_part(extent, a, b, to, scratch) };
     }
 
     /// Adds up the results of all leaves, `pitch` bytes apart.
