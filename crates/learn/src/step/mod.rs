@@ -7,7 +7,7 @@ mod report;
 pub mod signature;
 mod trace;
 
-pub use compile::{Options, compile};
+pub use compile::{Options, Precision, compile};
 pub use infer::Infer;
 pub use report::StepReport;
 pub(crate) use report::number_at;
