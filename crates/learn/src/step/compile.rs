@@ -94,7 +94,8 @@ pub fn compile(graph: Graph, options: &Options) -> Result<Box<dyn Program>, Erro
     Ok(Box::new(program))
 }
 
-fn shared_cpu() -> Result<&'static Cpu, Error> {
+/// The CPU with a thread for each core that all programs of the process share.
+pub(crate) fn shared_cpu() -> Result<&'static Cpu, Error> {
     static SHARED: OnceLock<Result<Cpu, String>> = OnceLock::new();
     let threads = || std::thread::available_parallelism().map_or(1, |n| n.get());
     let cpu = SHARED.get_or_init(|| Cpu::new(threads()));

@@ -112,7 +112,8 @@ impl Lowering<'_> {
             value = (program.loads.len() + program.instrs.len() - 1) as Value;
         }
         // Kept axes before the last reduced one come first, then the reduced ones, then the other kept ones.
-        let last = axes.last().copied().unwrap_or(0);
+        // Without axes to reduce all are kept outer ones.
+        let last = axes.last().copied().unwrap_or(shape.rank());
         let outer: Vec<usize> = (0..last).filter(|a| !axes.contains(a)).collect();
         let inner: Vec<usize> = (last + 1..shape.rank()).collect();
         let order = [&outer[..], axes, &inner[..]].concat();
