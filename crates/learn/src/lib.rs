@@ -21,6 +21,7 @@ pub mod train;
 pub use error::{Error, FileError, Place};
 pub use init::Init;
 pub use ironlearn_cpu::Cpu;
+pub use ironlearn_ir::{Element, Int, Num, Real, bf16, f16};
 pub use loss::Loss;
 pub use metric::Metric;
 pub use nn::{Activation, Layer, LayerSpec, Network};
