@@ -366,6 +366,12 @@ impl Tape {
         self.inner.borrow_mut().graph.watched.push(value.id());
     }
 
+    /// A gradient that must be finite for the step's updates to be committed.
+    pub fn watch_gradient(&self, slot: SlotId, gradient: Dyn<'_>) {
+        self.watch(gradient);
+        self.inner.borrow_mut().graph.gradients.push((slot, gradient.id()));
+    }
+
     /// `value`, with the gradients that `rule` gives, for the variables `wrt`, from the gradient of the
     /// result. The rule must give one gradient, of the variable's type, for each.
     #[track_caller]

@@ -12,6 +12,7 @@ mod verify;
 mod view;
 
 pub use build::plan;
+pub(crate) use group::{base, is_elementwise};
 pub use verify::verify;
 pub use view::View;
 
