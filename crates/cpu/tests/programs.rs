@@ -2,7 +2,7 @@
 #![allow(missing_docs, clippy::unwrap_used)]
 
 use ironlearn_cpu::Cpu;
-use ironlearn_ir::plan::Options;
+use ironlearn_ir::plan::{Options, StepKind};
 use ironlearn_ir::prim::Control;
 use ironlearn_ir::*;
 
@@ -88,31 +88,43 @@ fn training_agrees_with_the_interpreter() {
     }
 }
 
+/// The bits of all state after five steps.
+fn bits(cpu: &Cpu, (graph, store, inputs): &(Graph, Store, Vec<Array>), fuse: bool) -> Vec<u32> {
+    let mut store = store.clone();
+    let mut program = cpu.compile(graph, Options { fuse }).unwrap();
+    run(&mut program, &mut store, inputs, 5);
+    let of_slot = |id| store.slot(id).value.as_slice::<f32>().unwrap().iter().map(|x| x.to_bits());
+    store.ids().flat_map(of_slot).collect()
+}
+
 #[test]
 fn threads_and_fusion_change_no_bit() {
-    let (graph, store, inputs) = training_step(5000);
-    let result = |threads: usize, fuse: bool| {
-        let mut store = store.clone();
-        let mut program = Cpu::new(threads).unwrap().compile(&graph, Options { fuse }).unwrap();
-        run(&mut program, &mut store, &inputs, 5);
-        store
-            .ids()
-            .flat_map(|id| {
-                store
-                    .slot(id)
-                    .value
-                    .as_slice::<f32>()
-                    .unwrap()
-                    .iter()
-                    .map(|x| x.to_bits())
-                    .collect::<Vec<_>>()
-            })
-            .collect::<Vec<u32>>()
-    };
-    let one = result(1, true);
-    for (threads, fuse) in [(2, true), (7, true), (1, false), (3, false)] {
-        assert!(one == result(threads, fuse), "{threads} threads, fuse: {fuse}");
+    // Below the length that is cut into leaves, leaves of equal and of unequal length, several blocks a leaf.
+    for rows in [4000, 4096, 5003, 9001] {
+        let case = training_step(rows);
+        let one = bits(&Cpu::new(1).unwrap(), &case, true);
+        for (threads, fuse) in [(2, true), (7, true), (1, false), (3, false)] {
+            let other = bits(&Cpu::new(threads).unwrap(), &case, fuse);
+            assert!(one == other, "{rows} rows, {threads} threads, fuse: {fuse}");
+        }
     }
+}
+
+#[test]
+fn rows_of_a_large_batch_go_through_the_network_in_blocks() {
+    let (graph, ..) = training_step(9001);
+    let plan = |fuse| ironlearn_ir::plan::plan(&graph, Options { fuse }).unwrap();
+    let (fused, unfused) = (plan(true), plan(false));
+    let region = fused.steps.iter().find_map(|s| match &s.kind {
+        StepKind::Region(region) => Some(region),
+        _ => None,
+    });
+    let region = region.expect("a region");
+    // Three weights, three biases and the loss are sums over the rows.
+    assert_eq!((region.rows, region.sums.len()), (9001, 7));
+    let products = region.steps.iter().filter(|s| matches!(s.kind, StepKind::Dot(_))).count();
+    assert_eq!(products, 8, "three forward, two backward, three gradients of weights");
+    assert!(fused.arena_bytes < unfused.arena_bytes / 8, "{} {}", fused.arena_bytes, unfused.arena_bytes);
 }
 
 #[test]

@@ -27,7 +27,7 @@ pub use nn::{Activation, Layer, LayerSpec, Network};
 pub use optim::Optimizer;
 pub use schedule::Schedule;
 pub use scope::{Param, Scope};
-pub use step::{Infer, Inputs, Micro, Options, Outputs, Signature, Step, StepReport};
+pub use step::{Infer, Inputs, Micro, Options, Outputs, Precision, Signature, Step, StepReport};
 pub use tensor::Tensor;
 pub use train::{Dataset, Trainer, Training};
 
@@ -40,7 +40,9 @@ pub mod prelude {
     pub use crate::schedule::{Plateau, Schedule};
     pub use crate::step::signature::{bools, f32s, f64s, i8s, i16s, i32s, i64s, input_of, u8s, u32s};
     pub use crate::train::{Dataset, Model, Silent, Trainer, Training};
-    pub use crate::{Error, Infer, Init, Options, Outputs, Param, Scope, Step, StepReport, Tensor};
+    pub use crate::{
+        Error, Infer, Init, Options, Outputs, Param, Precision, Scope, Step, StepReport, Tensor,
+    };
     pub use ironlearn_ir::{Array, DType, Dyn, Mode, Real, Shape, Tape, Var, concat};
 }
 

@@ -198,3 +198,30 @@ fn the_rate_falls_when_the_loss_stays() {
     });
     assert_eq!(rates, [0.1, 0.05, 0.05, 0.025]);
 }
+
+#[test]
+fn products_in_bf16_train_like_those_in_f32_and_leave_the_state_in_f32() {
+    let rows = 6000; // Enough for blocks of rows.
+    let x: Vec<f32> = (0..2 * rows).map(|i| ((i * 37 % 101) as f32 - 50.0) / 50.0).collect();
+    let y: Vec<f32> = x.chunks(2).map(|x| (x[0] * 2.0).sin() * x[1]).collect();
+    let (x, y) = (Array::of([rows, 2], x).unwrap(), Array::of([rows, 1], y).unwrap());
+    let train = |precision| {
+        let network = Network::<f32>::builder([2]).linear(32).tanh().linear(1).build(3).unwrap();
+        let options = Options::default().precision(precision);
+        let signature = (f32s([rows, 2]), f32s([rows, 1]));
+        let mut step = Step::build(&options, network.scope(), Adam::new(0.01), signature, |_tape, (x, y)| {
+            mse(network.forward(x), y).into()
+        })
+        .unwrap();
+        let first = step.run(&(&x, &y)).unwrap().loss();
+        let last = step.run_many(100, &(&x, &y)).unwrap().loss();
+        let store = network.scope().store();
+        for id in store.ids().filter(|&id| store.slot(id).role != ironlearn_ir::Role::Progress) {
+            assert_eq!(store.ty(id).dtype, DType::F32, "{}", store.slot(id).name);
+        }
+        (first, last)
+    };
+    let (full, narrow) = (train(Precision::Full), train(Precision::Bf16));
+    assert!(full.0 != narrow.0 && (full.0 - narrow.0).abs() < 1e-2 * full.0, "{full:?} {narrow:?}");
+    assert!(narrow.1 < 0.2 * narrow.0 && (full.1 - narrow.1).abs() < 0.1 * full.1, "{full:?} {narrow:?}");
+}

@@ -32,11 +32,10 @@ impl Fused {
     pub fn new(isa: Isa, plan: &Plan, program: &Program, stores: &[(Value, View)]) -> Result<Fused, String> {
         // A value may be computed straight into memory where no operand of the step lies in that memory.
         let home = |view: &View| &plan.buffer(view.buffer).home;
+        let moves = |h: &Home| matches!(h, Home::Arena(_) | Home::Block { .. });
         let read = |to: &View| {
-            program
-                .loads
-                .iter()
-                .any(|l| matches!((l, home(to)), (Load::Memory(v), Home::Arena(_)) if home(v) == home(to)))
+            let over = |l: &Load| matches!(l, Load::Memory(v) if home(v) == home(to) && moves(home(to)));
+            program.loads.iter().any(over)
         };
         let mut direct: Vec<(Value, View)> = Vec::new();
         for (value, to) in stores {
@@ -71,18 +70,27 @@ impl Fused {
         let tasks = self.elements.div_ceil(GRAIN);
         run.pool.run(tasks, &|task, worker| {
             let (start, end) = (task * GRAIN, ((task + 1) * GRAIN).min(self.elements));
-            let registers = run.worker(worker);
             // SAFETY: tasks write disjoint ranges of the index space; the plan's verifier has checked that
             // results lie over operands only element by element; each worker has its own registers.
-            unsafe {
-                self.program.prepare(run.addresses, registers);
-                for tile in (start..end).step_by(TILE) {
-                    let n = TILE.min(end - tile);
-                    self.program.run(run.addresses, registers, tile, n);
-                    self.store(run, registers, tile, n);
-                }
-            }
+            unsafe { self.range(run, run.worker(worker), start, end) };
         });
+    }
+
+    /// Computes a range of the index space on this thread.
+    ///
+    /// # Safety
+    /// `registers` has the bytes of [`Fused::scratch`] that no other thread uses; no other thread writes what
+    /// this range reads, or touches its results.
+    pub unsafe fn range(&self, run: &Run<'_>, registers: *mut u8, start: usize, end: usize) {
+        // SAFETY: as the caller promises.
+        unsafe {
+            self.program.prepare(run.addresses, registers);
+            for tile in (start..end).step_by(TILE) {
+                let n = TILE.min(end - tile);
+                self.program.run(run.addresses, registers, tile, n);
+                self.store(run, registers, tile, n);
+            }
+        }
     }
 
     /// Copies what was not computed in place, and checks.

@@ -8,7 +8,9 @@ mod fused;
 mod kernels;
 mod memory;
 mod odometer;
+mod pooling;
 mod reduce;
+mod region;
 mod rows;
 mod scan;
 mod tile;
@@ -88,11 +90,13 @@ enum Step {
     Reduce(Box<reduce::Reduce>),
     Dot(Box<dot::Dot>),
     Conv(Box<conv::Convolution>),
+    Pool(Box<pooling::Pooling>),
     Gather(rows::Gather),
     ScatterAdd(rows::ScatterAdd),
     ArgMax(rows::ArgMax),
     Fill { out: View, value: f64 },
     Scan(Box<scan::Loop>),
+    Region(Box<region::Region>),
     Reference { op: Op, x: Vec<View>, out: View },
 }
 
@@ -213,6 +217,8 @@ impl CpuProgram {
             };
             self.addresses.0[i] = Shared(match &buffer.home {
                 Home::Arena(at) => self.arena.start().wrapping_add(*at),
+                // Each worker has its own, see `region`.
+                Home::Block { .. } => std::ptr::null_mut(),
                 Home::Input(index) => address(inputs[*index as usize].data()).cast_mut(),
                 Home::Slot(slot) => {
                     fits(*slot, store)?;
@@ -334,6 +340,9 @@ fn compile(cpu: &Cpu, plan: &Plan, step: &PlanStep) -> Result<Step, Failure> {
         StepKind::Conv { conv, x, y, out } => {
             conv::Convolution::new(cpu.isa, plan, conv, x, y, out).map(|c| Step::Conv(Box::new(c)))
         }
+        StepKind::Pool { pool, x, out } => {
+            pooling::Pooling::new(cpu.isa, plan, pool, x, out).map(|p| Step::Pool(Box::new(p)))
+        }
         StepKind::Gather { x, index, out } => Ok(Step::Gather(rows::Gather {
             dtype: dtype(x.buffer),
             index_dtype: dtype(index.buffer),
@@ -353,6 +362,9 @@ fn compile(cpu: &Cpu, plan: &Plan, step: &PlanStep) -> Result<Step, Failure> {
         }
         StepKind::Fill { out, value } => Ok(Step::Fill { out: out.clone(), value: *value }),
         StepKind::Scan(s) => return scan::Loop::new(cpu, plan, s).map(|s| Step::Scan(Box::new(s))),
+        StepKind::Region(r) => {
+            region::Region::new(cpu.isa, plan, r, cpu.threads()).map(|r| Step::Region(Box::new(r)))
+        }
         StepKind::Reference { op, x, out } => {
             Ok(Step::Reference { op: op.clone(), x: x.clone(), out: out.clone() })
         }
@@ -368,6 +380,7 @@ impl Step {
             Step::Dot(d) => d.scratch(),
             Step::Conv(c) => c.scratch(),
             Step::Scan(s) => s.scratch(),
+            Step::Region(r) => r.scratch(),
             _ => Scratch::default(),
         }
     }
@@ -383,7 +396,9 @@ impl Step {
             Step::Reduce(r) => r.run(run),
             Step::Dot(d) => d.run(run),
             Step::Conv(c) => c.run(run),
+            Step::Pool(p) => p.run(run),
             Step::Scan(s) => s.run(run),
+            Step::Region(r) => r.run(run),
             Step::Gather(g) => g.run(run),
             Step::ScatterAdd(s) => s.run(run),
             Step::ArgMax(a) => a.run(run),

@@ -12,6 +12,7 @@ use crate::isa::{Entry, Isa, Routine};
 use ironlearn_ir::lanes::{FloatLanes, NumLanes};
 use ironlearn_ir::plan::{Fold, Plan, Program, Value, View, leaves};
 use ironlearn_ir::{Complex32, Complex64, DType, Element, bf16, f16};
+use std::ops::Range;
 
 /// Running sums of a leaf.
 const WIDTH: usize = 32;
@@ -36,10 +37,10 @@ struct Loops {
     /// Reduces a run of elements: see [`Leaf`].
     leaf: Entry<Leaf<'static>>,
     /// Combines leaves.
-    tree: fn(*mut u8, *const u8, usize, usize),
+    tree: fn(*mut u8, *const u8, usize, usize, usize),
 }
 
-/// A leaf: rows `start..end` of the reduced axis for the outer index `outer`.
+/// A leaf, or a part of one: rows `start..end` of the reduced axis for the outer index `outer`.
 struct Leaf<'a> {
     reduce: *const Reduce,
     run: *const Run<'a>,
@@ -49,6 +50,12 @@ struct Leaf<'a> {
     end: usize,
     /// Results: one for each inner index.
     dst: *mut u8,
+    /// Where running sums wait between the parts of a leaf; null for a leaf in one part.
+    sums: *mut u8,
+    /// The leaf begins with this part.
+    first: bool,
+    /// The leaf ends with this part.
+    last: bool,
 }
 
 impl Reduce {
@@ -96,22 +103,106 @@ impl Reduce {
             // SAFETY: each unit writes its own results; each worker has its own registers.
             unsafe { self.program.prepare(run.addresses, registers) };
             for unit in task * group..((task + 1) * group).min(units) {
-                let (o, l) = (unit / self.leaves, unit % self.leaves);
+                let (outer, l) = (unit / self.leaves, unit % self.leaves);
                 let (start, end) = (l * leaf, ((l + 1) * leaf).min(len));
-                let dst = results.at(unit * inner * size);
-                let mut args = Leaf { reduce: self, run, registers, outer: o, start, end, dst };
-                // SAFETY: the lifetime is only lengthened for the call; the routine keeps nothing.
-                let args = unsafe { std::mem::transmute::<&mut Leaf<'_>, &mut Leaf<'static>>(&mut args) };
-                self.loops.leaf.call(args);
+                let (dst, sums) = (results.at(unit * inner * size), std::ptr::null_mut());
+                self.part(Leaf {
+                    reduce: self,
+                    run,
+                    registers,
+                    outer,
+                    start,
+                    end,
+                    dst,
+                    sums,
+                    first: true,
+                    last: true,
+                });
             }
         });
         if self.leaves > 1 {
             for o in 0..outer {
                 let from = results.at(o * self.leaves * inner * size);
-                (self.loops.tree)(out.wrapping_add(o * inner * size), from, self.leaves, inner);
+                (self.loops.tree)(out.wrapping_add(o * inner * size), from, self.leaves, inner, inner);
             }
         }
         if self.checked && any_not_finite(self.dtype, out, outer * inner) {
+            run.mark_not_finite();
+        }
+    }
+}
+
+impl Reduce {
+    fn part(&self, mut leaf: Leaf<'_>) {
+        // SAFETY: the lifetime is only lengthened for the call; the routine keeps nothing.
+        let leaf = unsafe { std::mem::transmute::<&mut Leaf<'_>, &mut Leaf<'static>>(&mut leaf) };
+        self.loops.leaf.call(leaf);
+    }
+
+    /// Reduces the rows of some outer indices, of a reduction in one leaf each, on this thread.
+    ///
+    /// # Safety
+    /// `registers` has the bytes of [`Reduce::scratch`] that no other thread uses; no other thread writes what
+    /// the program reads, or touches the results of these indices.
+    pub unsafe fn rows(&self, run: &Run<'_>, registers: *mut u8, outer: Range<usize>) {
+        let ([_, len, inner], size) = (self.extent, self.dtype.size());
+        // SAFETY: as the caller promises.
+        unsafe { self.program.prepare(run.addresses, registers) };
+        let to = |outer: usize| run.addresses.element(self.out.buffer, self.out.offset + outer * inner, size);
+        for outer in outer.clone() {
+            let dst = to(outer);
+            let (start, end, sums) = (0, len, std::ptr::null_mut());
+            self.part(Leaf {
+                reduce: self,
+                run,
+                registers,
+                outer,
+                start,
+                end,
+                dst,
+                sums,
+                first: true,
+                last: true,
+            });
+        }
+        if self.checked && any_not_finite(self.dtype, to(outer.start), outer.len() * inner) {
+            run.mark_not_finite();
+        }
+    }
+
+    /// Bytes of the running sums of an unfinished leaf, and of its results.
+    pub fn waiting_bytes(&self) -> [usize; 2] {
+        [WIDTH * self.dtype.size(), self.extent[2] * self.dtype.size()]
+    }
+
+    /// Adds the next rows of a leaf to its running sums, on this thread: from its first row on, or, where
+    /// `first` is false, from where the call before ended, a multiple of 32 elements away from the first row.
+    /// The results are there after the `last` rows.
+    ///
+    /// # Safety
+    /// As for [`Reduce::rows`]; `sums` and `dst` have room for [`Reduce::waiting_bytes`] and are this leaf's own.
+    pub unsafe fn next_rows(
+        &self,
+        run: &Run<'_>,
+        registers: *mut u8,
+        rows: Range<usize>,
+        [first, last]: [bool; 2],
+        [sums, dst]: [*mut u8; 2],
+    ) {
+        // SAFETY: as the caller promises.
+        unsafe { self.program.prepare(run.addresses, registers) };
+        let (outer, start, end) = (0, rows.start, rows.end);
+        self.part(Leaf { reduce: self, run, registers, outer, start, end, dst, sums, first, last });
+    }
+
+    /// Combines the results of all leaves, `pitch` bytes apart, for the only outer index.
+    ///
+    /// # Safety
+    /// `from` holds the results of the leaves.
+    pub unsafe fn combine(&self, run: &Run<'_>, from: *const u8, pitch: usize) {
+        let out = run.addresses.element(self.out.buffer, self.out.offset, self.dtype.size());
+        (self.loops.tree)(out, from, self.leaves, self.extent[2], pitch / self.dtype.size());
+        if self.checked && any_not_finite(self.dtype, out, self.extent[2]) {
             run.mark_not_finite();
         }
     }
@@ -191,7 +282,12 @@ fn start<T: FoldElem, const SUM: bool>() -> T {
 unsafe fn row<T: FoldElem, const SUM: bool>(leaf: &mut Leaf<'_>) {
     // SAFETY: as the caller promises.
     let (reduce, run) = unsafe { (&*leaf.reduce, &*leaf.run) };
-    let mut sums = [start::<T, SUM>(); WIDTH];
+    let mut own = [start::<T, SUM>(); WIDTH];
+    // SAFETY: where sums wait there is room for them, see `Reduce::waiting_bytes`.
+    let sums = unsafe { leaf.sums.cast::<[T; WIDTH]>().as_mut() }.unwrap_or(&mut own);
+    if leaf.first {
+        sums.fill(start::<T, SUM>());
+    }
     let base = leaf.outer * reduce.extent[1];
     for at in (leaf.start..leaf.end).step_by(TILE) {
         let n = TILE.min(leaf.end - at);
@@ -210,6 +306,9 @@ unsafe fn row<T: FoldElem, const SUM: bool>(leaf: &mut Leaf<'_>) {
         for (i, &x) in chunks.remainder().iter().enumerate() {
             sums[i] = combine::<T, SUM>(sums[i], x);
         }
+    }
+    if !leaf.last {
+        return;
     }
     let mut width = WIDTH / 2;
     while width > 0 {
@@ -233,7 +332,9 @@ unsafe fn columns<T: FoldElem, const SUM: bool>(leaf: &mut Leaf<'_>) {
     let [_, len, inner] = reduce.extent;
     // SAFETY: room for a result of each inner index.
     let sums = unsafe { std::slice::from_raw_parts_mut(leaf.dst.cast::<T>(), inner) };
-    sums.fill(start::<T, SUM>());
+    if leaf.first {
+        sums.fill(start::<T, SUM>());
+    }
     let base = leaf.outer * len * inner;
     let (first, last) = (base + leaf.start * inner, base + leaf.end * inner);
     let mut column = 0;
@@ -257,9 +358,15 @@ unsafe fn columns<T: FoldElem, const SUM: bool>(leaf: &mut Leaf<'_>) {
     }
 }
 
-fn tree_of<T: FoldElem, const SUM: bool>(dst: *mut u8, from: *const u8, leaves: usize, inner: usize) {
-    // SAFETY: `Reduce::run` gives rows of `inner` partial results and room for one.
-    unsafe { combine_rows::<T>(dst, from, leaves, inner, inner, combine::<T, SUM>) }
+fn tree_of<T: FoldElem, const SUM: bool>(
+    dst: *mut u8,
+    from: *const u8,
+    leaves: usize,
+    inner: usize,
+    pitch: usize,
+) {
+    // SAFETY: `Reduce` gives rows of `inner` partial results, `pitch` apart, and room for one.
+    unsafe { combine_rows::<T>(dst, from, leaves, inner, pitch, combine::<T, SUM>) }
 }
 
 fn loops(isa: Isa, fold: Fold, dtype: DType) -> Result<Loops, String> {

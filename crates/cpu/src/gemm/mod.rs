@@ -9,7 +9,7 @@
 //! | `complex64`; `complex128` | the same |
 //!
 //! **Order of additions.** The length k alone decides how an element of C is summed: k is cut into ⌈k/256⌉
-//! blocks of equal length (rounded up to a multiple of 8); within a block one fused multiply-add follows the
+//! blocks of equal length (rounded up to a multiple of 32); within a block one fused multiply-add follows the
 //! other, starting from zero, in the order of k; the sums of the blocks are added to each other, and to C
 //! where it accumulates, in order. So the bits of an element depend neither on m, n and its place, nor on
 //! threads, strides, packing or the instruction set (which of several NaNs goes on is left open). The error of an element is at most about
@@ -27,15 +27,18 @@ mod integers;
 mod kernel;
 mod mac;
 mod pack;
+mod packed;
 mod plan;
 #[cfg(test)]
 mod rate;
 mod select;
 #[cfg(test)]
 mod tests;
+mod tile;
 
 use ironlearn_ir::DType;
-pub use plan::GemmPlan;
+pub use packed::PackedGemm;
+pub use plan::{Extent, GemmPlan};
 use std::fmt;
 
 /// Elements from one row, and from one column, of a matrix to the next; of any sign.

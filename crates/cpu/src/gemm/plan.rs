@@ -1,13 +1,14 @@
 //! [`GemmPlan`]: a product with all decisions made.
 
-use super::kernel::{Blocking, KernelFn, Part};
+use super::kernel::{Blocking, KernelFn, Part, Way};
 use super::select::{Kernel, Operand, select};
 use super::{GemmError, GemmSpec};
 use crate::isa::Isa;
 use crate::pool::Pool;
+use ironlearn_ir::plan::leaves;
 
 /// Longest block of k. A panel of B of this length and of a tile's columns takes half of a first cache.
-const K_BLOCK: usize = 256;
+const LONGEST: usize = leaves::block(usize::MAX);
 /// Bytes of a block of A: a part of a second cache of 512 KiB.
 const A_BLOCK: usize = 192 << 10;
 /// Bytes of packed B that one worker holds.
@@ -33,6 +34,9 @@ pub struct GemmPlan {
     blocking: Blocking,
     m: usize,
     n: usize,
+    k: usize,
+    kc: usize,
+    accumulate: bool,
     /// Rows and columns of C of one task.
     rows: usize,
     cols: usize,
@@ -41,6 +45,17 @@ pub struct GemmPlan {
     worker_bytes: usize,
     /// Planned as `C^T = B^T·A^T`: the operands change places.
     transposed: bool,
+}
+
+/// How much of a planned product [`GemmPlan::run_part`] computes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Extent {
+    /// Rows of A and C, at most those planned.
+    pub m: usize,
+    /// Length of the sums, at most that planned.
+    pub k: usize,
+    /// Adds to C instead of overwriting it.
+    pub accumulate: bool,
 }
 
 impl GemmPlan {
@@ -69,47 +84,25 @@ impl GemmPlan {
     ) -> GemmPlan {
         let threads = threads.max(1);
         let (rows, cols) = part(&spec, &kernel, threads);
-        let direct_a = a.same && cols <= SHARING_A;
-        let direct_b = b.same && spec.b.col == 1 && rows <= SHARING_B;
-        let kc = k_block(spec.k);
-        let depth = kc.div_ceil(kernel.group) * kernel.cell;
-        // Whole tiles that fit `bytes`, at least one.
-        let fit = |bytes: usize, tile: usize| (bytes / depth.max(1) / tile).max(1) * tile;
-        let mc = fit(A_BLOCK, kernel.mr).min(spec.m.next_multiple_of(kernel.mr)).max(1);
-        let nc = fit(B_BLOCK, kernel.nr).min(spec.n.next_multiple_of(kernel.nr)).max(1);
-        let a_bytes = if direct_a { 0 } else { (mc * depth).next_multiple_of(LINE) };
-        let b_columns = match direct_b {
-            false => nc,
-            true if spec.n.is_multiple_of(kernel.nr) => 0,
-            true => kernel.nr,
+        let way = match b.same && spec.b.col == 1 && rows <= SHARING_B {
+            true => Way::Direct,
+            false => Way::Packed,
         };
-        let blocking = Blocking {
-            k: spec.k,
-            kc,
-            mc,
-            nc,
-            a: spec.a,
-            b: spec.b,
-            ldc: spec.ldc,
-            accumulate: spec.accumulate,
-            direct_a,
-            direct_b,
-            rows_outer: cols.min(nc) * depth <= B_IN_FIRST_CACHE,
-            pack_a: a.pack,
-            pack_b: b.pack,
-            a_bytes,
-        };
+        let (blocking, worker_bytes) = blocking(&kernel, a, b, &spec, cols, way);
         let nothing = spec.m == 0 || spec.n == 0 || (spec.k == 0 && spec.accumulate);
         GemmPlan {
             kernel: kernel.run,
             blocking,
             m: spec.m,
             n: spec.n,
+            k: spec.k,
+            kc: leaves::block(spec.k),
+            accumulate: spec.accumulate,
             rows,
             cols,
             tasks: if nothing { 0 } else { spec.m.div_ceil(rows) * spec.n.div_ceil(cols) },
             threads,
-            worker_bytes: a_bytes + (b_columns * depth).next_multiple_of(LINE),
+            worker_bytes,
             transposed: false,
         }
     }
@@ -167,7 +160,7 @@ impl GemmPlan {
         let (i, j) = (task % down * self.rows, task / down * self.cols);
         let (rows, cols) = (i..self.m.min(i + self.rows), j..self.n.min(j + self.cols));
         let (a, b) = if self.transposed { (b, a) } else { (a, b) };
-        let part = Part { a, b, c, scratch, rows, cols };
+        let part = Part { a, b, c, scratch, rows, cols, k: self.k, kc: self.kc, accumulate: self.accumulate };
         // SAFETY: the caller's promise; the plan's `Isa` proves that the CPU has the kernel's instructions.
         unsafe { (self.kernel)(&self.blocking, &part) }
     }
@@ -182,6 +175,28 @@ impl GemmPlan {
             unsafe { self.run_task(task, a, b, c, scratch) }
         }
     }
+
+    /// Computes the product of the first rows of A, and of the first columns of A and rows of B, on the calling
+    /// thread: the first rows of C, overwritten or added to, whatever was planned. The bits are those of a
+    /// product of that length.
+    ///
+    /// # Safety
+    /// As for [`GemmPlan::run`], where `scratch` needs [`GemmPlan::worker_bytes`].
+    ///
+    /// # Panics
+    /// Where the extent is larger than the planned product.
+    pub unsafe fn run_part(&self, extent: Extent, a: *const u8, b: *const u8, c: *mut u8, scratch: *mut u8) {
+        let Extent { m, k, accumulate } = extent;
+        let most = if self.transposed { self.n } else { self.m };
+        assert!(m <= most && k <= self.k, "{extent:?} of a product of {most} rows and length {}", self.k);
+        let (m, n, a, b) = if self.transposed { (self.m, m, b, a) } else { (m, self.n, a, b) };
+        if m == 0 || n == 0 || (k == 0 && accumulate) {
+            return;
+        }
+        let part = Part { a, b, c, scratch, rows: 0..m, cols: 0..n, k, kc: leaves::block(k), accumulate };
+        // SAFETY: the caller's promise; scratch memory was planned for the longest blocks of k.
+        unsafe { (self.kernel)(&self.blocking, &part) }
+    }
 }
 
 /// The operands on their way to the threads.
@@ -195,9 +210,46 @@ struct Operands {
 // SAFETY: tasks read A and B, and write to parts of C and of the scratch memory that do not overlap.
 unsafe impl Sync for Operands {}
 
-/// The length of the blocks of a sum over `k`.
-fn k_block(k: usize) -> usize {
-    k.div_ceil(k.div_ceil(K_BLOCK).max(1)).next_multiple_of(8)
+/// How tasks of `cols` columns are cut, and the scratch memory that a worker needs.
+pub(super) fn blocking(
+    kernel: &Kernel,
+    a: Operand,
+    b: Operand,
+    spec: &GemmSpec,
+    cols: usize,
+    b_way: Way,
+) -> (Blocking, usize) {
+    let shape = kernel.shape;
+    let direct_a = a.same && (cols <= SHARING_A || b_way == Way::Ahead);
+    // The longest block of any sum of at most this length.
+    let depth = leaves::block(spec.k.min(LONGEST)).div_ceil(shape.group) * shape.cell;
+    // Whole tiles that fit `bytes`, at least one.
+    let fit = |bytes: usize, tile: usize| (bytes / depth.max(1) / tile).max(1) * tile;
+    let mc = fit(A_BLOCK, shape.mr).min(spec.m.next_multiple_of(shape.mr)).max(1);
+    let nc = fit(B_BLOCK, shape.nr).min(spec.n.next_multiple_of(shape.nr)).max(1);
+    let a_bytes = if direct_a { 0 } else { (mc * depth).next_multiple_of(LINE) };
+    let b_columns = match b_way {
+        Way::Packed => nc,
+        Way::Direct if spec.n.is_multiple_of(shape.nr) => 0,
+        Way::Direct => shape.nr,
+        Way::Ahead => 0,
+    };
+    let blocking = Blocking {
+        shape,
+        mc,
+        nc,
+        a: spec.a,
+        b: spec.b,
+        ldc: spec.ldc,
+        direct_a,
+        b_way,
+        rows_outer: cols.min(nc) * depth <= B_IN_FIRST_CACHE || b_way == Way::Ahead,
+        pack_a: a.pack,
+        pack_b: b.pack,
+        a_bytes,
+        ahead: shape.panels(spec.n),
+    };
+    (blocking, a_bytes + (b_columns * depth).next_multiple_of(LINE))
 }
 
 /// True for a column C and an A whose columns are contiguous: as rows they fill registers.
@@ -222,9 +274,9 @@ fn transpose(spec: GemmSpec) -> GemmSpec {
 
 /// Rows and columns of C of one task, whole tiles: enough tasks for the threads, as little packing as can be.
 fn part(spec: &GemmSpec, kernel: &Kernel, threads: usize) -> (usize, usize) {
-    let (down, across) = (spec.m.div_ceil(kernel.mr).max(1), spec.n.div_ceil(kernel.nr).max(1));
+    let (down, across) = (spec.m.div_ceil(kernel.shape.mr).max(1), spec.n.div_ceil(kernel.shape.nr).max(1));
     let size = |tasks_down: usize, tasks_across: usize| {
-        (down.div_ceil(tasks_down) * kernel.mr, across.div_ceil(tasks_across) * kernel.nr)
+        (down.div_ceil(tasks_down) * kernel.shape.mr, across.div_ceil(tasks_across) * kernel.shape.nr)
     };
     let work = spec.m.saturating_mul(spec.n).saturating_mul(spec.k);
     // Two tasks for each thread, so that one that was held up does not hold up the others.

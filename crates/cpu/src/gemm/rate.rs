@@ -1,6 +1,6 @@
 //! How fast products go: `cargo test --release -p ironlearn-cpu -- --ignored --nocapture gemm_rate`.
 
-use super::{GemmPlan, GemmSpec, Strides};
+use super::{Extent, GemmPlan, GemmSpec, PackedGemm, Strides};
 use crate::isa::Isa;
 use crate::pool::Pool;
 use ironlearn_ir::DType;
@@ -78,5 +78,87 @@ fn gemm_rate() {
             (2 * m * n * k) as f64 / best / 1e9
         };
         println!("{name:26} {dtype:10} {m:5} x {n:4} x {k:5} {:8.1} {:8.1}", rate(1), rate(2));
+    }
+}
+
+/// Products of blocks of rows: of a layer's rows by its weights, whose gradient is that of as long a sum.
+const BLOCKS: &[[usize; 3]] = &[
+    [256, 256, 256],
+    [128, 256, 256],
+    [256, 128, 784],
+    [256, 10, 128],
+    [256, 256, 2],
+    [256, 1, 128],
+    [128, 512, 512],
+    [128, 1024, 1024],
+];
+
+/// The shortest time of a call of those that take 0.1 s together.
+fn shortest(mut call: impl FnMut()) -> f64 {
+    let start = Instant::now();
+    let mut best = f64::INFINITY;
+    while start.elapsed() < Duration::from_millis(100) {
+        let before = Instant::now();
+        call();
+        best = best.min(before.elapsed().as_secs_f64());
+    }
+    best
+}
+
+#[test]
+#[ignore = "a benchmark: run it in release, alone"]
+fn gemm_block_rate() {
+    println!("{}: GFLOP/s of rows x columns x length of f32 on one thread", Isa::detect());
+    println!("{:20} {:>8} {:>8} {:>8} {:>8}", "", "weights", "packing", "inputs'", "weights'");
+    for &[m, n, k] in BLOCKS {
+        let mut memory = [m * k, k * n, m * n, k * n].map(|len| bytes(4 * len));
+        let [x, w, y, g] = memory.each_mut().map(|memory| aligned(memory));
+        let (a_dtype, b_dtype, accumulate) = (DType::F32, DType::F32, false);
+        let layer = GemmSpec {
+            m,
+            n,
+            k,
+            a_dtype,
+            b_dtype,
+            accumulate,
+            a: Strides::row_major(k),
+            b: Strides::row_major(n),
+            ldc: n,
+        };
+        // dX = dY·W^T, dW = X^T·dY
+        let inputs =
+            GemmSpec { n: k, k: n, a: Strides::row_major(n), b: layer.b.transposed(), ldc: k, ..layer };
+        let weights = GemmSpec { m: k, k: m, a: layer.a.transposed(), b: layer.b, ..layer };
+        let flops = (2 * m * n * k) as f64 / 1e9;
+        let forward = PackedGemm::new(Isa::detect(), layer).expect("a kernel");
+        let backward = PackedGemm::new(Isa::detect(), inputs).expect("a kernel");
+        let gradient = GemmPlan::new(Isa::detect(), weights, 1).expect("a kernel");
+        let sizes = [
+            forward.packed_bytes(),
+            backward.packed_bytes(),
+            forward.worker_bytes().max(backward.worker_bytes()).max(gradient.worker_bytes()),
+        ];
+        let mut memory = sizes.map(bytes);
+        let [there, back, scratch] = memory.each_mut().map(|memory| aligned(memory));
+        // SAFETY: the memory has the sizes of the shapes and of the plans, and is aligned.
+        let times = unsafe {
+            forward.pack(0..forward.pack_tasks(), w, there);
+            let extent = Extent { m: k, k: m, accumulate: true };
+            [
+                shortest(|| forward.run(m, false, x, there, y, scratch)),
+                shortest(|| backward.pack(0..backward.pack_tasks(), w, back)),
+                shortest(|| backward.run(m, false, y, back, x, scratch)),
+                shortest(|| gradient.run_part(extent, x, y, g, scratch)),
+            ]
+        };
+        let [there, packing, back, gradient] = times;
+        println!(
+            "{:20} {:8.1} {:6.1}us {:8.1} {:8.1}",
+            format!("{m} x {n} x {k}"),
+            flops / there,
+            packing * 1e6,
+            flops / back,
+            flops / gradient
+        );
     }
 }

@@ -1,7 +1,7 @@
 //! Which kernel and which packing serve which element types on which instruction set.
 
 use super::integers::{Pair, Pairs1};
-use super::kernel::{KernelFn, block};
+use super::kernel::{KernelFn, Shape, block};
 use super::mac::{Cell, Fused, Mac, Packed, Plain};
 use super::pack::{PackFn, pack};
 use crate::isa::Level;
@@ -20,19 +20,13 @@ use ironlearn_ir::{Complex32, Complex64, DType, bf16, f16};
 #[derive(Clone, Copy)]
 pub(crate) struct Kernel {
     pub run: KernelFn,
-    /// Rows of a tile.
-    pub mr: usize,
-    /// Columns of a tile.
-    pub nr: usize,
-    /// Bytes of a packed element.
-    pub cell: usize,
-    /// Values of k in a packed element.
-    pub group: usize,
+    pub shape: Shape,
 }
 
 impl Kernel {
     pub(crate) const fn of<M: Mac, const MR: usize, const NV: usize>(run: KernelFn) -> Kernel {
-        Kernel { run, mr: MR, nr: NV * M::LANES, cell: size_of::<M::Packed>(), group: M::Packed::GROUP }
+        let (cell, group) = (size_of::<M::Packed>(), M::Packed::GROUP);
+        Kernel { run, shape: Shape { mr: MR, nr: NV * M::LANES, lanes: M::LANES, cell, group } }
     }
 }
 

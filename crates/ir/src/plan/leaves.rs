@@ -13,6 +13,14 @@ pub const fn of_product(m: usize, n: usize, k: usize) -> usize {
     if m.saturating_mul(n) > LARGEST_MATRIX { 1 } else { count(k) }
 }
 
+/// Terms of a product that are added up before their sum is added to that of the terms before: `k` cut into
+/// ⌈k/256⌉ blocks of equal length, rounded up to a multiple of 32. Rows of a batch that go through a network
+/// block by block come in blocks of this length, so that gradients are summed in the same order either way.
+pub const fn block(k: usize) -> usize {
+    let blocks = k.div_ceil(256);
+    if blocks == 0 { 32 } else { k.div_ceil(blocks).next_multiple_of(32) }
+}
+
 /// Leaves of a sum over the `n` images of a batch: the largest power of two up to 16 and `n`.
 pub const fn of_batch(n: usize) -> usize {
     if n >= 16 {

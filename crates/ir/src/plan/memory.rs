@@ -1,7 +1,7 @@
 //! Gives every buffer of a plan its place in one arena: lifetimes, then largest first into the lowest gap
 //! where no buffer that lives at the same time is.
 
-use super::{BufferId, Home, Load, Plan, StepKind};
+use super::{Buffer, BufferId, Home, Load, Plan, PlanStep, StepKind, View};
 
 /// Alignment of buffers, in bytes: a cache line, which is also the widest vector.
 pub const ALIGN: usize = 64;
@@ -13,15 +13,51 @@ struct Life {
     last: usize,
 }
 
-/// Places all arena buffers and sets the arena's size.
+/// Places all buffers of the arena and sets the arena's size; those of each region lie in its own block.
 pub(super) fn place(plan: &mut Plan) {
-    let lives = lives(plan);
-    let share = shared(plan, &lives);
+    let Plan { buffers, steps, outputs, arena_bytes, .. } = plan;
+    for step in steps.iter_mut() {
+        if let StepKind::Region(region) = &mut step.kind {
+            let (rows, block) = (region.rows, region.block_rows());
+            let bytes = |buffer: &Buffer| buffer.bytes() / rows * block;
+            let mine = |buffer: &Buffer| matches!(buffer.home, Home::Block { .. });
+            let places = arrange(&region.steps, buffers, mine, bytes, &[]);
+            region.block_bytes = places.bytes;
+            for (id, at) in places.offsets {
+                let bytes = bytes(&buffers[id]);
+                buffers[id].home = Home::Block { at, bytes };
+            }
+        }
+    }
+    let mine = |buffer: &Buffer| matches!(buffer.home, Home::Arena(_));
+    let places = arrange(steps, buffers, mine, Buffer::bytes, outputs);
+    *arena_bytes = places.bytes;
+    for (id, at) in places.offsets {
+        buffers[id].home = Home::Arena(at);
+    }
+}
+
+/// Where buffers lie in a block of memory.
+struct Places {
+    offsets: Vec<(usize, usize)>,
+    bytes: usize,
+}
+
+/// Gives a place to the buffers that are `mine`; those that are `kept` live to the end.
+fn arrange(
+    steps: &[PlanStep],
+    buffers: &[Buffer],
+    mine: impl Fn(&Buffer) -> bool,
+    bytes: impl Fn(&Buffer) -> usize,
+    kept: &[View],
+) -> Places {
+    let lives = lives(steps, buffers, mine, kept);
+    let share = shared(steps, buffers, &lives);
     // One allocation for each set of buffers that share their memory.
     let mut allocations: Vec<(usize, usize, Life)> = Vec::new();
     for (b, life) in lives.iter().enumerate() {
         let Some(life) = life else { continue };
-        let bytes = plan.buffers[b].bytes().next_multiple_of(ALIGN);
+        let bytes = bytes(&buffers[b]).next_multiple_of(ALIGN);
         match allocations.iter_mut().find(|a| a.0 == share[b]) {
             Some(a) => {
                 a.1 = a.1.max(bytes);
@@ -32,6 +68,7 @@ pub(super) fn place(plan: &mut Plan) {
     }
     allocations.sort_by(|a, b| b.1.cmp(&a.1).then(a.0.cmp(&b.0)));
     let mut placed: Vec<(usize, usize, usize, Life)> = Vec::new();
+    let mut total = 0;
     for (name, bytes, life) in allocations {
         let mut busy: Vec<(usize, usize)> = placed
             .iter()
@@ -47,47 +84,48 @@ pub(super) fn place(plan: &mut Plan) {
             offset = offset.max(end);
         }
         placed.push((name, offset, bytes, life));
-        plan.arena_bytes = plan.arena_bytes.max(offset + bytes);
+        total = total.max(offset + bytes);
     }
     let offsets: std::collections::HashMap<usize, usize> = placed.iter().map(|p| (p.0, p.1)).collect();
-    for (b, buffer) in plan.buffers.iter_mut().enumerate() {
-        if let (Home::Arena(at), Some(&offset)) = (&mut buffer.home, offsets.get(&share[b])) {
-            *at = offset;
-        }
-    }
+    let of = |b: usize| lives[b].and_then(|_| Some((b, *offsets.get(&share[b])?)));
+    Places { offsets: (0..buffers.len()).filter_map(of).collect(), bytes: total }
 }
 
-/// The life of every arena buffer; outputs live to the end.
-fn lives(plan: &Plan) -> Vec<Option<Life>> {
-    let mut lives: Vec<Option<Life>> = vec![None; plan.buffers.len()];
+/// The life of every buffer that is `mine`; those that are `kept` live to the end.
+fn lives(
+    steps: &[PlanStep],
+    buffers: &[Buffer],
+    mine: impl Fn(&Buffer) -> bool,
+    kept: &[View],
+) -> Vec<Option<Life>> {
+    let mut lives: Vec<Option<Life>> = vec![None; buffers.len()];
     let mut touch = |id: BufferId, step: usize| {
-        if matches!(plan.buffer(id).home, Home::Arena(_)) {
+        if mine(&buffers[id.0 as usize]) {
             let life = lives[id.0 as usize].get_or_insert(Life { first: step, last: step });
             life.last = life.last.max(step);
             life.first = life.first.min(step);
         }
     };
-    for (i, step) in plan.steps.iter().enumerate() {
+    for (i, step) in steps.iter().enumerate() {
         step.reads().iter().for_each(|v| touch(v.buffer, i));
         step.writes().iter().for_each(|v| touch(v.buffer, i));
     }
-    plan.outputs.iter().for_each(|v| touch(v.buffer, plan.steps.len()));
+    kept.iter().for_each(|v| touch(v.buffer, steps.len()));
     lives
 }
 
 /// For each buffer the first of those that it shares memory with: a fused step writes a result over an
 /// operand that is read for the last time, element by element at the same place.
-fn shared(plan: &Plan, lives: &[Option<Life>]) -> Vec<usize> {
-    let mut share: Vec<usize> = (0..plan.buffers.len()).collect();
+fn shared(steps: &[PlanStep], buffers: &[Buffer], lives: &[Option<Life>]) -> Vec<usize> {
+    let buffer = |id: BufferId| &buffers[id.0 as usize];
+    let mut share: Vec<usize> = (0..buffers.len()).collect();
     let mut ends: Vec<Option<usize>> = lives.iter().map(|l| l.map(|l| l.last)).collect();
-    for (i, step) in plan.steps.iter().enumerate() {
+    for (i, step) in steps.iter().enumerate() {
         let StepKind::Fused { program, stores } = &step.kind else { continue };
         let mut given_away = Vec::new();
         for (_, to) in stores {
             let out = to.buffer.0 as usize;
-            let whole = |v: &super::View| {
-                v.offset == 0 && v.is_contiguous() && v.elements() == plan.buffer(v.buffer).len
-            };
+            let whole = |v: &View| v.offset == 0 && v.is_contiguous() && v.elements() == buffer(v.buffer).len;
             if !whole(to) || lives[out].is_none_or(|l| l.first != i) {
                 continue;
             }
@@ -99,7 +137,7 @@ fn shared(plan: &Plan, lives: &[Option<Life>]) -> Vec<usize> {
                     && !given_away.contains(&b)
                     && lives[b].is_some_and(|l| l.last == i && l.first < i)
                     && ends[share[b]] == Some(i)
-                    && plan.buffers[b].dtype.size() == plan.buffers[out].dtype.size()
+                    && buffers[b].dtype.size() == buffers[out].dtype.size()
             };
             if let Some(Load::Memory(from)) = program.loads.iter().find(fits) {
                 let b = from.buffer.0 as usize;

@@ -1,22 +1,26 @@
 //! From a graph to a plan: which values get memory, where, and the steps in which they are computed.
 //!
-//! `group` decides which elementwise nodes are computed together, `lower` writes the steps, `memory` gives
-//! every buffer its place in one arena, `verify` checks the result. Executors compile the steps.
+//! `group` decides which elementwise nodes are computed together, `lower` writes the steps, `region` gathers
+//! those that can be run block by block of rows, `memory` gives every buffer its place in one arena, `verify`
+//! checks the result. Executors compile the steps.
 
-mod build;
 mod group;
 mod index_space;
 pub mod leaves;
+mod lower;
 mod memory;
+mod region;
+mod rowwise;
 mod verify;
 mod view;
 
-pub use build::plan;
 pub(crate) use group::{base, is_elementwise};
+pub use lower::plan;
+pub use region::Region;
 pub use verify::verify;
 pub use view::View;
 
-use crate::prim::{Compare, Control, Conv, MapRef, Op, RandomBits};
+use crate::prim::{Compare, Control, Conv, MapRef, Op, Pool, RandomBits};
 use crate::{Array, DType, Graph, NodeId, SlotId};
 use std::sync::Arc;
 
@@ -43,6 +47,13 @@ pub struct BufferId(pub u32);
 pub enum Home {
     /// In the arena, from this byte on.
     Arena(usize),
+    /// In the block of a [`Region`]: as many bytes as one block of rows has, from this byte on.
+    Block {
+        /// First byte.
+        at: usize,
+        /// Bytes of one block of rows.
+        bytes: usize,
+    },
     /// The step's input of this index.
     Input(u32),
     /// The committed value of a slot: read only.
@@ -232,6 +243,15 @@ pub enum StepKind {
         /// Result, contiguous.
         out: View,
     },
+    /// Pooling or a part of its derivatives.
+    Pool {
+        /// Shape and windows.
+        pool: Pool,
+        /// Operands, contiguous.
+        x: Vec<View>,
+        /// Result, contiguous.
+        out: View,
+    },
     /// Rows picked by index: `out[o, i, ..] = x[o, index[i], ..]`.
     Gather {
         /// `[outer, len, inner]`, contiguous.
@@ -266,6 +286,8 @@ pub enum StepKind {
     },
     /// A loop: a plan of its own for one step of it.
     Scan(Box<ScanStep>),
+    /// Steps that are run block by block of rows.
+    Region(Box<Region>),
     /// An operation that the executor leaves to the interpreter's evaluation.
     Reference {
         /// The operation.
@@ -304,12 +326,14 @@ impl PlanStep {
             StepKind::Fused { program, .. } | StepKind::Reduce { program, .. } => of_program(program),
             StepKind::Dot(dot) => vec![dot.x.clone(), dot.y.clone()],
             StepKind::Conv { x, y, .. } => vec![x.clone(), y.clone()],
+            StepKind::Pool { x, .. } => x.clone(),
             StepKind::Gather { x, index, .. } | StepKind::ScatterAdd { x, index, .. } => {
                 vec![x.clone(), index.clone()]
             }
             StepKind::ArgMax { x, .. } => vec![x.clone()],
             StepKind::Fill { .. } => vec![],
             StepKind::Scan(scan) => scan.inputs.clone(),
+            StepKind::Region(region) => region.reads(),
             StepKind::Reference { x, .. } => x.clone(),
         }
     }
@@ -320,8 +344,10 @@ impl PlanStep {
             StepKind::Fused { stores, .. } => stores.iter().map(|(_, view)| view).collect(),
             StepKind::Dot(dot) => vec![&dot.out],
             StepKind::Scan(scan) => scan.results.iter().collect(),
+            StepKind::Region(region) => region.writes(),
             StepKind::Reduce { out, .. }
             | StepKind::Conv { out, .. }
+            | StepKind::Pool { out, .. }
             | StepKind::Gather { out, .. }
             | StepKind::ScatterAdd { out, .. }
             | StepKind::ArgMax { out, .. }

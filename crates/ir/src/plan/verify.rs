@@ -2,7 +2,7 @@
 //! leaves its buffer, no buffer leaves the arena, results share memory with operands only where every
 //! element is read before its place is written, and every update and output is written.
 
-use super::{BufferId, Home, Load, Plan, PlanStep, StepKind, View};
+use super::{BufferId, Home, Load, Plan, PlanStep, Region, StepKind, View};
 use std::collections::HashSet;
 
 /// What is wrong with a plan, if anything.
@@ -10,39 +10,16 @@ pub fn verify(plan: &Plan) -> Result<(), String> {
     let mut alive: HashSet<BufferId> = HashSet::new();
     for (i, step) in plan.steps.iter().enumerate() {
         let at = |what: String| format!("plan step {i} ({}): {what}", plan.graph.node(step.node).op.name());
-        for view in step.reads() {
-            inside(plan, &view).map_err(at)?;
-            let needed = view.elements() > 0 && written_by_steps(plan, view.buffer);
-            if needed && !alive.contains(&view.buffer) {
-                return Err(at(format!(
-                    "reads buffer {} before it is written, or after it was overwritten",
-                    view.buffer.0
-                )));
+        if let StepKind::Region(region) = &step.kind {
+            super::region::verify(&plan.buffers, region).map_err(at)?;
+            let mut inside = alive.clone();
+            for (j, step) in region.steps.iter().enumerate() {
+                let at = |what: String| at(format!("step {j} of the region: {what}"));
+                in_order(plan, step, &mut inside).map_err(at)?;
+                blocks_fit(plan, region, step).map_err(at)?;
             }
         }
-        for view in step.writes() {
-            inside(plan, view).map_err(at)?;
-            if !written_by_steps(plan, view.buffer) {
-                return Err(at(format!("writes buffer {}, which is given", view.buffer.0)));
-            }
-            for read in step.reads() {
-                if overlap(plan, read.buffer, view.buffer) && !in_place(plan, step, &read, view) {
-                    return Err(at(format!(
-                        "writes buffer {} over buffer {}, which it reads",
-                        view.buffer.0, read.buffer.0
-                    )));
-                }
-            }
-            alive.retain(|&b| b == view.buffer || !overlap(plan, b, view.buffer));
-        }
-        let written: Vec<BufferId> = step.writes().iter().map(|v| v.buffer).collect();
-        for (a, first) in written.iter().enumerate() {
-            if written[a + 1..].iter().any(|&second| overlap(plan, *first, second)) {
-                return Err(at("two results share memory".into()));
-            }
-        }
-        alive.extend(written);
-        program_is_sound(plan, step).map_err(at)?;
+        in_order(plan, step, &mut alive).map_err(at)?;
     }
     for (view, (name, _)) in plan.outputs.iter().zip(&plan.graph.outputs) {
         inside(plan, view)?;
@@ -60,8 +37,61 @@ pub fn verify(plan: &Plan) -> Result<(), String> {
     Ok(())
 }
 
+/// Checks one step after those that left the buffers `alive`, and brings `alive` up to date.
+fn in_order(plan: &Plan, step: &PlanStep, alive: &mut HashSet<BufferId>) -> Result<(), String> {
+    for view in step.reads() {
+        inside(plan, &view)?;
+        let needed = view.elements() > 0 && written_by_steps(plan, view.buffer);
+        if needed && !alive.contains(&view.buffer) {
+            return Err(format!(
+                "reads buffer {} before it is written, or after it was overwritten",
+                view.buffer.0
+            ));
+        }
+    }
+    for view in step.writes() {
+        inside(plan, view)?;
+        if !written_by_steps(plan, view.buffer) {
+            return Err(format!("writes buffer {}, which is given", view.buffer.0));
+        }
+        for read in step.reads() {
+            if overlap(plan, read.buffer, view.buffer) && !in_place(plan, step, &read, view) {
+                return Err(format!(
+                    "writes buffer {} over buffer {}, which it reads",
+                    view.buffer.0, read.buffer.0
+                ));
+            }
+        }
+        alive.retain(|&b| b == view.buffer || !overlap(plan, b, view.buffer));
+    }
+    let written: Vec<BufferId> = step.writes().iter().map(|v| v.buffer).collect();
+    for (a, first) in written.iter().enumerate() {
+        if written[a + 1..].iter().any(|&second| overlap(plan, *first, second)) {
+            return Err("two results share memory".into());
+        }
+    }
+    alive.extend(written);
+    program_is_sound(plan, step)
+}
+
+/// Checks that what a step of a region keeps in the block has room there for a block of rows.
+fn blocks_fit(plan: &Plan, region: &Region, step: &PlanStep) -> Result<(), String> {
+    for id in step.writes().iter().map(|v| v.buffer).chain(step.reads().iter().map(|v| v.buffer)) {
+        let buffer = plan.buffer(id);
+        let Home::Block { at, bytes } = buffer.home else { continue };
+        let needed = buffer.bytes() / region.rows.max(1) * region.block_rows();
+        if !region.locals.contains(&id) || bytes < needed || at + bytes > region.block_bytes {
+            return Err(format!("buffer {} has {bytes} bytes in the block, and needs {needed}", id.0));
+        }
+        if at % super::memory::ALIGN != 0 {
+            return Err(format!("buffer {} is not aligned in the block", id.0));
+        }
+    }
+    Ok(())
+}
+
 fn written_by_steps(plan: &Plan, id: BufferId) -> bool {
-    matches!(plan.buffer(id).home, Home::Arena(_) | Home::Spare(_))
+    matches!(plan.buffer(id).home, Home::Arena(_) | Home::Block { .. } | Home::Spare(_))
 }
 
 /// Checks that a view stays in its buffer and the buffer in the arena.
@@ -108,6 +138,7 @@ fn overlap(plan: &Plan, a: BufferId, b: BufferId) -> bool {
     let (x, y) = (plan.buffer(a), plan.buffer(b));
     match (&x.home, &y.home) {
         (Home::Arena(i), Home::Arena(j)) => i.max(j) < &(i + x.bytes()).min(j + y.bytes()),
+        (Home::Block { at: i, bytes: m }, Home::Block { at: j, bytes: n }) => i.max(j) < &(i + m).min(j + n),
         (Home::Spare(i), Home::Spare(j)) => i == j,
         _ => false,
     }

@@ -28,6 +28,11 @@ impl View {
         View::whole(buffer, &[])
     }
 
+    /// A contiguous view under another shape of as many elements.
+    pub(super) fn flat(&self, dims: &[usize]) -> View {
+        View { offset: self.offset, ..View::whole(self.buffer, dims) }
+    }
+
     /// The number of indices.
     pub fn elements(&self) -> usize {
         self.dims.iter().product()

@@ -21,6 +21,8 @@ section! {
         seed: u64 = 0, SEED;
         /// Type of weights and arithmetic.
         dtype: Dtype = Dtype::F32;
+        /// Precision of matrix products.
+        precision: Precision = Precision::Full;
         /// Share of the rows that is set apart for validation; 0 leaves it at the test part of the data,
         /// where they have one.
         validation: f64 = 0.0, check::BELOW_1;
@@ -46,6 +48,16 @@ choice! {
         F32 = "f32",
         /// 64-bit floating point.
         F64 = "f64",
+    }
+}
+
+choice! {
+    /// Precision of matrix products.
+    Precision {
+        /// As `dtype` says.
+        Full = "full",
+        /// Operands of `f32` products rounded to bf16, summed in `f32`; weights stay `f32`.
+        Bf16 = "bf16",
     }
 }
 

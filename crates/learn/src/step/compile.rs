@@ -4,16 +4,29 @@ use crate::Error;
 use ironlearn_cpu::Cpu;
 use ironlearn_ir::plan::Options as PlanOptions;
 use ironlearn_ir::program::Interpreted;
-use ironlearn_ir::{Array, Failure, Graph, Program};
+use ironlearn_ir::{Array, DType, Failure, Graph, Program, passes};
 use std::sync::OnceLock;
 
 /// How steps are built: by default for the CPU with a thread for each core.
 #[derive(Clone, Default)]
 pub struct Options {
     executor: Executor,
+    precision: Precision,
     pub(crate) shadow: Option<Vec<Array>>,
     pub(crate) averaged: bool,
     pub(crate) micro_batches: bool,
+}
+
+/// In which numbers products are computed.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
+pub enum Precision {
+    /// Those of the model's own type.
+    #[default]
+    Full,
+    /// The operands of `f32` matrix products are rounded to `bf16`, 8 bits of precision, and summed in `f32`.
+    /// Parameters, moments and everything between products stay `f32`. Twice as fast or more where the CPU has
+    /// instructions for it; convolutions and products of other types are computed in full.
+    Bf16,
 }
 
 /// What runs a program.
@@ -37,6 +50,11 @@ impl Options {
     /// Runs in the reference interpreter: slow, plain, without memory planning.
     pub fn interpreted(self) -> Options {
         Options { executor: Executor::Interpreter, ..self }
+    }
+
+    /// Computes products in this precision.
+    pub fn precision(self, precision: Precision) -> Options {
+        Options { precision, ..self }
     }
 
     /// Computes every node on this batch while the step is traced, so that [`Var::peek`](ironlearn_ir::Var::peek)
@@ -63,6 +81,10 @@ impl Options {
 /// # Errors
 /// [`Error::Usage`] where there is no such executor, or no plan for the graph.
 pub fn compile(graph: Graph, options: &Options) -> Result<Box<dyn Program>, Error> {
+    let graph = match options.precision {
+        Precision::Full => graph,
+        Precision::Bf16 => passes::narrow_products(&graph, DType::Bf16),
+    };
     let cpu = match &options.executor {
         Executor::Interpreter => return Ok(Box::new(Interpreted::new(graph))),
         Executor::Cpu(cpu) => cpu,
@@ -72,7 +94,8 @@ pub fn compile(graph: Graph, options: &Options) -> Result<Box<dyn Program>, Erro
     Ok(Box::new(program))
 }
 
-fn shared_cpu() -> Result<&'static Cpu, Error> {
+/// The CPU with a thread for each core that all programs of the process share.
+pub(crate) fn shared_cpu() -> Result<&'static Cpu, Error> {
     static SHARED: OnceLock<Result<Cpu, String>> = OnceLock::new();
     let threads = || std::thread::available_parallelism().map_or(1, |n| n.get());
     let cpu = SHARED.get_or_init(|| Cpu::new(threads()));

@@ -7,7 +7,7 @@ mod report;
 pub mod signature;
 mod trace;
 
-pub use compile::{Options, compile};
+pub use compile::{Options, Precision, compile};
 pub use infer::Infer;
 pub use report::StepReport;
 pub(crate) use report::number_at;
@@ -15,7 +15,7 @@ pub use signature::{AsView, Input, Inputs, Signature};
 pub use trace::Outputs;
 
 use compile::failed;
-pub(crate) use compile::mistakes;
+pub(crate) use compile::{mistakes, shared_cpu};
 use signature::matching;
 use trace::{finished, inputs, tape_for};
 

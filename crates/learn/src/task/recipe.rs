@@ -5,7 +5,7 @@ use crate::loss::CrossEntropy;
 use crate::nn::ConvOptions;
 use crate::optim::{Adam, AdamW, Lion, RmsProp, Sgd};
 use crate::schedule::Plateau;
-use crate::{Activation, Error, Init, LayerSpec, Loss, Optimizer, Schedule};
+use crate::{Activation, Error, Init, LayerSpec, Loss, Optimizer, Options, Precision, Schedule};
 
 /// The layers of a network with so many outputs where the job says `"targets"`.
 ///
@@ -13,6 +13,14 @@ use crate::{Activation, Error, Init, LayerSpec, Loss, Optimizer, Schedule};
 /// [`Error::Usage`] naming the layer that does not say enough.
 pub fn layers(layers: &[Layer], targets: usize) -> Result<Vec<LayerSpec>, Error> {
     layers.iter().map(|layer| spec(layer, targets)).collect()
+}
+
+/// How the steps of a job are built.
+pub fn options(job: &job::Job, options: &Options) -> Options {
+    options.clone().precision(match job.train.precision {
+        job::Precision::Full => Precision::Full,
+        job::Precision::Bf16 => Precision::Bf16,
+    })
 }
 
 fn spec(layer: &Layer, targets: usize) -> Result<LayerSpec, Error> {

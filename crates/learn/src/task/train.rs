@@ -93,7 +93,7 @@ fn train_as<T: Real>(request: &Request<'_>, watch: &mut dyn Watch) -> Result<Out
         watch,
         judge: Judge {
             predictor: Predictor::build(
-                &request.options,
+                &recipe::options(job, &request.options),
                 &network,
                 &data.preparation,
                 inputs,
@@ -153,7 +153,7 @@ fn training(request: &Request<'_>, data: &Data) -> Training {
     };
     let optimizer = recipe::optimizer(job, rows.div_ceil(batch) as u64);
     let training = Training::new(recipe::loss(&job.loss), optimizer)
-        .options(request.options.clone())
+        .options(recipe::options(job, &request.options))
         .epochs(job.train.epochs)
         .accumulate(job.train.accumulate)
         .evaluate_every(job.train.evaluate_every)

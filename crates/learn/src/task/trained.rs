@@ -52,7 +52,8 @@ impl Trained {
         let network = network::<T>(&file.job, &file.preparation)?;
         file.restore(&mut network.scope().store_mut())?;
         let ModelFile { job, preparation, .. } = file;
-        Trained::new(&network, preparation, Some(job), options)
+        let options = recipe::options(&job, options);
+        Trained::new(&network, preparation, Some(job), &options)
     }
 
     /// A model whose weights are in place.

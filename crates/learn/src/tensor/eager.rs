@@ -1,5 +1,6 @@
 //! How eager operations run: an operation is one primitive, or a few, on borrowed arrays.
 
+use super::one_node;
 use crate::Error;
 use ironlearn_ir::prim::elementwise::{Elementwise, MapRef};
 use ironlearn_ir::prim::{Broadcast, Cast, Op};
@@ -15,6 +16,9 @@ pub(super) fn run(op: impl Into<Op>, x: &[ArrayView<'_>]) -> Result<Array, Error
     // A result of the operands' magnitude finds memory as they did; one blown up from little may not.
     if out.bytes() / 16 > types.iter().map(TensorType::bytes).sum() {
         reserved::<u8>(out.bytes(), op.name())?;
+    }
+    if let Some(result) = one_node::run(&op, &types, &out, x) {
+        return Ok(result);
     }
     let owned: Vec<Array> = x.iter().map(|v| v.to_array()).collect();
     primitive.eval(&owned.iter().collect::<Vec<_>>(), &out).map_err(fail)

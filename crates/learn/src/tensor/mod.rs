@@ -25,6 +25,7 @@ mod join;
 mod math;
 mod matmul;
 mod movement;
+mod one_node;
 mod print;
 mod random;
 mod reduce;

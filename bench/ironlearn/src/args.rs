@@ -1,0 +1,51 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+/// What the worker is called with.
+pub const HELP: &str = "bench-ironlearn --job JOB --case CASE [--threads N] [--variant NAME] [--data DIR] \
+    [--seconds S | --hash]";
+
+#[derive(Clone)]
+pub struct Args {
+    pub job: String,
+    pub case: String,
+    /// `loop`: the loop over steps is inside of the library, where it offers one.
+    pub variant: String,
+    pub threads: usize,
+    pub data: PathBuf,
+    /// Runs for so long and prints the rate, instead of listening to the harness.
+    pub seconds: Option<f64>,
+    /// Prints a hash of all state after 20 steps.
+    pub hash: bool,
+}
+
+impl Args {
+    pub fn parse(mut words: impl Iterator<Item = String>) -> Result<Args, String> {
+        let mut args = Args {
+            job: String::new(),
+            case: String::new(),
+            variant: String::new(),
+            threads: 2,
+            data: concat!(env!("CARGO_MANIFEST_DIR"), "/../data").into(),
+            seconds: None,
+            hash: false,
+        };
+        while let Some(word) = words.next() {
+            let mut value = || words.next().ok_or(format!("{word} needs a value"));
+            let wrong = |e: &dyn std::fmt::Display| format!("{word}: {e}");
+            match &word[..] {
+                "--job" => args.job = value()?,
+                "--case" => args.case = value()?,
+                "--variant" => args.variant = value()?,
+                "--threads" => args.threads = value()?.parse().map_err(|e| wrong(&e))?,
+                "--data" => args.data = value()?.into(),
+                "--seconds" => args.seconds = Some(value()?.parse().map_err(|e| wrong(&e))?),
+                "--hash" => args.hash = true,
+                "--profile" => return Err("the library does not give the times of a step's parts".into()),
+                _ => return Err(format!("no option {word}")),
+            }
+        }
+        Ok(args)
+    }
+}

@@ -1,0 +1,171 @@
+//! Writes the steps of a plan, unit by unit in order of depth.
+
+mod operands;
+mod single;
+mod tiles;
+
+use super::group::{Groups, base, group, is_elementwise, is_view};
+use super::{Buffer, BufferId, Home, Load, Options, Plan, PlanStep, StepKind, View};
+use crate::prim::Op;
+use crate::{DType, Graph, NodeId, SlotId, passes};
+use std::collections::HashMap;
+
+/// Plans a graph: simplifies, groups, lowers, places buffers, verifies.
+pub fn plan(graph: &Graph, options: Options) -> Result<Plan, String> {
+    let graph = passes::simplify(graph);
+    let groups = group(&graph, options.fuse);
+    let mut lowering = Lowering::new(&graph, groups, options);
+    lowering.run()?;
+    let Lowering { buffers, steps, outputs, .. } = lowering;
+    let mut plan = Plan { graph: graph.clone(), buffers, steps, arena_bytes: 0, outputs };
+    if options.fuse {
+        super::region::gather(&mut plan);
+    }
+    super::memory::place(&mut plan);
+    super::verify(&plan)?;
+    Ok(plan)
+}
+
+struct Lowering<'a> {
+    graph: &'a Graph,
+    groups: Groups,
+    buffers: Vec<Buffer>,
+    steps: Vec<PlanStep>,
+    outputs: Vec<View>,
+    /// Where the value of each node is, once there.
+    placed: Vec<Option<View>>,
+    /// Groups that are computed by the reduction that alone uses them.
+    folded: HashMap<NodeId, NodeId>,
+    /// Nodes whose buffer is the next value of a slot.
+    claimed: HashMap<NodeId, SlotId>,
+    /// Nodes whose values are checked.
+    checked: Vec<bool>,
+    given: HashMap<NodeId, BufferId>,
+    /// The results of each loop.
+    scans: HashMap<NodeId, Vec<View>>,
+    options: Options,
+}
+
+impl<'a> Lowering<'a> {
+    fn new(graph: &'a Graph, groups: Groups, options: Options) -> Lowering<'a> {
+        let mut checked = vec![false; graph.nodes.len()];
+        if !graph.updates.is_empty() {
+            graph
+                .roots()
+                .for_each(|id| checked[base(graph, id).index()] = graph.node(id).ty.dtype.is_float());
+        }
+        let mut claimed = HashMap::new();
+        for &(slot, id) in &graph.updates {
+            let op = &graph.node(id).op;
+            let makes_buffer = !is_view(op)
+                && !matches!(op, Op::Source(_) | Op::Constant(_) | Op::Iota(_) | Op::RandomBits(_));
+            if makes_buffer {
+                claimed.entry(id).or_insert(slot);
+            }
+        }
+        let placed = vec![None; graph.nodes.len()];
+        let (buffers, steps, outputs) = (vec![], vec![], vec![]);
+        let (folded, given, scans) = (HashMap::new(), HashMap::new(), HashMap::new());
+        Lowering {
+            graph,
+            groups,
+            buffers,
+            steps,
+            outputs,
+            placed,
+            folded,
+            claimed,
+            checked,
+            given,
+            scans,
+            options,
+        }
+    }
+
+    fn run(&mut self) -> Result<(), String> {
+        let mut members: HashMap<NodeId, Vec<NodeId>> = HashMap::new();
+        for id in self.graph.ids() {
+            if let Some(name) = self.groups.group[id.index()] {
+                members.entry(name).or_default().push(id);
+            }
+        }
+        self.fold_groups(&members);
+        let mut units: Vec<(u32, NodeId)> = self
+            .graph
+            .ids()
+            .filter(|id| self.is_unit(*id))
+            .map(|id| (self.groups.depth[id.index()], id))
+            .collect();
+        units.sort();
+        for (_, id) in units {
+            match members.get(&id) {
+                Some(nodes) if !self.folded.contains_key(&id) => self.fused(nodes)?,
+                Some(_) => {}
+                None => self.single(id, &members)?,
+            }
+        }
+        self.finish()
+    }
+
+    /// True for nodes that a step is written for: the first of each group, and operations on memory.
+    fn is_unit(&self, id: NodeId) -> bool {
+        let op = &self.graph.node(id).op;
+        match self.groups.group[id.index()] {
+            Some(name) => name == id,
+            None => {
+                !is_view(op)
+                    && !matches!(op, Op::Source(_) | Op::Constant(_) | Op::Iota(_) | Op::RandomBits(_))
+            }
+        }
+    }
+
+    fn buffer(&mut self, dtype: DType, len: usize, home: Home, checked: bool) -> BufferId {
+        self.buffers.push(Buffer { dtype, len, home, checked });
+        BufferId(self.buffers.len() as u32 - 1)
+    }
+
+    /// A new buffer for the value of a node.
+    fn own_buffer(&mut self, id: NodeId) -> View {
+        let ty = &self.graph.node(id).ty;
+        let home = self.claimed.get(&id).map_or(Home::Arena(0), |&slot| Home::Spare(slot));
+        let checked = self.checked[id.index()];
+        let buffer = self.buffer(ty.dtype, ty.shape.elements(), home, checked);
+        let view = View::whole(buffer, &ty.shape);
+        self.placed[id.index()] = Some(view.clone());
+        view
+    }
+
+    fn step(&mut self, node: NodeId, kind: StepKind) {
+        self.steps.push(PlanStep { kind, node });
+    }
+
+    /// Puts the results where they are looked for.
+    fn finish(&mut self) -> Result<(), String> {
+        let (updates, outputs, watched) =
+            (self.graph.updates.clone(), self.graph.outputs.clone(), self.graph.watched.clone());
+        for (slot, id) in updates {
+            if self.claimed.get(&id) != Some(&slot) {
+                let node = self.graph.node(id);
+                let (dtype, shape) = (node.ty.dtype, node.ty.shape.clone());
+                let load = self.load(id);
+                let buffer = self.buffer(dtype, shape.elements(), Home::Spare(slot), dtype.is_float());
+                self.store(id, load, View::whole(buffer, &shape));
+            }
+        }
+        for (_, id) in outputs {
+            let mut view = self.contiguous(id);
+            if !matches!(self.buffers[view.buffer.0 as usize].home, Home::Arena(_)) {
+                let shape = self.graph.node(id).ty.shape.clone();
+                view = self.copy(id, Load::Memory(view), &shape);
+            }
+            self.outputs.push(view);
+        }
+        for id in watched {
+            let seen = base(self.graph, id);
+            if self.placed[seen.index()].is_none() && is_elementwise(&self.graph.node(seen).op) {
+                return Err(format!("watched node {id:?} has no memory"));
+            }
+        }
+        Ok(())
+    }
+}

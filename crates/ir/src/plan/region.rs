@@ -1,0 +1,162 @@
+//! Regions: steps that treat the rows of a large batch independently, to be run block by block of rows.
+//!
+//! A block of rows goes through all steps of a region, forward and backward, while its values are in the
+//! cache, and what only the region needs never exists for more than one block. Sums over the rows, such as the
+//! gradients of weights, are added up block by block within the leaves of [`super::leaves`]: in the order in
+//! which they are summed without a region, so that the bits are the same.
+
+use super::rowwise::{Role, role};
+use super::{Buffer, BufferId, Home, Plan, PlanStep, StepKind, View, leaves};
+use std::collections::{BTreeMap, HashSet};
+
+/// Steps that are run block by block of rows.
+#[derive(Clone, Debug)]
+pub struct Region {
+    /// Rows of the batch: the leading axis of everything in the region.
+    pub rows: usize,
+    /// The steps, in order. Each computes rows from the same rows, or adds up over all rows.
+    pub steps: Vec<PlanStep>,
+    /// Results that are sums (or maxima) over all rows: there when the region has ended.
+    pub sums: Vec<BufferId>,
+    /// Results that only the region needs: their [`Home::Block`] holds one block of rows.
+    pub locals: Vec<BufferId>,
+    /// Bytes of all locals.
+    pub block_bytes: usize,
+}
+
+impl Region {
+    /// The most rows of one block.
+    pub fn block_rows(&self) -> usize {
+        let length = leaves::length(self.rows);
+        let last = self.rows - (leaves::count(self.rows) - 1) * length;
+        leaves::block(length).min(length).max(leaves::block(last).min(last))
+    }
+
+    /// True where the step adds up over the rows.
+    pub fn is_sum(&self, step: &PlanStep) -> bool {
+        step.writes().iter().any(|v| self.sums.contains(&v.buffer))
+    }
+
+    /// The views that the region reads of what was there before.
+    pub fn reads(&self) -> Vec<View> {
+        let made: HashSet<BufferId> =
+            self.steps.iter().flat_map(PlanStep::writes).map(|v| v.buffer).collect();
+        let given = |v: &View| !made.contains(&v.buffer);
+        self.steps.iter().flat_map(PlanStep::reads).filter(given).collect()
+    }
+
+    /// The views that the region leaves behind.
+    pub fn writes(&self) -> Vec<&View> {
+        let stays = |v: &&View| !self.locals.contains(&v.buffer);
+        self.steps.iter().flat_map(PlanStep::writes).filter(stays).collect()
+    }
+}
+
+/// Most regions of one plan: normalisation over a batch ends one and begins the next.
+const MOST: usize = 64;
+
+/// Gathers steps into regions where that saves memory traffic.
+pub(super) fn gather(plan: &mut Plan) {
+    let mut done = Vec::new();
+    let mut rest = std::mem::take(&mut plan.steps);
+    for _ in 0..MOST {
+        let found = batches(&rest).into_iter().find_map(|rows| split(plan, &rest, rows));
+        let Some(Split { before, region, after }) = found else { break };
+        for &id in &region.locals {
+            plan.buffers[id.0 as usize].home = Home::Block { at: 0, bytes: 0 };
+        }
+        done.extend(before);
+        let node = region.steps[0].node;
+        done.push(PlanStep { kind: StepKind::Region(Box::new(region)), node });
+        rest = after;
+    }
+    done.extend(rest);
+    plan.steps = done;
+}
+
+/// Lengths of batches that are summed in leaves, the ones with the most multiplications first.
+fn batches(steps: &[PlanStep]) -> Vec<usize> {
+    let mut work: BTreeMap<usize, usize> = BTreeMap::new();
+    for step in steps {
+        if let StepKind::Dot(dot) = &step.kind
+            && let ([m, n], [_, k]) = (&dot.out.dims[..], &dot.x.dims[..])
+        {
+            for rows in [*m, *k] {
+                *work.entry(rows).or_default() += m * n * k;
+            }
+        }
+    }
+    let mut work: Vec<(usize, usize)> = work.into_iter().filter(|w| leaves::count(w.0) > 1).collect();
+    work.sort_by_key(|w| std::cmp::Reverse(w.1));
+    work.into_iter().map(|w| w.0).collect()
+}
+
+/// The steps before a region, the region, and the steps after it.
+struct Split {
+    before: Vec<PlanStep>,
+    region: Region,
+    after: Vec<PlanStep>,
+}
+
+/// Divides steps into those that a region over `rows` needs, the region, and the others; `None` where there
+/// is no region, or it would save nothing.
+fn split(plan: &Plan, steps: &[PlanStep], rows: usize) -> Option<Split> {
+    let (mut before, mut after) = (Vec::new(), Vec::new());
+    let mut region = Region { rows, steps: vec![], sums: vec![], locals: vec![], block_bytes: 0 };
+    let mut by_row: HashSet<BufferId> = HashSet::new();
+    // Results that are complete only when the region has ended.
+    let mut late: HashSet<BufferId> = HashSet::new();
+    for step in steps {
+        let (reads, writes) = (step.reads(), step.writes());
+        let touches = |set: &HashSet<BufferId>| {
+            reads.iter().any(|v| set.contains(&v.buffer)) || writes.iter().any(|v| set.contains(&v.buffer))
+        };
+        let role = if touches(&late) { None } else { role(&plan.buffers, step, rows, &by_row) };
+        match role {
+            Some(Role::Rows) => by_row.extend(writes.iter().map(|v| v.buffer)),
+            Some(Role::Sum) => {
+                late.extend(writes.iter().map(|v| v.buffer));
+                region.sums.extend(writes.iter().map(|v| v.buffer));
+            }
+            None if touches(&late) || touches(&by_row) => {
+                late.extend(writes.iter().map(|v| v.buffer));
+                after.push(step.clone());
+                continue;
+            }
+            None => {
+                before.push(step.clone());
+                continue;
+            }
+        }
+        region.steps.push(step.clone());
+    }
+    let needed: HashSet<BufferId> = after
+        .iter()
+        .flat_map(PlanStep::reads)
+        .chain(plan.outputs.iter().cloned())
+        .map(|v| v.buffer)
+        .collect();
+    let local = |id: &BufferId| !needed.contains(id) && matches!(plan.buffer(*id).home, Home::Arena(_));
+    region.locals = by_row.into_iter().filter(local).collect();
+    region.locals.sort();
+    (!region.locals.is_empty()).then_some(Split { before, region, after })
+}
+
+/// What is wrong with a region, if anything: every step has to treat rows alike, given the ones before it.
+pub(super) fn verify(buffers: &[Buffer], region: &Region) -> Result<(), String> {
+    let mut by_row: HashSet<BufferId> = HashSet::new();
+    for step in &region.steps {
+        let found = role(buffers, step, region.rows, &by_row);
+        let expected = if region.is_sum(step) { Role::Sum } else { Role::Rows };
+        if found != Some(expected) {
+            return Err(format!("a step of a region over {} rows mixes them", region.rows));
+        }
+        if step.reads().iter().any(|v| region.sums.contains(&v.buffer)) {
+            return Err("a sum over all rows is read before the region has ended".into());
+        }
+        if expected == Role::Rows {
+            by_row.extend(step.writes().iter().map(|v| v.buffer));
+        }
+    }
+    Ok(())
+}
