@@ -191,7 +191,7 @@ impl Tape {
             Err(misfit) => {
                 let notes = inputs.iter().map(|x| x.describe()).collect();
                 self.record(Severity::Error, site, format!("{}: {}", op.name(), misfit.message), notes);
-                match misfit.guess {
+                match misfit.guess.filter(|ty| crate::shape::checked_len(&ty.shape).is_some()) {
                     Some(ty) => self.stand_in(ty),
                     None => self.poison(site),
                 }
