@@ -76,7 +76,7 @@ pub struct RunOptions {
     /// End standard output with one line of JSON
     #[arg(long)]
     pub json: bool,
-    /// Show errors and results only
+    /// Print nothing but errors and the line of --json
     #[arg(long, short)]
     pub quiet: bool,
 }

@@ -241,6 +241,7 @@ fn bad_files_are_named_with_place_and_advice_and_nothing_is_left_or_overwritten(
             assert!(err.contains(part), "{arguments}: no `{part}` in {err}");
         }
         assert!(err.lines().any(|line| line.starts_with("error: ")), "{arguments}: {err}");
+        assert!(err.contains("\n  help: "), "{arguments} does not say what to do: {err}");
         assert!(!at.join("new").exists(), "{arguments} left a directory");
     }
     assert_eq!(fs::read_to_string(at.join("mine.csv")).unwrap(), "keep me");

@@ -75,7 +75,7 @@ pub fn carry_out(
     outcome.warnings.iter().for_each(|warning| console.warn(warning));
     let failures = [outcome.save_failure.clone(), session.failure.as_ref().map(Error::to_string)];
     for failure in failures.iter().flatten() {
-        console.warn(&format!("not everything was written: {failure}"));
+        console.failure(&format!("not everything was written: {failure}"));
     }
     console.object(&summary::object(&outcome, run.began.elapsed(), path));
     Ok(summary::exit_code(&outcome, &session))

@@ -1,5 +1,6 @@
 //! The executor: compiles a plan for this machine and runs it.
 
+mod blame;
 mod conv;
 mod dot;
 mod finite;
@@ -19,10 +20,9 @@ use crate::isa::Isa;
 use crate::pool::Pool;
 use ironlearn_ir::plan::{BufferId, Home, Options, Plan, PlanStep, StepKind, View, plan};
 use ironlearn_ir::prim::Op;
-use ironlearn_ir::program::{blame, check_inputs};
+use ironlearn_ir::program::check_inputs;
 use ironlearn_ir::{
-    Array, ArrayView, Blame, ControlBlock, DataRef, Env, Failure, Graph, NodeId, Program, SlotId, Store,
-    TensorType, dispatch,
+    Array, ArrayView, ControlBlock, DataRef, Failure, Graph, Program, SlotId, Store, TensorType, dispatch,
 };
 use memory::{Block, Shared, address, address_mut};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -237,33 +237,6 @@ impl CpuProgram {
         }
         Ok(())
     }
-
-    /// Names the operation that made a value that is not finite.
-    fn find_culprit(&self, inputs: &[ArrayView<'_>], store: &Store, control: &ControlBlock) -> Failure {
-        let env = Env::new(inputs.iter().map(|v| v.to_array()).collect(), store, control.clone());
-        match blame(&self.plan.graph, &env) {
-            Ok(Some(blame)) => Failure::NonFinite(Box::new(blame)),
-            // The interpreter rounds differently and came through: all that is known is that a root is bad.
-            Ok(None) => match self.plan.graph.roots().next() {
-                Some(root) => Failure::NonFinite(Box::new(self.unknown(root, control))),
-                None => Failure::Operation("a value is not finite".into()),
-            },
-            Err(message) => Failure::Operation(message),
-        }
-    }
-
-    fn unknown(&self, root: NodeId, control: &ControlBlock) -> Blame {
-        let node = self.plan.graph.node(root);
-        Blame {
-            operation: node.op.name().to_string(),
-            layer: self.plan.graph.layer(root).to_string(),
-            location: node.site.location.to_string(),
-            phase: node.site.phase,
-            step: control.step,
-            element: 0,
-            ranges: vec![],
-        }
-    }
 }
 
 impl Program for CpuProgram {
@@ -299,7 +272,7 @@ impl Program for CpuProgram {
             }
         }
         if not_finite.load(Ordering::Relaxed) {
-            return Err(self.find_culprit(inputs, store, control));
+            return Err(blame::explain(self, inputs, store, control));
         }
         for (slot, _) in &self.plan.graph.updates {
             store.commit(*slot);

@@ -4,7 +4,7 @@ use crate::Error;
 use ironlearn_cpu::Cpu;
 use ironlearn_ir::plan::Options as PlanOptions;
 use ironlearn_ir::program::Interpreted;
-use ironlearn_ir::{Array, Blame, DType, Failure, Graph, Program, passes};
+use ironlearn_ir::{Array, DType, Failure, Graph, Program, passes};
 use std::sync::OnceLock;
 
 /// How steps are built: by default for the CPU with a thread for each core.
@@ -111,20 +111,23 @@ pub(crate) fn mistakes(found: &[String]) -> Error {
 /// Why a run came to nothing, as an error.
 pub(crate) fn failed(failure: Failure, step: u64) -> Error {
     match failure {
-        Failure::NonFinite(blame) => diverged(&blame, step),
+        Failure::NonFinite(blame) => Error::Diverged {
+            step,
+            problem: blame.to_string(),
+            hint: "try a smaller learning rate, clip_norm, or check the data; no state has moved".into(),
+        },
+        Failure::Unexplained(unexplained) => Error::Diverged {
+            step,
+            problem: unexplained.to_string(),
+            hint: "run it again, and `ironlearn doctor`: this can be failing memory, or a fault of Iron Learn that \
+                   is worth a report; no state has moved"
+                .into(),
+        },
         Failure::Input { .. } => Error::usage(
             failure.to_string(),
             "build the step for every shape that a batch can have, the last one included",
         ),
         Failure::Memory { bytes, purpose } => Error::Memory { what: purpose, bytes: bytes as u64 },
         Failure::Operation(problem) => Error::usage(problem, "check the data of this step"),
-    }
-}
-
-fn diverged(blame: &Blame, step: u64) -> Error {
-    Error::Diverged {
-        step,
-        problem: blame.to_string(),
-        hint: "try a smaller learning rate, clip_norm, or check the data; no state has moved".into(),
     }
 }
