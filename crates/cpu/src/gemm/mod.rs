@@ -35,6 +35,8 @@ mod select;
 #[cfg(test)]
 mod tests;
 mod tile;
+#[cfg(target_arch = "x86_64")]
+mod transpose;
 
 use ironlearn_ir::DType;
 pub use packed::PackedGemm;
