@@ -70,7 +70,7 @@ impl GemmPlan {
         let types = GemmError::Types { a: spec.a_dtype, b: spec.b_dtype };
         let transposed = is_column(&spec);
         let spec = if transposed { transpose(spec) } else { spec };
-        let (kernel, a, b) = select(isa.level(), spec.a_dtype, spec.b_dtype).ok_or(types)?;
+        let (kernel, a, b) = select(isa, spec.a_dtype, spec.b_dtype).ok_or(types)?;
         Ok(GemmPlan { transposed, ..GemmPlan::with_kernel(kernel, a, b, spec, threads) })
     }
 
