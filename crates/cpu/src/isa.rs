@@ -91,25 +91,55 @@ impl Level {
 }
 
 /// An instruction set that this CPU has: a value of this type is the proof.
+///
+/// Beside its level it may have dot products of pairs, which change the speed of some matrix products, but no bit of
+/// their results.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Isa(Level);
+pub struct Isa {
+    level: Level,
+    vnni: bool,
+    bf16: bool,
+}
+
+/// The name by which `IRONLEARN_ISA` asks for AVX-512 without VNNI and BF16.
+const PLAIN_AVX512: &str = "avx512f";
 
 impl Isa {
     /// One element at a time: what every CPU has.
-    pub const SCALAR: Isa = Isa(Level::Scalar);
+    pub const SCALAR: Isa = Isa::plain(Level::Scalar);
+
+    const fn plain(level: Level) -> Isa {
+        Isa { level, vnni: false, bf16: false }
+    }
+
+    /// A level of this CPU with the dot products that this CPU has.
+    fn whole(level: Level) -> Isa {
+        #[cfg(target_arch = "x86_64")]
+        if level == Level::Avx512 {
+            let (vnni, bf16) =
+                (is_x86_feature_detected!("avx512vnni"), is_x86_feature_detected!("avx512bf16"));
+            return Isa { level, vnni, bf16 };
+        }
+        Isa::plain(level)
+    }
 
     /// The widest instruction set of this CPU.
     pub fn detect() -> Isa {
-        Level::ALL.into_iter().rev().map(Isa).find(|isa| isa.0.on_this_cpu()).unwrap_or(Isa::SCALAR)
+        let widest = Level::ALL.into_iter().rev().find(|level| level.on_this_cpu());
+        Isa::whole(widest.unwrap_or(Level::Scalar))
     }
 
-    /// Every instruction set of this CPU, the scalar one first and the widest last.
+    /// Every instruction set of this CPU, the scalar one first and the widest last; those with dot products after
+    /// the same without.
     pub fn available() -> Vec<Isa> {
-        Level::ALL.into_iter().filter(|level| level.on_this_cpu()).map(Isa).collect()
+        let levels = Level::ALL.into_iter().filter(|level| level.on_this_cpu());
+        let mut all: Vec<Isa> = levels.flat_map(|level| [Isa::plain(level), Isa::whole(level)]).collect();
+        all.dedup();
+        all
     }
 
     /// The instruction set named by the environment variable `IRONLEARN_ISA` (`scalar`, `neon`, `avx2`,
-    /// `avx512`), or the widest one where it is unset or empty.
+    /// `avx512`, or `avx512f` for AVX-512 without VNNI and BF16), or the widest one where it is unset or empty.
     ///
     /// # Errors
     /// Where the name is unknown, or the CPU has no such instruction set.
@@ -122,33 +152,43 @@ impl Isa {
     }
 
     fn named(name: &str) -> Result<Isa, String> {
-        let names = |isas: &[Level]| isas.iter().map(|isa| isa.name()).collect::<Vec<_>>().join(", ");
-        let available: Vec<Level> = Isa::available().into_iter().map(|isa| isa.0).collect();
-        if let Some(&level) = available.iter().find(|level| level.name() == name) {
-            return Ok(Isa(level));
-        }
-        let what = if Level::ALL.iter().any(|level| level.name() == name) {
-            "this CPU has no such instruction set"
-        } else {
-            "there is no instruction set of that name"
+        let wanted = if name == PLAIN_AVX512 { Level::Avx512.name() } else { name };
+        let level = Level::ALL.into_iter().find(|level| level.name() == wanted);
+        let what = match level {
+            Some(level) if level.on_this_cpu() && name == PLAIN_AVX512 => return Ok(Isa::plain(level)),
+            Some(level) if level.on_this_cpu() => return Ok(Isa::whole(level)),
+            Some(_) => "this CPU has no such instruction set",
+            None => "there is no instruction set of that name",
         };
-        Err(format!("{ISA_VARIABLE}={name}: {what}; unset it or choose one of: {}", names(&available)))
+        let available = Level::ALL.into_iter().filter(|level| level.on_this_cpu());
+        let names = available.map(Level::name).collect::<Vec<_>>().join(", ");
+        Err(format!("{ISA_VARIABLE}={name}: {what}; unset it or choose one of: {names}"))
     }
 
-    /// Which instruction set this is.
+    /// Which level this is.
     pub fn level(self) -> Level {
-        self.0
+        self.level
     }
 
-    /// `scalar`, `neon`, `avx2` or `avx512`.
+    /// It has the dot products of AVX-512 VNNI.
+    pub fn has_vnni(self) -> bool {
+        self.vnni
+    }
+
+    /// It has the dot products of AVX-512 BF16.
+    pub fn has_bf16(self) -> bool {
+        self.bf16
+    }
+
+    /// The name of its level, `scalar`, `neon`, `avx2` or `avx512`: dot products change no bits.
     pub fn name(self) -> &'static str {
-        self.0.name()
+        self.level.name()
     }
 
     /// Runs a kernel, compiled for this instruction set.
     #[inline]
     pub fn run<K: Kernel>(self, kernel: K) -> K::Out {
-        match self.0 {
+        match self.level {
             #[cfg(target_arch = "x86_64")]
             // SAFETY: `self` proves that the CPU has the features.
             Level::Avx512 => unsafe { run_avx512(kernel) },
@@ -164,7 +204,7 @@ impl Isa {
     /// The function of a routine, compiled for this instruction set: for tables that are made once and
     /// called often.
     pub fn entry<R: Routine>(self) -> Entry<R::Args> {
-        Entry(match self.0 {
+        Entry(match self.level {
             #[cfg(target_arch = "x86_64")]
             Level::Avx512 => call_avx512::<R>,
             #[cfg(target_arch = "x86_64")]
@@ -178,7 +218,8 @@ impl Isa {
 
 impl fmt::Debug for Isa {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
+        let plain = self.level == Level::Avx512 && !self.vnni && !self.bf16;
+        f.write_str(if plain { PLAIN_AVX512 } else { self.name() })
     }
 }
 
@@ -294,6 +335,11 @@ mod tests {
     #[test]
     fn names_that_cannot_be_had_are_errors() {
         assert_eq!(Isa::named("scalar"), Ok(Isa::SCALAR));
+        assert_eq!(Isa::named(Isa::detect().name()), Ok(Isa::detect()));
+        assert!(
+            Isa::named(PLAIN_AVX512).is_ok_and(|isa| !isa.has_vnni() && !isa.has_bf16())
+                == Level::Avx512.on_this_cpu()
+        );
         let unknown = Isa::named("sse9").expect_err("no such set");
         assert!(unknown.contains("sse9") && unknown.contains("of that name"), "{unknown}");
         for level in Level::ALL.into_iter().filter(|level| !level.on_this_cpu()) {

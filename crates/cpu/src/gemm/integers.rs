@@ -58,7 +58,7 @@ mod x86 {
            add: $add:expr, multiply: $multiply:expr;)*) => {$(
             $(#[$doc])*
             #[derive(Clone, Copy)]
-            pub(crate) struct $name($register);
+            pub(crate) struct $name(pub(in crate::gemm) $register);
 
             impl Mac for $name {
                 type Packed = $packed;

@@ -5,7 +5,7 @@
 use super::Strides;
 use super::mac::{Cell, Mac};
 use super::pack::{PackFn, Panel};
-use super::tile::{Source, Target, next_registers, next_rows, tile_of_rows};
+use super::tile::{Source, Target, WIDE, next_registers, next_rows, tile, tile_of_rows};
 use std::ops::Range;
 
 /// The shape of a kernel's tiles, and of the packed elements that it reads.
@@ -137,8 +137,25 @@ pub(crate) unsafe fn block<M: Mac, const MR: usize, const NV: usize>(plan: &Bloc
 unsafe fn tiles<M: Mac, const MR: usize, const NV: usize>(plan: &Blocking, part: &Part, here: &Here) {
     let groups = here.k.len().div_ceil(M::Packed::GROUP);
     let (mut i, mut j) = (here.rows.start, here.cols.start);
+    let add = part.accumulate || here.k.start > 0;
     // SAFETY: all offsets stay within the operands, C and the packed panels that the caller vouches for.
     unsafe {
+        if here.rows.len() == 1 && plan.direct_a && plan.b_way == Way::Direct {
+            while j + WIDE * M::LANES <= here.cols.end {
+                let at = i as isize * plan.a.row + here.k.start as isize * plan.a.col;
+                let a = part.a.cast::<M::Packed>().offset(at);
+                let b = part.b.cast::<M::Packed>().offset(j as isize + here.k.start as isize * plan.b.row);
+                let c = part.c.cast::<M::Out>().add(i * plan.ldc + j);
+                let target = Target { c, ldc: plan.ldc, cols: WIDE * M::LANES, add };
+                let a = Source { p: a, lane_step: 1, step: plan.a.col };
+                tile::<M, 1, WIDE>(groups, a, Source { p: b, lane_step: 1, step: plan.b.row }, &target);
+                j += WIDE * M::LANES;
+            }
+            if j == here.cols.end {
+                return;
+            }
+        }
+        let first = j;
         loop {
             let rows = next_rows(MR, here.rows.end - i);
             let registers = next_registers(NV, M::LANES, here.cols.end - j);
@@ -167,12 +184,8 @@ unsafe fn tiles<M: Mac, const MR: usize, const NV: usize>(plan: &Blocking, part:
                     packed(part.b.add(skip), j)
                 }
             };
-            let target = Target {
-                c: part.c.cast::<M::Out>().add(i * plan.ldc + j),
-                ldc: plan.ldc,
-                cols,
-                add: part.accumulate || here.k.start > 0,
-            };
+            let target =
+                Target { c: part.c.cast::<M::Out>().add(i * plan.ldc + j), ldc: plan.ldc, cols, add };
             if registers == NV {
                 tile_of_rows::<M, MR, NV>(rows, plan.direct_a, groups, a, b, &target);
             } else {
@@ -181,7 +194,7 @@ unsafe fn tiles<M: Mac, const MR: usize, const NV: usize>(plan: &Blocking, part:
             if plan.rows_outer {
                 j += cols;
                 if j == here.cols.end {
-                    (i, j) = (i + rows, here.cols.start);
+                    (i, j) = (i + rows, first);
                 }
                 if i == here.rows.end {
                     break;

@@ -40,7 +40,7 @@ pub(crate) trait Mac: Copy {
 
 /// Float sums: one fused multiply-add per step.
 #[derive(Clone, Copy)]
-pub(crate) struct Fused<L>(L);
+pub(crate) struct Fused<L>(pub(super) L);
 
 impl<L: FloatLanes> Mac for Fused<L>
 where

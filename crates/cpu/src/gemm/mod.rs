@@ -23,6 +23,8 @@
 //! 34(3), 2008): a tile of C in registers, a panel of B in the first cache, a block of A in the second. An
 //! operand that few tiles share is read where it lies.
 
+#[cfg(target_arch = "x86_64")]
+mod dots;
 mod integers;
 mod kernel;
 mod mac;
@@ -35,6 +37,8 @@ mod select;
 #[cfg(test)]
 mod tests;
 mod tile;
+#[cfg(target_arch = "x86_64")]
+mod transpose;
 
 use ironlearn_ir::DType;
 pub use packed::PackedGemm;

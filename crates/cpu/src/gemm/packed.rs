@@ -32,7 +32,7 @@ impl PackedGemm {
             return Err(GemmError::Overlap { ldc: spec.ldc, n: spec.n });
         }
         let types = GemmError::Types { a: spec.a_dtype, b: spec.b_dtype };
-        let (kernel, a, b) = select(isa.level(), spec.a_dtype, spec.b_dtype).ok_or(types)?;
+        let (kernel, a, b) = select(isa, spec.a_dtype, spec.b_dtype).ok_or(types)?;
         let (blocking, worker_bytes) = blocking(&kernel, a, b, &spec, spec.n, Way::Ahead);
         let GemmSpec { m, n, k, .. } = spec;
         Ok(PackedGemm { kernel: kernel.run, blocking, m, n, k, kc: leaves::block(k), worker_bytes })

@@ -68,9 +68,9 @@ impl GemmPlan {
             return Err(GemmError::Overlap { ldc: spec.ldc, n: spec.n });
         }
         let types = GemmError::Types { a: spec.a_dtype, b: spec.b_dtype };
-        let transposed = is_column_of_columns(&spec);
+        let transposed = is_column(&spec);
         let spec = if transposed { transpose(spec) } else { spec };
-        let (kernel, a, b) = select(isa.level(), spec.a_dtype, spec.b_dtype).ok_or(types)?;
+        let (kernel, a, b) = select(isa, spec.a_dtype, spec.b_dtype).ok_or(types)?;
         Ok(GemmPlan { transposed, ..GemmPlan::with_kernel(kernel, a, b, spec, threads) })
     }
 
@@ -226,7 +226,9 @@ pub(super) fn blocking(
     // Whole tiles that fit `bytes`, at least one.
     let fit = |bytes: usize, tile: usize| (bytes / depth.max(1) / tile).max(1) * tile;
     let mc = fit(A_BLOCK, shape.mr).min(spec.m.next_multiple_of(shape.mr)).max(1);
-    let nc = fit(B_BLOCK, shape.nr).min(spec.n.next_multiple_of(shape.nr)).max(1);
+    // A single row uses what is packed once: at once.
+    let b_block = if spec.m == 1 { 0 } else { B_BLOCK };
+    let nc = fit(b_block, shape.nr).min(spec.n.next_multiple_of(shape.nr)).max(1);
     let a_bytes = if direct_a { 0 } else { (mc * depth).next_multiple_of(LINE) };
     let b_columns = match b_way {
         Way::Packed => nc,
@@ -252,9 +254,9 @@ pub(super) fn blocking(
     (blocking, a_bytes + (b_columns * depth).next_multiple_of(LINE))
 }
 
-/// True for a column C and an A whose columns are contiguous: as rows they fill registers.
-fn is_column_of_columns(spec: &GemmSpec) -> bool {
-    spec.n == 1 && spec.ldc == 1 && spec.m > 1 && spec.a.row == 1 && spec.a.col != 1
+/// True for a column C: as a row it fills registers.
+fn is_column(spec: &GemmSpec) -> bool {
+    spec.n == 1 && spec.ldc == 1 && spec.m > 1
 }
 
 /// A product with a column C as `C^T = B^T·A^T`: the same numbers in the same places, and the same bits, as

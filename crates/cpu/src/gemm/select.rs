@@ -3,12 +3,13 @@
 use super::integers::{Pair, Pairs1};
 use super::kernel::{KernelFn, Shape, block};
 use super::mac::{Cell, Fused, Mac, Packed, Plain};
-use super::pack::{PackFn, pack};
-use crate::isa::Level;
+use super::pack::{self, PackFn};
+use crate::isa::{Isa, Level};
 #[cfg(target_arch = "aarch64")]
 use crate::simd::neon::{F32x4, F64x2};
 #[cfg(target_arch = "x86_64")]
 use crate::{
+    gemm::dots::{HalfDots16, HalfPair, WordDots16},
     gemm::integers::{Int32x8, Int32x16, Int64x4, Int64x8, Pairs8, Pairs16},
     gemm::kernel::{Blocking, Part},
     simd::avx2::{F32x8, F64x4},
@@ -39,35 +40,52 @@ pub(crate) struct Operand {
 }
 
 impl Operand {
-    const fn of<P: Packed<X>, X: Copy>() -> Operand {
-        Operand { pack: pack::<P, X>, same: P::SAME }
+    fn of<P: Packed<X>, X: Copy>(level: Level) -> Operand {
+        let pack: PackFn = match level {
+            #[cfg(target_arch = "x86_64")]
+            Level::Avx512 => pack::avx512::<P, X>,
+            #[cfg(target_arch = "x86_64")]
+            Level::Avx2 => pack::avx2::<P, X>,
+            _ => pack::pack::<P, X>,
+        };
+        Operand { pack, same: P::SAME }
     }
 }
 
 /// The kernel and the operands for a product of elements `a` and `b`.
-pub(crate) fn select(level: Level, a: DType, b: DType) -> Option<(Kernel, Operand, Operand)> {
+pub(crate) fn select(isa: Isa, a: DType, b: DType) -> Option<(Kernel, Operand, Operand)> {
     use DType::*;
+    let level = isa.level();
     let pair = |dtype| match dtype {
-        U8 => Operand::of::<Pair, u8>(),
-        I8 => Operand::of::<Pair, i8>(),
-        _ => Operand::of::<Pair, i16>(),
+        U8 => Operand::of::<Pair, u8>(level),
+        I8 => Operand::of::<Pair, i8>(level),
+        _ => Operand::of::<Pair, i16>(level),
     };
     let (kernel, left, right) = match (a, b) {
-        (F32, F32) => both(f32_kernel(level), Operand::of::<f32, f32>()),
-        (F64, F64) => both(f64_kernel(level), Operand::of::<f64, f64>()),
-        (Bf16, Bf16) => both(f32_kernel(level), Operand::of::<f32, bf16>()),
-        (F16, F16) => both(f32_kernel(level), Operand::of::<f32, f16>()),
+        (F32, F32) => both(f32_kernel(level), Operand::of::<f32, f32>(level)),
+        (F64, F64) => both(f64_kernel(level), Operand::of::<f64, f64>(level)),
+        #[cfg(target_arch = "x86_64")]
+        (Bf16, Bf16) if isa.has_bf16() => {
+            let kernel = Kernel::of::<HalfDots16, 14, 2>(avx512_bf16::<HalfDots16, 14, 2>);
+            both(kernel, Operand::of::<HalfPair, bf16>(level))
+        }
+        (Bf16, Bf16) => both(f32_kernel(level), Operand::of::<f32, bf16>(level)),
+        (F16, F16) => both(f32_kernel(level), Operand::of::<f32, f16>(level)),
+        #[cfg(target_arch = "x86_64")]
+        (U8 | I8 | I16, U8 | I8 | I16) if isa.has_vnni() => {
+            (Kernel::of::<WordDots16, 14, 2>(avx512_vnni::<WordDots16, 14, 2>), pair(a), pair(b))
+        }
         (U8 | I8 | I16, U8 | I8 | I16) => (pair_kernel(level), pair(a), pair(b)),
         // The low 32 bits of sums and products do not depend on the signs.
-        (I32, I32) | (U32, U32) => both(i32_kernel(level), Operand::of::<i32, i32>()),
-        (I64, I64) => both(i64_kernel(level), Operand::of::<i64, i64>()),
+        (I32, I32) | (U32, U32) => both(i32_kernel(level), Operand::of::<i32, i32>(level)),
+        (I64, I64) => both(i64_kernel(level), Operand::of::<i64, i64>(level)),
         (C64, C64) => {
             let kernel = Kernel::of::<Plain<Complex32>, 4, 4>(block::<Plain<Complex32>, 4, 4>);
-            both(kernel, Operand::of::<Complex32, Complex32>())
+            both(kernel, Operand::of::<Complex32, Complex32>(level))
         }
         (C128, C128) => {
             let kernel = Kernel::of::<Plain<Complex64>, 4, 4>(block::<Plain<Complex64>, 4, 4>);
-            both(kernel, Operand::of::<Complex64, Complex64>())
+            both(kernel, Operand::of::<Complex64, Complex64>(level))
         }
         _ => return None,
     };
@@ -96,6 +114,28 @@ unsafe fn avx2<M: Mac, const MR: usize, const NV: usize>(plan: &Blocking, part: 
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,f16c")]
 unsafe fn avx512<M: Mac, const MR: usize, const NV: usize>(plan: &Blocking, part: &Part) {
+    // SAFETY: the caller's promise.
+    unsafe { block::<M, MR, NV>(plan, part) }
+}
+
+/// [`block`], compiled for AVX-512 with VNNI.
+///
+/// # Safety
+/// As for [`block`].
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx2,fma,f16c")]
+unsafe fn avx512_vnni<M: Mac, const MR: usize, const NV: usize>(plan: &Blocking, part: &Part) {
+    // SAFETY: the caller's promise.
+    unsafe { block::<M, MR, NV>(plan, part) }
+}
+
+/// [`block`], compiled for AVX-512 with BF16.
+///
+/// # Safety
+/// As for [`block`].
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512bf16,avx2,fma,f16c")]
+unsafe fn avx512_bf16<M: Mac, const MR: usize, const NV: usize>(plan: &Blocking, part: &Part) {
     // SAFETY: the caller's promise.
     unsafe { block::<M, MR, NV>(plan, part) }
 }

@@ -4,7 +4,6 @@ use super::*;
 use crate::gemm::kernel::block;
 use crate::gemm::mac::Mac;
 use crate::gemm::select::{Kernel, select};
-use crate::isa::Level;
 
 #[test]
 fn any_number_of_threads_gives_the_same_bits() {
@@ -78,7 +77,7 @@ impl Mac for Sixteen {
 #[test]
 fn large_tiles_have_the_documented_bits() {
     let kernel = Kernel::of::<Sixteen, 14, 2>(block::<Sixteen, 14, 2>);
-    let (_, a, b) = select(Level::Scalar, DType::F32, DType::F32).expect("a kernel");
+    let (_, a, b) = select(Isa::SCALAR, DType::F32, DType::F32).expect("a kernel");
     for (seed, (shape, layouts, accumulate)) in (1..).zip(cases(15, 8)) {
         let (mut x, mut y, mut z) = (Random(seed), Random(seed + 1000), Random(seed + 2000));
         let values = (|| x.float() as f32, || y.float() as f32, || z.float() as f32);

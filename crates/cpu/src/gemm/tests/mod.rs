@@ -183,10 +183,10 @@ fn check<A: Element, B: Element, C: Element>(
     let same = |c: &[C]| c.iter().zip(&expected).all(|(&x, &y)| bits(x) == bits(y));
     for isa in Isa::available() {
         let serial = GemmPlan::new(isa, case.spec, 1).expect("a kernel");
-        assert!(same(&case.run(&serial, None)), "{isa} serial {:?}", case.spec);
+        assert!(same(&case.run(&serial, None)), "{isa:?} serial {:?}", case.spec);
         for pool in pools {
             let plan = GemmPlan::new(isa, case.spec, pool.threads()).expect("a kernel");
-            assert!(same(&case.run(&plan, Some(pool))), "{isa} {} threads {:?}", pool.threads(), case.spec);
+            assert!(same(&case.run(&plan, Some(pool))), "{isa:?} {} threads {:?}", pool.threads(), case.spec);
         }
     }
     expected

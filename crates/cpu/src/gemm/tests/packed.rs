@@ -48,10 +48,10 @@ fn check_blocks<A: Element, B: Element, C: Element + PartialEq>(
     let expected = case.expected(step, add);
     for isa in Isa::available() {
         for rows in [1, 9, 128] {
-            assert!(packed(case, isa, rows) == expected, "{isa}, blocks of {rows} rows: {:?}", case.spec);
+            assert!(packed(case, isa, rows) == expected, "{isa:?}, blocks of {rows} rows: {:?}", case.spec);
         }
         for more in [0, 3, 130] {
-            assert!(part_of_a_plan(case, isa, more) == expected, "{isa}, {more} more: {:?}", case.spec);
+            assert!(part_of_a_plan(case, isa, more) == expected, "{isa:?}, {more} more: {:?}", case.spec);
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Every element type.
 
 use super::*;
+use crate::denormal::FlushDenormals;
 use ironlearn_ir::{Complex32, Complex64, bf16, f16};
 
 macro_rules! float_test {
@@ -57,6 +58,30 @@ fn halves_are_summed_as_f32() {
         let values = (|| f16::from_f64(x.float()), || f16::from_f64(y.float()), || z.float() as f32);
         let case = Case::new(shape, layouts, accumulate, values);
         check(&case, &pools, |c, a, b| a.to_f32().mul_add(b.to_f32(), c), |c, sum| c + sum, bits);
+    }
+}
+
+#[test]
+fn halves_near_the_smallest_normal_number_have_the_same_bits_everywhere() {
+    let _flush = FlushDenormals::enter();
+    for k in [7, 40, 300] {
+        let (mut x, mut y) = (Random(k as u64), Random(3));
+        // Inputs, products and sums below and above 2^-126.
+        let mut tiny = |size: f64| bf16::from_f64(x.float() * size * 2f64.powi(-(x.below(12) as i32)));
+        let a: Vec<bf16> = (0..5 * k).map(|_| tiny(1e-36)).collect();
+        let b: Vec<bf16> = (0..k * 9).map(|_| bf16::from_f64(y.float())).collect();
+        let (mut a, mut b) = (a.into_iter(), b.into_iter());
+        let next = (|| a.next().unwrap_or_default(), || b.next().unwrap_or_default(), || 0_f32);
+        let case = Case::new([5, 9, k], [Layout::Rows, Layout::Rows], false, next);
+        let bits = |isa: Isa| {
+            let plan = GemmPlan::new(isa, case.spec, 1).expect("a kernel");
+            case.run(&plan, None).into_iter().map(f32::to_bits).collect::<Vec<u32>>()
+        };
+        let expected = bits(Isa::SCALAR);
+        assert!(expected.iter().any(|&x| x != 0));
+        for isa in Isa::available() {
+            assert_eq!(bits(isa), expected, "{isa:?}, {k} terms");
+        }
     }
 }
 
