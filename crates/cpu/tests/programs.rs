@@ -140,3 +140,54 @@ fn a_step_that_is_not_finite_moves_nothing_and_names_the_operation() {
         assert_eq!(store.slot(id).value, before.slot(id).value);
     }
 }
+
+#[test]
+fn many_steps_are_one_step_many_times() {
+    let (graph, store, inputs) = training_step(12);
+    let views: Vec<ArrayView> = inputs.iter().map(|a| a.view()).collect();
+    let first = ControlBlock { learning_rate: 0.1, ..ControlBlock::default() };
+    let next = |c: &mut ControlBlock| {
+        c.step += 1;
+        c.learning_rate *= 0.5;
+    };
+    let mut program = Cpu::new(2).unwrap().compile(&graph, Options::default()).unwrap();
+    for n in [0, 1, 4, 7] {
+        let (mut one_by_one, mut control) = (store.clone(), first.clone());
+        for _ in 0..n {
+            program.run(&views, &mut one_by_one, &control).unwrap();
+            next(&mut control);
+        }
+        let (mut together, mut last) = (store.clone(), first.clone());
+        let (done, result) = program.run_many(n, &views, &mut together, &mut last, &mut { next });
+        assert!(result.is_ok() && done == n, "{done} of {n}: {result:?}");
+        assert_eq!(last, control);
+        for id in store.ids() {
+            assert_eq!(together.slot(id).value, one_by_one.slot(id).value, "{n} steps");
+        }
+    }
+}
+
+#[test]
+fn of_many_steps_those_before_a_failure_are_kept() {
+    let (graph, store, inputs) = training_step(8);
+    let views: Vec<ArrayView> = inputs.iter().map(|a| a.view()).collect();
+    for good in [0, 1, 2, 3] {
+        let mut program = Cpu::new(1).unwrap().compile(&graph, Options::default()).unwrap();
+        let rate = |step: i64| if step < good { 0.1 } else { f64::NAN };
+        let mut expected = store.clone();
+        run(&mut program, &mut expected, &inputs, good);
+        let mut control = ControlBlock { learning_rate: rate(0), ..ControlBlock::default() };
+        let mut state = store.clone();
+        let mut next = |c: &mut ControlBlock| {
+            c.step += 1;
+            c.learning_rate = rate(c.step);
+        };
+        let (done, result) = program.run_many(9, &views, &mut state, &mut control, &mut next);
+        assert_eq!((done as i64, control.step), (good, good));
+        let Err(Failure::NonFinite(blame)) = result else { panic!("{result:?}") };
+        assert_eq!(blame.step, good);
+        for id in store.ids() {
+            assert_eq!(state.slot(id).value, expected.slot(id).value, "after {good} steps");
+        }
+    }
+}

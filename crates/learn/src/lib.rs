@@ -27,7 +27,7 @@ pub use nn::{Activation, Layer, LayerSpec, Network};
 pub use optim::Optimizer;
 pub use schedule::Schedule;
 pub use scope::{Param, Scope};
-pub use step::{Infer, Inputs, Micro, Options, Outputs, Precision, Signature, Step, StepReport};
+pub use step::{Infer, Inputs, Micro, Options, Outputs, Precision, Profile, Signature, Step, StepReport};
 pub use tensor::Tensor;
 pub use train::{Dataset, Trainer, Training};
 

@@ -67,8 +67,12 @@ impl Fused {
     }
 
     pub fn run(&self, run: &Run<'_>) {
+        if self.elements <= GRAIN {
+            // SAFETY: as below, for the only task.
+            return unsafe { self.range(run, run.worker(0), 0, self.elements) };
+        }
         let tasks = self.elements.div_ceil(GRAIN);
-        run.pool.run(tasks, &|task, worker| {
+        run.each(tasks, |task, worker| {
             let (start, end) = (task * GRAIN, ((task + 1) * GRAIN).min(self.elements));
             // SAFETY: tasks write disjoint ranges of the index space; the plan's verifier has checked that
             // results lie over operands only element by element; each worker has its own registers.
@@ -84,7 +88,7 @@ impl Fused {
     pub unsafe fn range(&self, run: &Run<'_>, registers: *mut u8, start: usize, end: usize) {
         // SAFETY: as the caller promises.
         unsafe {
-            self.program.prepare(run.addresses, registers);
+            self.program.prepare(run.addresses, registers, end - start);
             for tile in (start..end).step_by(TILE) {
                 let n = TILE.min(end - tile);
                 self.program.run(run.addresses, registers, tile, n);

@@ -98,10 +98,10 @@ impl Reduce {
         let out = run.addresses.element(self.out.buffer, self.out.offset, size);
         let results = if self.leaves > 1 { run.shared() } else { out };
         let results = super::memory::Shared(results);
-        run.pool.run(units.div_ceil(group), &|task, worker| {
+        run.each(units.div_ceil(group), |task, worker| {
             let registers = run.worker(worker);
             // SAFETY: each unit writes its own results; each worker has its own registers.
-            unsafe { self.program.prepare(run.addresses, registers) };
+            unsafe { self.program.prepare(run.addresses, registers, leaf * inner * group) };
             for unit in task * group..((task + 1) * group).min(units) {
                 let (outer, l) = (unit / self.leaves, unit % self.leaves);
                 let (start, end) = (l * leaf, ((l + 1) * leaf).min(len));
@@ -147,7 +147,7 @@ impl Reduce {
     pub unsafe fn rows(&self, run: &Run<'_>, registers: *mut u8, outer: Range<usize>) {
         let ([_, len, inner], size) = (self.extent, self.dtype.size());
         // SAFETY: as the caller promises.
-        unsafe { self.program.prepare(run.addresses, registers) };
+        unsafe { self.program.prepare(run.addresses, registers, outer.len() * len * inner) };
         let to = |outer: usize| run.addresses.element(self.out.buffer, self.out.offset + outer * inner, size);
         for outer in outer.clone() {
             let dst = to(outer);
@@ -190,7 +190,7 @@ impl Reduce {
         [sums, dst]: [*mut u8; 2],
     ) {
         // SAFETY: as the caller promises.
-        unsafe { self.program.prepare(run.addresses, registers) };
+        unsafe { self.program.prepare(run.addresses, registers, rows.len() * self.extent[2]) };
         let (outer, start, end) = (0, rows.start, rows.end);
         self.part(Leaf { reduce: self, run, registers, outer, start, end, dst, sums, first, last });
     }

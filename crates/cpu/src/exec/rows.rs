@@ -53,7 +53,7 @@ impl Gather {
         ));
         let read = reader(self.index_dtype);
         let rows = (16_384 / bytes.max(1)).max(1);
-        run.pool.run((outer * count).div_ceil(rows), &|task, _| {
+        run.each((outer * count).div_ceil(rows), |task, _| {
             for row in task * rows..((task + 1) * rows).min(outer * count) {
                 match read(index.at(0), row % count, len) {
                     // SAFETY: the row is inside `x`, whose extents the plan gives; rows of `out` are disjoint.
@@ -104,7 +104,7 @@ impl ScatterAdd {
         let index = run.addresses.element(self.index.buffer, self.index.offset, self.index_dtype.size());
         let index = super::memory::Shared(index);
         let read = reader(self.index_dtype);
-        run.pool.run(outer, &|o, _| {
+        run.each(outer, |o, _| {
             // SAFETY: one task owns all rows of an outer index; the extents are those of the views.
             unsafe {
                 let to = out.at(o * len * inner * size).cast::<T>();
@@ -155,7 +155,7 @@ impl ArgMax {
         let [outer, len, inner] = extents(&self.x);
         let x = super::memory::Shared(run.addresses.element(self.x.buffer, self.x.offset, self.dtype.size()));
         let out = super::memory::Shared(run.addresses.element(self.out.buffer, self.out.offset, 8));
-        run.pool.run(outer, &|o, _| {
+        run.each(outer, |o, _| {
             for i in 0..inner {
                 // SAFETY: the extents are those of the view; every task writes its own results.
                 let at = |k: usize| unsafe { *x.at(0).cast::<T>().add((o * len + k) * inner + i) };
