@@ -191,3 +191,58 @@ fn of_many_steps_those_before_a_failure_are_kept() {
         }
     }
 }
+
+/// Adam, with the gradient or the value scaled before where wanted, over a parameter of `n` elements.
+fn adam<T: Real>(n: usize, clip: bool, decay: bool) -> (Graph, Store) {
+    use ironlearn_ir::prim::elementwise::Sqrt;
+    let mut store = Store::new();
+    let mut add = |name: &str, seed: u64, shift: f32| {
+        let values: Vec<f32> = numbers(n, seed).iter().map(|x| x * 0.1 + shift).collect();
+        store.add(name, Role::Parameter, Array::of([n], values).unwrap()).unwrap()
+    };
+    let (p, m, s) = (add("p", 1, 0.0), add("m", 2, 0.0), add("s", 3, 0.2));
+    let tape = Tape::new(Mode::Train);
+    let rate = tape.control(Control::LearningRate).cast(T::DTYPE);
+    let wide = |slot: SlotId| tape.slot(slot, store.ty(slot)).cast(T::DTYPE);
+    let (mut value, mut g) = (wide(p), tape.input::<T>([n]).node());
+    if clip {
+        g = g * (rate * 3.0);
+    }
+    if decay {
+        value = value * (1.0 - rate);
+    }
+    let mean = wide(m) * 0.9 + g * 0.1;
+    let square = wide(s) * 0.999 + g * g * 0.001;
+    let next = value - mean * (rate * 2.0) / (square.unary::<Sqrt>() * (rate + 1.0) + 1e-3);
+    for (slot, new) in [(m, mean), (s, square), (p, next)] {
+        tape.assign(slot, new);
+    }
+    tape.output("mean", mean.sum(&[0]));
+    (tape.finish().unwrap_or_else(|e| panic!("{e}")).0, store)
+}
+
+#[test]
+fn adam_in_one_pass_changes_no_bit() {
+    for (clip, decay) in [(false, false), (true, false), (false, true), (true, true)] {
+        for n in [1, 5, 16, 37, 20_000] {
+            let (graph, store) = adam::<f32>(n, clip, decay);
+            let mut gradient = Array::of([n], numbers(n, 4)).unwrap();
+            for isa in ironlearn_cpu::isa::Isa::available() {
+                let result = |fuse: bool, gradient: &Array| {
+                    let mut store = store.clone();
+                    let mut program = Cpu::with_isa(isa, 2).compile(&graph, Options { fuse }).unwrap();
+                    let control = ControlBlock { learning_rate: 0.01, ..ControlBlock::default() };
+                    program.run(&[gradient.view()], &mut store, &control).map(|()| store)
+                };
+                let (one, other) = (result(true, &gradient).unwrap(), result(false, &gradient).unwrap());
+                for id in store.ids() {
+                    assert_eq!(one.slot(id).value, other.slot(id).value, "{isa}, {n}: {clip} {decay}");
+                    assert_ne!(one.slot(id).value, store.slot(id).value);
+                }
+                gradient.as_slice_mut::<f32>().unwrap()[n / 2] = f32::NAN;
+                assert!(matches!(result(true, &gradient), Err(Failure::NonFinite(_))), "{isa}, {n}");
+                gradient.as_slice_mut::<f32>().unwrap()[n / 2] = 1.0;
+            }
+        }
+    }
+}

@@ -181,11 +181,7 @@ impl<P: Elementwise, const REPEATED: u8> Routine for MapF64<P, REPEATED> {
 fn map_lanes<P: Elementwise, L: FloatLanes, const REPEATED: u8>(t: &mut Tile) {
     let (dst, x) = (t.dst.cast::<L::Elem>(), t.x.map(|p| p.cast::<L::Elem>()));
     // SAFETY: an operand has at least one element.
-    let repeated = match REPEATED {
-        FIRST => L::splat(unsafe { *x[0] }),
-        SECOND => L::splat(unsafe { *x[1] }),
-        _ => L::of(0.0),
-    };
+    let repeated = L::splat(unsafe { *x[usize::from(REPEATED == SECOND)] });
     let mut i = 0;
     while i + L::WIDTH <= t.n {
         // SAFETY: operands that are not repeated, and the result, have `t.n` elements of this type.

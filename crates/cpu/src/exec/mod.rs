@@ -1,5 +1,6 @@
 //! The executor: compiles a plan for this machine and runs it.
 
+mod adam;
 mod conv;
 mod dot;
 mod finite;
@@ -85,7 +86,7 @@ impl Scratch {
 }
 
 enum Step {
-    Fused(fused::Fused),
+    Fused(Box<fused::Fused>),
     Reduce(Box<reduce::Reduce>),
     Dot(Box<dot::Dot>),
     Conv(Box<conv::Convolution>),
@@ -119,10 +120,12 @@ struct Trouble {
 
 impl Trouble {
     /// The first failure.
+    #[inline(always)]
     fn failure(&self) -> Option<String> {
-        if !self.failed.load(Ordering::Relaxed) {
-            return None;
-        }
+        if self.failed.load(Ordering::Relaxed) { self.message() } else { None }
+    }
+    #[cold]
+    fn message(&self) -> Option<String> {
         self.message.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
     fn found_not_finite(&self) -> bool {
@@ -166,7 +169,7 @@ fn compile(cpu: &Cpu, plan: &Plan, step: &PlanStep) -> Result<Step, Failure> {
     let dtype = |id: BufferId| plan.buffer(id).dtype;
     let made = match &step.kind {
         StepKind::Fused { program, stores } => {
-            fused::Fused::new(cpu.isa, plan, program, stores).map(Step::Fused)
+            fused::Fused::new(cpu.isa, plan, program, stores).map(|f| Step::Fused(Box::new(f)))
         }
         StepKind::Reduce { program, value, fold, extent, out } => {
             reduce::Reduce::new(cpu.isa, plan, program, *value, *fold, *extent, out)

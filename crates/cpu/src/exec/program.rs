@@ -173,27 +173,19 @@ impl CpuProgram {
             trouble: &trouble,
         };
         let timed = !self.times.steps.is_empty();
-        let failed = if timed {
-            self.times.calls += 1;
-            let steps = self.steps.iter().zip(&mut self.times.steps);
-            steps.enumerate().find_map(|(i, (step, time))| {
-                let begin = Instant::now();
-                step.run(&self.plan, &run);
-                *time += begin.elapsed();
-                trouble.failure().map(|message| (i, message))
-            })
-        } else {
-            self.steps.iter().enumerate().find_map(|(i, step)| {
-                step.run(&self.plan, &run);
-                trouble.failure().map(|message| (i, message))
-            })
-        };
-        match failed {
-            Some((i, message)) => {
-                Err(Failure::Operation(self.plan.graph.located(self.plan.steps[i].node, &message)))
+        self.times.calls += u64::from(timed);
+        for (i, step) in self.steps.iter().enumerate() {
+            let begin = timed.then(Instant::now);
+            step.run(&self.plan, &run);
+            if let Some(begin) = begin {
+                self.times.steps[i] += begin.elapsed();
             }
-            None => Ok(!trouble.found_not_finite()),
+            if let Some(message) = trouble.failure() {
+                let node = self.plan.steps[i].node;
+                return Err(Failure::Operation(self.plan.graph.located(node, &message)));
+            }
         }
+        Ok(!trouble.found_not_finite())
     }
 
     /// Names the operation that made a value that is not finite.

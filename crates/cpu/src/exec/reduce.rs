@@ -25,6 +25,8 @@ pub struct Reduce {
     value: Value,
     extent: [usize; 3],
     leaves: usize,
+    /// Leaves of one task.
+    group: usize,
     out: View,
     dtype: DType,
     checked: bool,
@@ -74,6 +76,7 @@ impl Reduce {
             value,
             extent,
             leaves: leaves::count(extent[1]),
+            group: (GRAIN / (leaves::length(extent[1]) * extent[2]).max(1)).max(1),
             out: out.clone(),
             dtype: buffer.dtype,
             checked: buffer.checked,
@@ -94,16 +97,18 @@ impl Reduce {
         let [outer, len, inner] = self.extent;
         let (size, leaf) = (self.dtype.size(), leaves::length(len));
         let units = outer * self.leaves;
-        let group = (GRAIN / (leaf * inner).max(1)).max(1);
+        let group = self.group;
         let out = run.addresses.element(self.out.buffer, self.out.offset, size);
         let results = if self.leaves > 1 { run.shared() } else { out };
         let results = super::memory::Shared(results);
-        run.each(units.div_ceil(group), |task, worker| {
+        let tasks = if units <= group { 1 } else { units.div_ceil(group) };
+        run.each(tasks, |task, worker| {
             let registers = run.worker(worker);
             // SAFETY: each unit writes its own results; each worker has its own registers.
             unsafe { self.program.prepare(run.addresses, registers, leaf * inner * group) };
             for unit in task * group..((task + 1) * group).min(units) {
-                let (outer, l) = (unit / self.leaves, unit % self.leaves);
+                let (outer, l) =
+                    if self.leaves == 1 { (unit, 0) } else { (unit / self.leaves, unit % self.leaves) };
                 let (start, end) = (l * leaf, ((l + 1) * leaf).min(len));
                 let (dst, sums) = (results.at(unit * inner * size), std::ptr::null_mut());
                 self.part(Leaf {
@@ -310,12 +315,11 @@ unsafe fn row<T: FoldElem, const SUM: bool>(leaf: &mut Leaf<'_>) {
     if !leaf.last {
         return;
     }
-    let mut width = WIDTH / 2;
-    while width > 0 {
+    const { assert!(WIDTH == 32) };
+    for width in [16, 8, 4, 2, 1] {
         for i in 0..width {
             sums[i] = combine::<T, SUM>(sums[i], sums[i + width]);
         }
-        width /= 2;
     }
     // SAFETY: room for one result.
     unsafe { *leaf.dst.cast::<T>() = sums[0] }

@@ -126,11 +126,11 @@ impl TileProgram {
             Ok(Instruction { kernel, arity: instr.args.len(), args, to: places[program.loads.len() + i] })
         };
         let instructions: Result<_, String> = program.instrs.iter().enumerate().map(instruction).collect();
-        let fills_that = |stay: bool| (0..fills.len()).filter(|&i| fills[i].stays() == stay).collect();
+        let once = |i: &usize| matches!(fills[*i], Fill::Once(..) | Fill::Periodic(..));
         Ok(TileProgram {
             dims: program.dims.clone(),
-            each: fills_that(false),
-            once: fills_that(true),
+            each: (0..fills.len()).filter(|&i| !fills[i].stays()).collect(),
+            once: (0..fills.len()).filter(once).collect(),
             instructions: instructions?,
             fills,
             places,
@@ -232,8 +232,8 @@ impl TileProgram {
         for instruction in &self.instructions {
             let first = instruction.args[0].address(at, registers, start).cast_const();
             let mut x = [first; 3];
-            for k in 1..instruction.arity {
-                x[k] = instruction.args[k].address(at, registers, start);
+            for (x, arg) in x.iter_mut().zip(&instruction.args).take(instruction.arity).skip(1) {
+                *x = arg.address(at, registers, start);
             }
             let dst = instruction.to.address(at, registers, start);
             instruction.kernel.run(&mut Tile { dst, x, n });
