@@ -21,6 +21,8 @@ pub mod train;
 pub use error::{Error, FileError, Place};
 pub use init::Init;
 pub use ironlearn_cpu::Cpu;
+pub use ironlearn_ir::Phase;
+pub use ironlearn_ir::profile::StepProfile;
 pub use loss::Loss;
 pub use metric::Metric;
 pub use nn::{Activation, Layer, LayerSpec, Network};

@@ -110,10 +110,12 @@ impl Fused {
         // SAFETY: as the caller promises.
         unsafe {
             self.program.prepare(run.addresses, registers, end - start);
-            for tile in (start..end).step_by(TILE) {
+            let mut tile = start;
+            while tile < end {
                 let n = TILE.min(end - tile);
                 self.program.run(run.addresses, registers, tile, n);
                 self.store(run, registers, tile, n);
+                tile += n;
             }
         }
     }

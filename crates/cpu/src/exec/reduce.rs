@@ -16,6 +16,8 @@ use std::ops::Range;
 
 /// Running sums of a leaf.
 const WIDTH: usize = 32;
+/// Longest row of which several share a tile.
+const SHORT: usize = TILE / 2;
 /// Elements of a task, roughly.
 const GRAIN: usize = 16 * TILE;
 
@@ -38,6 +40,8 @@ pub struct Reduce {
 struct Loops {
     /// Reduces a run of elements: see [`Leaf`].
     leaf: Entry<Leaf<'static>>,
+    /// Reduces short rows, `start..end` of all outer indices, many to a tile.
+    short: Entry<Leaf<'static>>,
     /// Combines leaves.
     tree: fn(*mut u8, *const u8, usize, usize, usize),
 }
@@ -94,42 +98,40 @@ impl Reduce {
     }
 
     pub fn run(&self, run: &Run<'_>) {
+        let outer = self.extent[0];
+        if self.leaves > 1 {
+            return self.run_leaves(run);
+        }
+        let tasks = if outer <= self.group { 1 } else { outer.div_ceil(self.group) };
+        run.each(tasks, |task, worker| {
+            let rows = task * self.group..((task + 1) * self.group).min(outer);
+            // SAFETY: each task writes its own results; each worker has its own registers.
+            unsafe { self.rows(run, run.worker(worker), rows) };
+        });
+    }
+
+    /// Reduces leaf by leaf, then combines them.
+    fn run_leaves(&self, run: &Run<'_>) {
         let [outer, len, inner] = self.extent;
         let (size, leaf) = (self.dtype.size(), leaves::length(len));
         let units = outer * self.leaves;
-        let group = self.group;
-        let out = run.addresses.element(self.out.buffer, self.out.offset, size);
-        let results = if self.leaves > 1 { run.shared() } else { out };
-        let results = super::memory::Shared(results);
-        let tasks = if units <= group { 1 } else { units.div_ceil(group) };
-        run.each(tasks, |task, worker| {
+        let results = super::memory::Shared(run.shared());
+        run.each(units.div_ceil(self.group), |task, worker| {
             let registers = run.worker(worker);
             // SAFETY: each unit writes its own results; each worker has its own registers.
-            unsafe { self.program.prepare(run.addresses, registers, leaf * inner * group) };
-            for unit in task * group..((task + 1) * group).min(units) {
-                let (outer, l) =
-                    if self.leaves == 1 { (unit, 0) } else { (unit / self.leaves, unit % self.leaves) };
+            unsafe { self.program.prepare(run.addresses, registers, leaf * inner * self.group) };
+            for unit in task * self.group..((task + 1) * self.group).min(units) {
+                let (outer, l) = (unit / self.leaves, unit % self.leaves);
                 let (start, end) = (l * leaf, ((l + 1) * leaf).min(len));
                 let (dst, sums) = (results.at(unit * inner * size), std::ptr::null_mut());
-                self.part(Leaf {
-                    reduce: self,
-                    run,
-                    registers,
-                    outer,
-                    start,
-                    end,
-                    dst,
-                    sums,
-                    first: true,
-                    last: true,
-                });
+                let (first, last) = (true, true);
+                self.part(Leaf { reduce: self, run, registers, outer, start, end, dst, sums, first, last });
             }
         });
-        if self.leaves > 1 {
-            for o in 0..outer {
-                let from = results.at(o * self.leaves * inner * size);
-                (self.loops.tree)(out.wrapping_add(o * inner * size), from, self.leaves, inner, inner);
-            }
+        let out = run.addresses.element(self.out.buffer, self.out.offset, size);
+        for o in 0..outer {
+            let from = results.at(o * self.leaves * inner * size);
+            (self.loops.tree)(out.wrapping_add(o * inner * size), from, self.leaves, inner, inner);
         }
         if self.checked && any_not_finite(self.dtype, out, outer * inner) {
             run.mark_not_finite();
@@ -138,10 +140,14 @@ impl Reduce {
 }
 
 impl Reduce {
-    fn part(&self, mut leaf: Leaf<'_>) {
+    fn part(&self, leaf: Leaf<'_>) {
+        self.call(self.loops.leaf, leaf);
+    }
+
+    fn call(&self, entry: Entry<Leaf<'static>>, mut leaf: Leaf<'_>) {
         // SAFETY: the lifetime is only lengthened for the call; the routine keeps nothing.
         let leaf = unsafe { std::mem::transmute::<&mut Leaf<'_>, &mut Leaf<'static>>(&mut leaf) };
-        self.loops.leaf.call(leaf);
+        entry.call(leaf);
     }
 
     /// Reduces the rows of some outer indices, of a reduction in one leaf each, on this thread.
@@ -154,21 +160,19 @@ impl Reduce {
         // SAFETY: as the caller promises.
         unsafe { self.program.prepare(run.addresses, registers, outer.len() * len * inner) };
         let to = |outer: usize| run.addresses.element(self.out.buffer, self.out.offset + outer * inner, size);
-        for outer in outer.clone() {
-            let dst = to(outer);
-            let (start, end, sums) = (0, len, std::ptr::null_mut());
-            self.part(Leaf {
-                reduce: self,
-                run,
-                registers,
-                outer,
-                start,
-                end,
-                dst,
-                sums,
-                first: true,
-                last: true,
-            });
+        let (sums, first, last) = (std::ptr::null_mut(), true, true);
+        if inner == 1 && len <= SHORT {
+            let (start, end, dst) = (outer.start, outer.end, to(outer.start));
+            let (reduce, outer) = (self, 0);
+            self.call(
+                self.loops.short,
+                Leaf { reduce, run, registers, outer, start, end, dst, sums, first, last },
+            );
+        } else {
+            for outer in outer.clone() {
+                let (start, end, dst) = (0, len, to(outer));
+                self.part(Leaf { reduce: self, run, registers, outer, start, end, dst, sums, first, last });
+            }
         }
         if self.checked && any_not_finite(self.dtype, to(outer.start), outer.len() * inner) {
             run.mark_not_finite();
@@ -269,6 +273,17 @@ impl<T: FoldElem, const SUM: bool> Routine for LeafLoop<T, SUM> {
     }
 }
 
+struct ShortRows<T, const SUM: bool>(std::marker::PhantomData<T>);
+
+impl<T: FoldElem, const SUM: bool> Routine for ShortRows<T, SUM> {
+    type Args = Leaf<'static>;
+    #[inline(always)]
+    fn call<F32: FloatLanes<Elem = f32>, F64: FloatLanes<Elem = f64>>(leaf: &mut Leaf<'static>) {
+        // SAFETY: the pointers are those that `Reduce::rows` has just made.
+        unsafe { short_rows::<T, SUM>(leaf) }
+    }
+}
+
 #[inline(always)]
 fn combine<T: FoldElem, const SUM: bool>(a: T, b: T) -> T {
     if SUM { a.sum(b) } else { a.largest(b) }
@@ -302,27 +317,70 @@ unsafe fn row<T: FoldElem, const SUM: bool>(leaf: &mut Leaf<'_>) {
             let src = reduce.program.address(reduce.value, run.addresses, leaf.registers, base + at);
             std::slice::from_raw_parts(src.cast::<T>(), n)
         };
-        let mut chunks = tile.chunks_exact(WIDTH);
-        for chunk in &mut chunks {
-            for i in 0..WIDTH {
-                sums[i] = combine::<T, SUM>(sums[i], chunk[i]);
-            }
-        }
-        for (i, &x) in chunks.remainder().iter().enumerate() {
-            sums[i] = combine::<T, SUM>(sums[i], x);
+        gather::<T, SUM>(sums, tile);
+    }
+    if leaf.last {
+        // SAFETY: room for one result.
+        unsafe { *leaf.dst.cast::<T>() = total::<T, SUM>(sums) }
+    }
+}
+
+/// Adds elements to the running sums.
+#[inline(always)]
+fn gather<T: FoldElem, const SUM: bool>(sums: &mut [T; WIDTH], elements: &[T]) {
+    let mut chunks = elements.chunks_exact(WIDTH);
+    for chunk in &mut chunks {
+        for i in 0..WIDTH {
+            sums[i] = combine::<T, SUM>(sums[i], chunk[i]);
         }
     }
-    if !leaf.last {
-        return;
+    for (i, &x) in chunks.remainder().iter().enumerate() {
+        sums[i] = combine::<T, SUM>(sums[i], x);
     }
+}
+
+/// The running sums combined.
+#[inline(always)]
+fn total<T: FoldElem, const SUM: bool>(sums: &mut [T; WIDTH]) -> T {
     const { assert!(WIDTH == 32) };
     for width in [16, 8, 4, 2, 1] {
         for i in 0..width {
             sums[i] = combine::<T, SUM>(sums[i], sums[i + width]);
         }
     }
-    // SAFETY: room for one result.
-    unsafe { *leaf.dst.cast::<T>() = sums[0] }
+    sums[0]
+}
+
+/// Rows of at most [`SHORT`] elements, as many at a time as a tile has room for.
+///
+/// # Safety
+/// As for [`row`]; there is room for a result of each row.
+#[inline(always)]
+unsafe fn short_rows<T: FoldElem, const SUM: bool>(leaf: &mut Leaf<'_>) {
+    // SAFETY: as the caller promises.
+    let (reduce, run) = unsafe { (&*leaf.reduce, &*leaf.run) };
+    let len = reduce.extent[1];
+    let most = TILE / len.max(1);
+    let mut at = leaf.start;
+    while at < leaf.end {
+        let rows = most.min(leaf.end - at);
+        // SAFETY: as in `row`; results of the rows before this one have been written.
+        let (tile, results) = unsafe {
+            reduce.program.run(run.addresses, leaf.registers, at * len, rows * len);
+            let src = reduce.program.address(reduce.value, run.addresses, leaf.registers, at * len);
+            let dst = leaf.dst.cast::<T>().add(at - leaf.start);
+            (
+                std::slice::from_raw_parts(src.cast::<T>(), rows * len),
+                std::slice::from_raw_parts_mut(dst, rows),
+            )
+        };
+        for (i, result) in results.iter_mut().enumerate() {
+            let mut sums = [start::<T, SUM>(); WIDTH];
+            gather::<T, SUM>(&mut sums, &tile[i * len..(i + 1) * len]);
+            *result = total::<T, SUM>(&mut sums);
+        }
+        at += rows;
+    }
 }
 
 /// Kept axes come after the reduced one: a result for each inner index, rows added one by one.
@@ -376,8 +434,16 @@ fn tree_of<T: FoldElem, const SUM: bool>(
 fn loops(isa: Isa, fold: Fold, dtype: DType) -> Result<Loops, String> {
     fn of<T: FoldElem>(isa: Isa, fold: Fold) -> Loops {
         match fold {
-            Fold::Sum => Loops { leaf: isa.entry::<LeafLoop<T, true>>(), tree: tree_of::<T, true> },
-            Fold::Max => Loops { leaf: isa.entry::<LeafLoop<T, false>>(), tree: tree_of::<T, false> },
+            Fold::Sum => Loops {
+                leaf: isa.entry::<LeafLoop<T, true>>(),
+                short: isa.entry::<ShortRows<T, true>>(),
+                tree: tree_of::<T, true>,
+            },
+            Fold::Max => Loops {
+                leaf: isa.entry::<LeafLoop<T, false>>(),
+                short: isa.entry::<ShortRows<T, false>>(),
+                tree: tree_of::<T, false>,
+            },
         }
     }
     Ok(match dtype {

@@ -20,7 +20,7 @@ use ironlearn_ir::profile::StepProfile;
 /// assert!(profile.arena_bytes > 0 && profile.seconds() > 0.0);
 /// # Ok::<(), Error>(())
 /// ```
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Profile {
     /// The steps in the order of the plans, one plan for each signature.
     pub steps: Vec<StepProfile>,
