@@ -145,6 +145,7 @@ pub fn case(kind: OpKind, rng: &mut Rng) -> Option<Case> {
         }
         OpKind::Dot => dot(name, rng),
         OpKind::Conv => conv(name, rng),
+        OpKind::Pool => pool(name, rng),
         OpKind::Gather => {
             let (mut shape, _) = at_least_rank(1, rng);
             let axis = rng.below(shape.len());
@@ -267,6 +268,34 @@ fn conv(name: String, rng: &mut Rng) -> Case {
         let inputs = vec![random(rng, a), random(rng, b)];
         return Case::new(format!("{name} {conv:?}"), inputs, move |tape, x| tape.push(conv.clone(), x));
     }
+}
+
+/// Pooling, or a part of its derivatives, over one or two spatial axes.
+fn pool(name: String, rng: &mut Rng) -> Case {
+    let rank = 1 + rng.below(2);
+    let mut each = |low: i64, high: i64| (0..rank).map(|_| rng.int(low, high) as usize).collect::<Vec<_>>();
+    let (size, stride, more) = (each(1, 3), each(1, 3), each(0, 3));
+    let space: Vec<usize> = size.iter().zip(more).map(|(s, m)| s + m).collect();
+    let shape = Shape::from([&[1 + rng.below(2), 1 + rng.below(2)], &space[..]].concat());
+    let order = rng.order(shape.elements());
+    let x = array(&shape, order.into_iter().map(|i| 0.3 * i as f64 - 2.0).collect());
+    let (kind, part) = rng.pick(&[
+        (PoolKind::Sum, PoolPart::Output),
+        (PoolKind::Sum, PoolPart::Spread),
+        (PoolKind::Max, PoolPart::Output),
+        (PoolKind::Max, PoolPart::Spread),
+        (PoolKind::Max, PoolPart::Pick),
+    ]);
+    let pool = Pool { kind, part, size, stride, x: shape.clone() };
+    let g = pool.output().map_or(x.clone(), |y| random(rng, &y));
+    let v = random(rng, &shape);
+    let inputs = match (kind, part) {
+        (_, PoolPart::Output) => vec![x],
+        (PoolKind::Sum, _) => vec![g],
+        (_, PoolPart::Spread) => vec![x, g],
+        _ => vec![x, v],
+    };
+    Case::new(format!("{name} {pool:?}"), inputs, move |tape, x| tape.push(pool.clone(), x))
 }
 
 /// A recurrent cell with a counter beside its state, run in either direction over 0 to 4 steps; results are

@@ -55,7 +55,18 @@ fn graphs_are_large_and_hold_every_operation() {
     for map in elementwise::ALL {
         uses.entry(map.0.name()).or_default();
     }
-    for name in ["conv", "scan", "gather", "scatter_add", "dot", "argmax", "random_bits", "custom_grad"] {
+    for name in [
+        "conv",
+        "pool_max",
+        "pool_sum",
+        "scan",
+        "gather",
+        "scatter_add",
+        "dot",
+        "argmax",
+        "random_bits",
+        "custom_grad",
+    ] {
         uses.entry(name).or_default();
     }
     let rare: Vec<_> = uses.iter().filter(|(_, uses)| **uses * 20 < n).collect();

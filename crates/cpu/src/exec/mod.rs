@@ -8,6 +8,7 @@ mod fused;
 mod kernels;
 mod memory;
 mod odometer;
+mod pooling;
 mod program;
 mod reduce;
 mod region;
@@ -90,6 +91,7 @@ enum Step {
     Reduce(Box<reduce::Reduce>),
     Dot(Box<dot::Dot>),
     Conv(Box<conv::Convolution>),
+    Pool(Box<pooling::Pooling>),
     Gather(rows::Gather),
     ScatterAdd(rows::ScatterAdd),
     ArgMax(rows::ArgMax),
@@ -181,6 +183,9 @@ fn compile(cpu: &Cpu, plan: &Plan, step: &PlanStep) -> Result<Step, Failure> {
         StepKind::Conv { conv, x, y, out } => {
             conv::Convolution::new(cpu.isa, plan, conv, x, y, out).map(|c| Step::Conv(Box::new(c)))
         }
+        StepKind::Pool { pool, x, out } => {
+            pooling::Pooling::new(cpu.isa, plan, pool, x, out).map(|p| Step::Pool(Box::new(p)))
+        }
         StepKind::Gather { x, index, out } => Ok(Step::Gather(rows::Gather {
             dtype: dtype(x.buffer),
             index_dtype: dtype(index.buffer),
@@ -234,6 +239,7 @@ impl Step {
             Step::Reduce(r) => r.run(run),
             Step::Dot(d) => d.run(run),
             Step::Conv(c) => c.run(run),
+            Step::Pool(p) => p.run(run),
             Step::Scan(s) => s.run(run),
             Step::Region(r) => r.run(run),
             Step::Gather(g) => g.run(run),

@@ -3,6 +3,19 @@
 /// Most axes that an index space may have after neighbouring ones were merged.
 pub const MAX_RANK: usize = 16;
 
+/// All multi-indices of a shape, in row-major order.
+pub fn indices(shape: &[usize]) -> impl Iterator<Item = Vec<usize>> {
+    let shape = shape.to_vec();
+    (0..shape.iter().product::<usize>()).map(move |mut flat| {
+        let mut index = vec![0; shape.len()];
+        for a in (0..shape.len()).rev() {
+            index[a] = flat % shape[a];
+            flat /= shape[a];
+        }
+        index
+    })
+}
+
 /// A position in an index space, and the element that each position of a strided view points to.
 pub struct Odometer<'a> {
     dims: &'a [usize],

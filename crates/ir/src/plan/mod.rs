@@ -19,7 +19,7 @@ pub use region::Region;
 pub use verify::verify;
 pub use view::View;
 
-use crate::prim::{Compare, Control, Conv, MapRef, Op, RandomBits};
+use crate::prim::{Compare, Control, Conv, MapRef, Op, Pool, RandomBits};
 use crate::{Array, DType, Graph, NodeId, SlotId};
 use std::sync::Arc;
 
@@ -242,6 +242,15 @@ pub enum StepKind {
         /// Result, contiguous.
         out: View,
     },
+    /// Pooling or a part of its derivatives.
+    Pool {
+        /// Shape and windows.
+        pool: Pool,
+        /// Operands, contiguous.
+        x: Vec<View>,
+        /// Result, contiguous.
+        out: View,
+    },
     /// Rows picked by index: `out[o, i, ..] = x[o, index[i], ..]`.
     Gather {
         /// `[outer, len, inner]`, contiguous.
@@ -316,6 +325,7 @@ impl PlanStep {
             StepKind::Fused { program, .. } | StepKind::Reduce { program, .. } => of_program(program),
             StepKind::Dot(dot) => vec![dot.x.clone(), dot.y.clone()],
             StepKind::Conv { x, y, .. } => vec![x.clone(), y.clone()],
+            StepKind::Pool { x, .. } => x.clone(),
             StepKind::Gather { x, index, .. } | StepKind::ScatterAdd { x, index, .. } => {
                 vec![x.clone(), index.clone()]
             }
@@ -336,6 +346,7 @@ impl PlanStep {
             StepKind::Region(region) => region.writes(),
             StepKind::Reduce { out, .. }
             | StepKind::Conv { out, .. }
+            | StepKind::Pool { out, .. }
             | StepKind::Gather { out, .. }
             | StepKind::ScatterAdd { out, .. }
             | StepKind::ArgMax { out, .. }

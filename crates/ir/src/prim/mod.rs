@@ -20,6 +20,7 @@ mod iota;
 mod max;
 mod pad;
 mod permute;
+mod pool;
 mod random_bits;
 mod reshape;
 pub(crate) mod scan;
@@ -46,6 +47,7 @@ pub use iota::Iota;
 pub use max::Max;
 pub use pad::Pad;
 pub use permute::Permute;
+pub use pool::{Pool, PoolKind, PoolPart};
 pub use random_bits::{RandomBits, philox, stream_of};
 pub use reshape::Reshape;
 pub use scan::{Scan, ScanOutput};
@@ -223,7 +225,7 @@ ops! {
     Compare(Compare), Select(Select), Cast(Cast),
     Reshape(Reshape), Permute(Permute), Broadcast(Broadcast), Slice(Slice), Pad(Pad), Flip(Flip), Concat(Concat),
     Sum(Sum), Max(Max), ArgMax(ArgMax),
-    Dot(Dot), Conv(Conv),
+    Dot(Dot), Conv(Conv), Pool(Pool),
     Gather(Gather), ScatterAdd(ScatterAdd),
     Scan(Scan), ScanOutput(ScanOutput),
     StopGradient(StopGradient), CustomGrad(CustomGrad),
@@ -248,6 +250,7 @@ impl Op {
             | Op::StopGradient(_)
             | Op::ScanOutput(_) => 1,
             Op::Compare(_) | Op::Dot(_) | Op::Conv(_) | Op::Gather(_) | Op::ScatterAdd(_) => 2,
+            Op::Pool(pool) => pool.arity(),
             Op::Select(_) | Op::RandomBits(_) => 3,
             Op::Concat(_) | Op::Scan(_) | Op::CustomGrad(_) => return None,
         })

@@ -1,8 +1,7 @@
 //! Pooling: the largest element, or the mean, of each window, channel by channel.
-//!
-//! Composed of strided slices, one for each element of the window, and elementwise operations on them.
 
 use super::{Layer, has_rank, poisoned};
+use ironlearn_ir::prim::PoolKind;
 use ironlearn_ir::{Real, Var};
 
 /// Windows of `D` axes. Elements at the end that fill no window are left out.
@@ -13,13 +12,8 @@ struct Windows<const D: usize> {
 }
 
 impl<const D: usize> Windows<D> {
-    /// The elements at each place of the windows, combined.
     #[track_caller]
-    fn fold<'g, T: Real>(
-        &self,
-        x: Var<'g, T>,
-        combine: impl Fn(Var<'g, T>, Var<'g, T>) -> Var<'g, T>,
-    ) -> Var<'g, T> {
+    fn pool<'g, T: Real>(&self, x: Var<'g, T>, kind: PoolKind) -> Var<'g, T> {
         let _line = x.tape().enter("");
         if !has_rank(x, D + 2, "pool", if D == 1 { "[B, C, L]" } else { "[B, C, H, W]" }) {
             return poisoned(x);
@@ -31,13 +25,7 @@ impl<const D: usize> Windows<D> {
             x.tape().error(message, vec![x.node().describe()]);
             return poisoned(x);
         }
-        // One axis after the other: both the maximum and the sum of a block are those of its rows.
-        (0..D).fold(x, |x, a| {
-            let (axis, size, stride) = (a as isize + 2, self.size[a], self.stride[a]);
-            let last = (shape[a + 2] - size) / stride * stride;
-            let places = (0..size).map(|k| x.stride(axis, k, k + last + 1, stride));
-            places.reduce(&combine).unwrap_or(x)
-        })
+        Var::of(x.node().pool(kind, &self.size, &self.stride))
     }
 }
 
@@ -74,13 +62,13 @@ impl<const D: usize> AvgPool<D> {
 
 impl<T: Real, const D: usize> Layer<T> for MaxPool<D> {
     fn apply<'g>(&self, x: Var<'g, T>) -> Var<'g, T> {
-        self.0.fold(x, |a, b| a.maximum(b))
+        self.0.pool(x, PoolKind::Max)
     }
 }
 
 impl<T: Real, const D: usize> Layer<T> for AvgPool<D> {
     fn apply<'g>(&self, x: Var<'g, T>) -> Var<'g, T> {
-        self.0.fold(x, |a, b| a + b) * (1.0 / self.0.size.iter().product::<usize>() as f64)
+        self.0.pool(x, PoolKind::Sum) * (1.0 / self.0.size.iter().product::<usize>() as f64)
     }
 }
 

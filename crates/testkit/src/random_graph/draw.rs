@@ -146,6 +146,7 @@ impl<'a, 'g> Draw<'a, 'g> {
             OpKind::Scan | OpKind::ScanOutput => self.scan()?,
             OpKind::Dot => self.dot()?,
             OpKind::Conv => self.conv()?,
+            OpKind::Pool => self.pool()?,
             OpKind::Gather => {
                 let x = self.such(|x| x.rank() > 0 && !x.shape().contains(&0))?;
                 let axis = self.rng.below(x.rank());
@@ -283,6 +284,32 @@ impl<'a, 'g> Draw<'a, 'g> {
             0 => x.conv(w, conv),
             1 => g.conv(w, conv.with_part(Part::GradInput)),
             _ => x.conv(g, conv.with_part(Part::GradKernel)),
+        };
+        Some(if dtype.is_float() { z * 0.25 } else { z })
+    }
+
+    /// The pooling of some elements, and what goes back from it.
+    fn pool(&mut self) -> Option<Dyn<'g>> {
+        let dtype = self.rng.pick(&[DType::F32, DType::F32, DType::F64, DType::I32]);
+        let x = self.such(|x| x.dtype() == dtype && x.shape().elements() >= 4)?;
+        let n = x.shape().elements().min(160);
+        let flat = x.reshape(&[x.shape().elements()].into());
+        let flat = flat.slice(&[Range { start: 0, len: n / 4 * 4, step: 1 }]);
+        let planar = self.rng.one_in(2);
+        let x = flat.reshape(&if planar { [1, 1, 4, n / 4].into() } else { [2, 1, n / 4 * 2].into() });
+        let rank = if planar { 2 } else { 1 };
+        let mut each = |low, high| (0..rank).map(|_| self.rng.int(low, high) as usize).collect::<Vec<_>>();
+        let (size, stride) = (each(1, 3), each(1, 3));
+        let kind = self.rng.pick(&[PoolKind::Sum, PoolKind::Max]);
+        let pool = Pool { kind, part: PoolPart::Output, size, stride, x: x.shape() };
+        let g = random_array(dtype, &pool.output().ok()?, self.rng);
+        let g = self.tape.constant_of(g);
+        let (back, operands) = (pool.with_part(PoolPart::Spread), [x, g]);
+        let z = match self.rng.below(3) {
+            0 | 1 if kind == PoolKind::Sum && self.rng.one_in(2) => self.tape.push(back, &operands[1..]),
+            0 if kind == PoolKind::Max => self.tape.push(back, &operands),
+            1 if kind == PoolKind::Max => self.tape.push(pool.with_part(PoolPart::Pick), &[x, x * x]),
+            _ => self.tape.push(pool, &[x]),
         };
         Some(if dtype.is_float() { z * 0.25 } else { z })
     }

@@ -105,7 +105,7 @@ fn rounds(graph: &Graph, id: NodeId) -> bool {
     ];
     match &node.op {
         Op::Map(m) => !exact.contains(m),
-        Op::Sum(_) | Op::Dot(_) | Op::Conv(_) | Op::ScatterAdd(_) | Op::ScanOutput(_) => true,
+        Op::Sum(_) | Op::Dot(_) | Op::Conv(_) | Op::Pool(_) | Op::ScatterAdd(_) | Op::ScanOutput(_) => true,
         Op::Cast(_) => graph.node(node.inputs[0]).ty.dtype.is_float(),
         _ => false,
     }
@@ -125,7 +125,7 @@ fn unit(dtype: DType) -> f64 {
 /// For sums of terms the sums of their magnitudes, for anything else nothing.
 fn magnitudes(graph: &Graph, id: NodeId, values: &[Option<Array>]) -> Option<Vec<f64>> {
     let node = graph.node(id);
-    if !matches!(node.op, Op::Sum(_) | Op::Dot(_) | Op::Conv(_) | Op::ScatterAdd(_)) {
+    if !matches!(node.op, Op::Sum(_) | Op::Dot(_) | Op::Conv(_) | Op::Pool(_) | Op::ScatterAdd(_)) {
         return Some(vec![]);
     }
     let abs = MapRef::of::<ew::Abs>();

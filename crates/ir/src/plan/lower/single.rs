@@ -27,6 +27,11 @@ impl Lowering<'_> {
             Op::Max(m) => self.reduce(id, Fold::Max, &m.0, members),
             Op::Dot(dot) => self.dot(id, dot),
             Op::Conv(conv) => self.conv(id, conv),
+            Op::Pool(pool) => {
+                let x = inputs.iter().map(|&x| self.contiguous(x)).collect();
+                let (pool, out) = (pool.clone(), self.own_buffer(id));
+                self.step(id, StepKind::Pool { pool, x, out });
+            }
             Op::Gather(g) => {
                 let (x, index) = (self.contiguous(inputs[0]), self.contiguous(inputs[1]));
                 let (outer, inner) =

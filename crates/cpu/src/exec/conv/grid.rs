@@ -1,0 +1,187 @@
+//! [`Grid`]: the copy of an image's channels that windows slide over, with its border of zeros.
+//!
+//! Where windows lie `stride` apart, the elements of an axis are sorted by their place modulo `stride`: element
+//! `j·stride + phase` is element `j` of its phase. So an element of a window moves by one from window to window,
+//! whatever the stride.
+
+use super::super::odometer::indices;
+
+/// Elements after the last channel, which vectors at the end of a row read too.
+const SLACK: usize = 16;
+
+/// One axis of the copied image.
+#[derive(Clone, Copy)]
+pub struct Axis {
+    /// Elements there are.
+    pub length: usize,
+    /// Zeros before them; elements that are left out, where negative.
+    pub before: isize,
+    /// Phases.
+    pub stride: usize,
+    /// Elements of a phase.
+    pub per_phase: usize,
+}
+
+/// How an image is copied.
+pub struct Grid {
+    axes: Vec<Axis>,
+    /// Elements from one window to the next along each axis.
+    pub steps: Vec<usize>,
+    /// Elements of a channel of the copy, and of the image.
+    pub channel: usize,
+    plane: usize,
+    rows: Vec<Row>,
+}
+
+/// A row of the copy: one phase of the last axis at one place of the others.
+struct Row {
+    to: usize,
+    /// Place along the first of several axes; 0 where there is one.
+    first: isize,
+    /// Where the row's first element comes from, less what `first` adds.
+    from: isize,
+    /// It lies inside of the image along the axes between the first and the last.
+    inside: bool,
+    /// Zeros, elements, zeros.
+    left: usize,
+    n: usize,
+    right: usize,
+}
+
+impl Grid {
+    pub fn new(axes: Vec<Axis>) -> Grid {
+        let last = axes.len() - 1;
+        let mut steps = vec![1; axes.len()];
+        let mut strides = vec![1; axes.len()];
+        for a in (0..last).rev() {
+            steps[a] = steps[a + 1] * axes[a + 1].per_phase;
+            strides[a] = strides[a + 1] * axes[a + 1].length;
+        }
+        let phases: usize = axes.iter().map(|a| a.stride).product();
+        let channel = steps[0] * axes[0].per_phase * phases;
+        let plane = strides[0] * axes[0].length;
+        let mut grid = Grid { axes, steps, channel, plane, rows: vec![] };
+        let outer: Vec<usize> = grid.axes[..last].iter().map(|a| a.per_phase).collect();
+        let phases: Vec<usize> = grid.axes.iter().map(|a| a.stride).collect();
+        for phase in indices(&phases) {
+            for j in indices(&outer) {
+                let place: Vec<usize> =
+                    (0..=last).map(|a| phase[a] + j.get(a).map_or(0, |j| j * phases[a])).collect();
+                grid.rows.push(grid.row(&place, &strides));
+            }
+        }
+        grid
+    }
+
+    /// The row that begins at a place of the bordered image.
+    fn row(&self, place: &[usize], strides: &[usize]) -> Row {
+        let last = self.axes.len() - 1;
+        let (mut from, mut inside, mut first) = (0, true, 0);
+        for a in 0..last {
+            let i = place[a] as isize - self.axes[a].before;
+            if a == 0 {
+                first = i;
+            } else {
+                inside &= (0..self.axes[a].length as isize).contains(&i);
+                from += i * strides[a] as isize;
+            }
+        }
+        let axis = &self.axes[last];
+        let start = place[last] as isize - axis.before;
+        let (step, room) = (axis.stride, axis.length as isize - start);
+        let left = if start < 0 { (-start as usize).div_ceil(step).min(axis.per_phase) } else { 0 };
+        let end = if room <= 0 { 0 } else { (room as usize).div_ceil(step).min(axis.per_phase) };
+        let n = end.saturating_sub(left);
+        Row {
+            to: self.place(place),
+            first,
+            from: from + start + (left * step) as isize,
+            inside,
+            left,
+            n,
+            right: axis.per_phase - left - n,
+        }
+    }
+
+    /// Where an element of the bordered image is in the copy of a channel.
+    pub fn place(&self, u: &[usize]) -> usize {
+        let mut phase = 0;
+        let mut at = 0;
+        for (a, axis) in self.axes.iter().enumerate() {
+            phase = phase * axis.stride + u[a] % axis.stride;
+            at += u[a] / axis.stride * self.steps[a];
+        }
+        phase * self.steps[0] * self.axes[0].per_phase + at
+    }
+
+    /// Elements that the copy of so many channels takes.
+    pub fn elements(&self, channels: usize) -> usize {
+        channels * self.channel + SLACK
+    }
+
+    /// Copies channels; the first element of the first of several axes is that of window `window`.
+    ///
+    /// # Safety
+    /// `from` holds the channels, `to` has room for [`Grid::elements`].
+    #[inline(always)]
+    pub unsafe fn fill<T: Copy + Default>(&self, channels: usize, from: *const T, to: *mut T, window: usize) {
+        let last = self.axes.len() - 1;
+        let (first, step) = (self.axes[0], self.axes[last].stride);
+        let (moved, pitch) = match last {
+            0 => (0, 0),
+            _ => ((window * first.stride) as isize, (self.plane / first.length.max(1)) as isize),
+        };
+        let rows = 0..if last == 0 { 1 } else { first.length as isize };
+        // SAFETY: rows lie in the copy, elements that are read inside of the image, as the caller promises.
+        unsafe {
+            for c in 0..channels {
+                let (from, to) = (from.add(c * self.plane), to.add(c * self.channel));
+                for row in &self.rows {
+                    let (i, to) = (row.first + moved, to.add(row.to));
+                    if !row.inside || !rows.contains(&i) {
+                        zero(to, row.left + row.n + row.right);
+                        continue;
+                    }
+                    zero(to, row.left);
+                    copy(from.offset(row.from + i * pitch), step, to.add(row.left), row.n);
+                    zero(to.add(row.left + row.n), row.right);
+                }
+            }
+            zero(to.add(channels * self.channel), SLACK);
+        }
+    }
+}
+
+/// # Safety
+/// `to` has room for `n` elements.
+#[inline(always)]
+unsafe fn zero<T: Copy + Default>(to: *mut T, n: usize) {
+    for i in 0..n {
+        // SAFETY: as the caller promises.
+        unsafe { to.add(i).write(T::default()) }
+    }
+}
+
+/// Copies `n` elements that lie `step` apart, in blocks of which the last lies over the one before it: rows are
+/// short, and a call for each would take longer.
+///
+/// # Safety
+/// `from` holds the elements, `to` has room for them.
+#[inline(always)]
+pub unsafe fn copy<T: Copy>(from: *const T, step: usize, to: *mut T, n: usize) {
+    // SAFETY: blocks end before `n`; unaligned arrays are read and written as such.
+    unsafe {
+        if step == 1 && n >= 8 {
+            let block = |i: usize| {
+                to.add(i).cast::<[T; 8]>().write_unaligned(from.add(i).cast::<[T; 8]>().read_unaligned());
+            };
+            for i in (0..n - 7).step_by(8) {
+                block(i);
+            }
+            return block(n - 8);
+        }
+        for i in 0..n {
+            to.add(i).write(from.add(i * step).read());
+        }
+    }
+}

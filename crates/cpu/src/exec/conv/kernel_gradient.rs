@@ -1,0 +1,313 @@
+//! The gradient of the kernel: for every element of the window the product of what it saw with the gradient,
+//! summed over the positions of each image and over the images along the fixed tree.
+//!
+//! Lanes are the kernel's output channels, so sums over positions are in order whatever the lanes; the gradient
+//! is packed to `[position][channel]` for it. Positions are cut into blocks as the terms of a product are.
+
+use super::grid::{Axis, Grid};
+use super::sums::{Floats, Integers, Sums, is_wide};
+use crate::isa::Kernel;
+use ironlearn_ir::Shape;
+use ironlearn_ir::lanes::FloatLanes;
+use ironlearn_ir::plan::leaves;
+use ironlearn_ir::prim;
+
+/// Registers of output channels of a tile.
+const REGISTERS: usize = 2;
+/// Elements of the window of a tile: with 32 registers, and with 16.
+const WIDE: usize = 12;
+const NARROW: usize = 6;
+
+/// The sum over some images, ready to run.
+pub struct KernelGradient {
+    pub images: usize,
+    pub groups: usize,
+    /// Channels of the input and of the output in a group, the latter filled up to whole registers.
+    inputs: usize,
+    outputs: usize,
+    filled: usize,
+    pub grid: Grid,
+    input_plane: usize,
+    positions: usize,
+    /// Elements of the window, channel by channel: where they are in the grid for the first position.
+    terms: Vec<usize>,
+    /// Runs of positions one after another in the grid, and where those of each block of positions begin.
+    runs: Vec<Run>,
+    blocks: Vec<usize>,
+    lanes: usize,
+}
+
+/// Positions one after another.
+struct Run {
+    grid: usize,
+    position: usize,
+    n: usize,
+}
+
+impl KernelGradient {
+    pub fn new(conv: &prim::Conv, y: &Shape, lanes: usize) -> KernelGradient {
+        let w = &conv.window;
+        let axes = (0..conv.x.rank() - 2).map(|a| Axis {
+            length: conv.x[a + 2],
+            before: w.before[a] as isize,
+            stride: w.stride[a],
+            per_phase: y[a + 2] + (conv.w[a + 2] - 1) * w.dilation[a] / w.stride[a],
+        });
+        let grid = Grid::new(axes.collect());
+        let place =
+            |k: Vec<usize>| grid.place(&k.iter().zip(&w.dilation).map(|(k, d)| k * d).collect::<Vec<_>>());
+        let window: Vec<usize> = super::indices(&conv.w[2..]).map(place).collect();
+        let channel = grid.channel;
+        let terms = (0..conv.w[1]).flat_map(|c| window.iter().map(move |e| c * channel + e)).collect();
+        let (last, row) = (y.rank() - 1, y[y.rank() - 1]);
+        let positions: usize = y[2..].iter().product();
+        let block = leaves::block(positions);
+        let (mut runs, mut blocks) = (Vec::new(), vec![0]);
+        for (line, index) in super::indices(&y[2..last]).enumerate() {
+            let start: usize = index.iter().zip(&grid.steps).map(|(i, s)| i * s).sum();
+            let mut q = 0;
+            while q < row {
+                let position = line * row + q;
+                if position > 0 && position.is_multiple_of(block) {
+                    blocks.push(runs.len());
+                }
+                let n = (row - q).min(block - position % block);
+                runs.push(Run { grid: start + q, position, n });
+                q += n;
+            }
+        }
+        blocks.push(runs.len());
+        let outputs = conv.w[0] / w.groups;
+        KernelGradient {
+            images: conv.x[0],
+            groups: w.groups,
+            inputs: conv.w[1],
+            outputs,
+            filled: outputs.next_multiple_of(lanes),
+            input_plane: conv.x[2..].iter().product(),
+            positions,
+            grid,
+            terms,
+            runs,
+            blocks,
+            lanes,
+        }
+    }
+
+    /// Elements of the copy of a group's input channels, and of its packed gradient.
+    pub fn grid_elements(&self) -> usize {
+        self.grid.elements(self.inputs).next_multiple_of(16)
+    }
+    pub fn packed_elements(&self) -> usize {
+        self.positions * self.filled
+    }
+
+    /// Elements of a sum: `[group][term][output channel]`.
+    pub fn sum_elements(&self) -> usize {
+        self.groups * self.terms.len() * self.filled
+    }
+
+    /// Writes a sum as a kernel, `[group][output channel][term]`.
+    ///
+    /// # Safety
+    /// `sum` has [`KernelGradient::sum_elements`], `kernel` room for a kernel.
+    pub unsafe fn write<T: Copy>(&self, sum: *const T, kernel: *mut T) {
+        let terms = self.terms.len();
+        for (g, o) in (0..self.groups).flat_map(|g| (0..self.outputs).map(move |o| (g, o))) {
+            for t in 0..terms {
+                // SAFETY: as the caller promises.
+                unsafe {
+                    let from = sum.add((g * terms + t) * self.filled + o);
+                    kernel.add((g * self.outputs + o) * terms + t).write(*from);
+                }
+            }
+        }
+    }
+}
+
+/// The images of one leaf.
+pub struct Leaf<'a, T> {
+    pub gradient: &'a KernelGradient,
+    pub images: std::ops::Range<usize>,
+    /// The operands, the sum.
+    pub x: *const T,
+    pub g: *const T,
+    pub sum: *mut T,
+    /// Scratch memory: for the copy of a group's input channels, and for its packed gradient.
+    pub grid: *mut T,
+    pub packed: *mut T,
+}
+
+macro_rules! kernels {
+    ($($t:ty: $sums:ty),*) => {$(
+        impl Kernel for Leaf<'_, $t> {
+            type Out = ();
+            #[inline(always)]
+            fn run<F32: FloatLanes<Elem = f32>, F64: FloatLanes<Elem = f64>>(self) {
+                // SAFETY: who makes a leaf vouches for its pointers.
+                unsafe { self.compute::<$sums>() }
+            }
+        }
+    )*};
+}
+kernels!(f32: Floats<F32>, f64: Floats<F64>, i32: Integers);
+
+impl<T: Copy + Default + 'static> Leaf<'_, T> {
+    /// # Safety
+    /// The pointers are valid for the sizes of the gradient.
+    #[inline(always)]
+    unsafe fn compute<S: Sums<Elem = T>>(self) {
+        let k = self.gradient;
+        // SAFETY: images and groups lie in the operands, a group's sums in the sum.
+        unsafe {
+            if self.images.is_empty() {
+                (0..k.sum_elements()).for_each(|i| self.sum.add(i).write(T::default()));
+            }
+            for image in self.images.clone() {
+                for group in 0..k.groups {
+                    let at = image * k.groups + group;
+                    k.grid.fill(k.inputs, self.x.add(at * k.inputs * k.input_plane), self.grid, 0);
+                    self.pack(self.g.add(at * k.outputs * k.positions));
+                    let sum = self.sum.add(group * k.terms.len() * k.filled);
+                    self.add_image::<S>(sum, image > self.images.start);
+                }
+            }
+        }
+    }
+
+    /// Packs the gradient of a group, panel by panel: `[position][channel]`.
+    ///
+    /// # Safety
+    /// `g` holds the group's channels.
+    #[inline(always)]
+    unsafe fn pack(&self, g: *const T) {
+        let k = self.gradient;
+        let mut to = self.packed;
+        let mut channel = 0;
+        while channel < k.filled {
+            let width = (REGISTERS * k.lanes).min(k.filled - channel);
+            for i in 0..width {
+                // SAFETY: channels that exist are read, the panel is written.
+                unsafe {
+                    let from = g.add((channel + i) * k.positions);
+                    let exists = channel + i < k.outputs;
+                    for p in 0..k.positions {
+                        to.add(p * width + i).write(if exists { *from.add(p) } else { T::default() });
+                    }
+                }
+            }
+            to = to.wrapping_add(width * k.positions);
+            channel += width;
+        }
+    }
+
+    /// Adds what one image gives to a group's sums, or writes it.
+    ///
+    /// # Safety
+    /// The copy and the packed gradient are those of the group.
+    #[inline(always)]
+    unsafe fn add_image<S: Sums<Elem = T>>(&self, sum: *mut T, add: bool) {
+        let k = self.gradient;
+        for (b, ends) in k.blocks.windows(2).enumerate() {
+            let runs = &k.runs[ends[0]..ends[1]];
+            let (mut panel, mut channel) = (self.packed.cast_const(), 0);
+            while channel < k.filled {
+                let width = (REGISTERS * k.lanes).min(k.filled - channel);
+                let most = if is_wide::<S>() { WIDE } else { NARROW };
+                for (t, terms) in k.terms.chunks(most).enumerate() {
+                    let tile = Tile {
+                        runs,
+                        terms,
+                        grid: self.grid,
+                        panel,
+                        to: sum.wrapping_add(t * most * k.filled + channel),
+                        pitch: k.filled,
+                        add: add || b > 0,
+                    };
+                    // SAFETY: the caller's promise.
+                    unsafe {
+                        match width / S::LANES {
+                            1 => tile.compute::<S, 1>(),
+                            _ => tile.compute::<S, 2>(),
+                        }
+                    }
+                }
+                panel = panel.wrapping_add(width * k.positions);
+                channel += width;
+            }
+        }
+    }
+}
+
+/// Some elements of the window by some registers of output channels, over one block of positions.
+struct Tile<'a, T> {
+    runs: &'a [Run],
+    terms: &'a [usize],
+    grid: *const T,
+    panel: *const T,
+    to: *mut T,
+    pitch: usize,
+    add: bool,
+}
+
+impl<T: Copy + Default + 'static> Tile<'_, T> {
+    /// # Safety
+    /// Runs, terms, grid, panel and sums are those of a gradient.
+    #[inline(always)]
+    unsafe fn compute<S: Sums<Elem = T>, const NV: usize>(&self) {
+        // SAFETY: the caller's promise.
+        unsafe {
+            match self.terms.len() {
+                9.. if is_wide::<S>() => self.sum::<S, WIDE, NV>(),
+                7..=8 if is_wide::<S>() => self.sum::<S, 8, NV>(),
+                5.. => self.sum::<S, NARROW, NV>(),
+                3..=4 => self.sum::<S, 4, NV>(),
+                _ => self.sum::<S, 2, NV>(),
+            }
+        }
+    }
+
+    /// Sums of `M` terms, of which the last ones may not exist.
+    ///
+    /// # Safety
+    /// As for [`Tile::compute`].
+    #[inline(always)]
+    unsafe fn sum<S: Sums<Elem = T>, const M: usize, const NV: usize>(&self) {
+        let mut sums = [[S::splat(T::default()); NV]; M];
+        let mut terms = [self.terms[0]; M];
+        for (to, from) in terms.iter_mut().zip(self.terms) {
+            *to = *from;
+        }
+        for run in self.runs {
+            let mut x = self.grid.wrapping_add(run.grid);
+            let mut g = self.panel.wrapping_add(run.position * NV * S::LANES);
+            for _ in 0..run.n {
+                let mut row = [S::splat(T::default()); NV];
+                // SAFETY: the caller's promise.
+                unsafe {
+                    for (v, g_v) in row.iter_mut().enumerate() {
+                        *g_v = S::load(g.add(v * S::LANES));
+                    }
+                    for (sums, &term) in sums.iter_mut().zip(&terms) {
+                        let seen = S::splat(*x.add(term));
+                        for (sum, g) in sums.iter_mut().zip(row) {
+                            *sum = sum.mac(seen, g);
+                        }
+                    }
+                }
+                x = x.wrapping_add(1);
+                g = g.wrapping_add(NV * S::LANES);
+            }
+        }
+        for (t, sums) in sums.iter().enumerate().take(self.terms.len()) {
+            for (v, sum) in sums.iter().enumerate() {
+                let to = self.to.wrapping_add(t * self.pitch + v * S::LANES);
+                // SAFETY: the caller's promise.
+                unsafe {
+                    let sum = if self.add { S::load(to).plus(*sum) } else { *sum };
+                    sum.store(to);
+                }
+            }
+        }
+    }
+}
