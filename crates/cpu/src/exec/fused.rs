@@ -11,6 +11,8 @@ use ironlearn_ir::plan::{Home, Instr, Load, Plan, Program, Value, View};
 
 /// Elements of a task: enough to be worth a thread's attention.
 const GRAIN: usize = 16 * TILE;
+/// Elements that are computed or stored, below which no thread is woken.
+const SERIAL: usize = 8 * GRAIN;
 
 struct Store {
     value: Value,
@@ -30,6 +32,8 @@ pub struct Fused {
     stores: Vec<Store>,
     dims: Vec<usize>,
     elements: usize,
+    /// Too little for more than one thread.
+    alone: bool,
 }
 
 impl Fused {
@@ -73,7 +77,15 @@ impl Fused {
             }
         });
         let elements = program.dims.iter().product();
-        Ok(Fused { program: compiled, adam, stores: stores.collect(), dims: program.dims.clone(), elements })
+        let alone = elements <= GRAIN || elements * (program.instrs.len() + stores.len()) <= SERIAL;
+        Ok(Fused {
+            alone,
+            program: compiled,
+            adam,
+            stores: stores.collect(),
+            dims: program.dims.clone(),
+            elements,
+        })
     }
 
     pub fn scratch(&self) -> Scratch {
@@ -81,7 +93,7 @@ impl Fused {
     }
 
     pub fn run(&self, run: &Run<'_>) {
-        if self.elements <= GRAIN {
+        if self.alone {
             // SAFETY: as below, for the only task.
             return unsafe { self.range(run, run.worker(0), 0, self.elements) };
         }

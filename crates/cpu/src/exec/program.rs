@@ -1,5 +1,6 @@
 //! [`CpuProgram`]: a compiled plan with its memory, and how it is run.
 
+use super::adam::checked_gradients;
 use super::memory::{self, Block, Shared, address, address_mut};
 use super::tile::Addresses;
 use super::{Cpu, Run, Scratch, Step, Trouble, compile_all};
@@ -71,7 +72,10 @@ impl Drop for Commit<'_> {
 }
 
 impl CpuProgram {
-    pub(super) fn new(cpu: &Cpu, plan: Plan) -> Result<CpuProgram, Failure> {
+    pub(super) fn new(cpu: &Cpu, mut plan: Plan) -> Result<CpuProgram, Failure> {
+        for buffer in checked_gradients(cpu.isa, &plan) {
+            plan.buffers[buffer.0 as usize].checked = false;
+        }
         let steps = compile_all(cpu, &plan)?;
         let most = Scratch::most(steps.iter().map(Step::scratch));
         let worker_bytes = most.worker.next_multiple_of(memory::ALIGN);
