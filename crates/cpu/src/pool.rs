@@ -21,11 +21,9 @@ type Task<'a> = dyn Fn(usize, usize) + Sync + 'a;
 /// What a panicking task leaves behind.
 type Failure = Box<dyn Any + Send>;
 
-/// How long an idle thread polls with the core for itself.
+/// How long an idle thread polls with the core for itself. Four times as long it then offers the core to others
+/// between two looks, before it sleeps: longer than the serial part between two loops of a training step.
 const POLLING: Duration = Duration::from_micros(15);
-/// How long after that it offers the core to others between two looks, before it sleeps: longer than the serial
-/// part between two loops of a training step, shorter than a time slice.
-const OFFERING: Duration = Duration::from_micros(60);
 
 /// Low bits of the state: helpers inside the loop.
 const HELPERS: u64 = 0xffff;
@@ -66,7 +64,6 @@ struct Shared {
     /// One flag per helper: it sleeps, or is about to.
     asleep: Box<[AtomicBool]>,
     polling: Duration,
-    offering: Duration,
 }
 
 // SAFETY: `job` is the only part that is not `Sync` (and holds a pointer). It is written only by the caller
@@ -111,16 +108,13 @@ impl Pool {
             asleep: (0..wanted).map(|_| AtomicBool::new(false)).collect(),
             // With more threads than cores a polling thread takes the core from a working one.
             polling: if wanted < cores { POLLING } else { Duration::ZERO },
-            offering: if wanted < cores { OFFERING } else { Duration::ZERO },
         });
         let mut helpers = Vec::with_capacity(wanted);
         for worker in 1..=wanted {
             let shared = Arc::clone(&shared);
             let builder = thread::Builder::new().name(format!("ironlearn-{worker}"));
-            match builder.spawn(move || shared.help(worker)) {
-                Ok(handle) => helpers.push(handle),
-                Err(_) => break,
-            }
+            let Ok(handle) = builder.spawn(move || shared.help(worker)) else { break };
+            helpers.push(handle);
         }
         Pool { shared, helpers, turn: Mutex::new(()) }
     }
@@ -258,10 +252,9 @@ impl Shared {
                 std::hint::spin_loop();
             }
             let waited = start.elapsed();
-            if waited >= self.polling + self.offering {
+            (waited >= self.polling).then(thread::yield_now);
+            if waited >= 5 * self.polling {
                 return None;
-            } else if waited >= self.polling {
-                thread::yield_now();
             }
         }
     }

@@ -1,8 +1,9 @@
 //! Steps that compute tile programs and store their values.
 
 use super::adam::Adam;
+use super::copy::store_strided;
 use super::finite::any_not_finite;
-use super::tile::{TILE, TileProgram, store_strided};
+use super::tile::{TILE, TileProgram};
 use super::{Run, Scratch};
 use crate::exec::odometer::Odometer;
 use crate::isa::Isa;

@@ -2,8 +2,10 @@
 
 mod adam;
 mod conv;
+mod copy;
 mod dot;
 mod finite;
+mod fold;
 mod fused;
 mod kernels;
 mod memory;

@@ -1,7 +1,7 @@
 //! Steps that move whole rows: gather, scatter-add, the index of the largest element, filling.
 
 use super::Run;
-use super::tile::store_strided;
+use super::copy::store_strided;
 use crate::exec::odometer::Odometer;
 use ironlearn_ir::lanes::NumLanes;
 use ironlearn_ir::plan::{Plan, View};

@@ -3,6 +3,7 @@
 
 mod compile;
 mod infer;
+mod plans;
 mod profile;
 mod report;
 pub mod signature;
@@ -18,6 +19,7 @@ pub use trace::Outputs;
 
 use compile::failed;
 pub(crate) use compile::{mistakes, shared_cpu};
+use plans::{Parts, Plan};
 use signature::matching;
 use trace::{finished, inputs, tape_for};
 
@@ -57,26 +59,6 @@ pub struct Step {
     counter: SlotId,
     plateau: Option<SlotId>,
     sums: Vec<SlotId>,
-}
-
-/// The programs of one signature.
-struct Plan {
-    inputs: Vec<TensorType>,
-    whole: Box<dyn Program>,
-    parts: Option<Parts>,
-}
-
-impl Plan {
-    fn programs(&self) -> impl Iterator<Item = &dyn Program> {
-        let parts = self.parts.iter().flat_map(|p| [&*p.gather, &*p.finish]);
-        std::iter::once(&*self.whole).chain(parts)
-    }
-}
-
-/// The programs of gradient accumulation.
-struct Parts {
-    gather: Box<dyn Program>,
-    finish: Box<dyn Program>,
 }
 
 /// What a program does with the gradients.
