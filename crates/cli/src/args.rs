@@ -73,6 +73,9 @@ pub struct RunOptions {
     /// Stop and save after this time, such as 90s, 10m or 1h30m [default: train.max_time of the job]
     #[arg(long, value_name = "TIME", value_parser = duration)]
     pub max_time: Option<Duration>,
+    /// Show at the end where the time of the steps went, operation by operation
+    #[arg(long)]
+    pub profile: bool,
     /// End standard output with one line of JSON
     #[arg(long)]
     pub json: bool,

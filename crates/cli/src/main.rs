@@ -9,6 +9,7 @@ mod engine;
 mod machine;
 mod metrics;
 mod predictions;
+mod profile;
 mod progress;
 mod run_dir;
 mod session;

@@ -74,6 +74,17 @@ fn folder() -> tempfile::TempDir {
 }
 
 #[test]
+fn a_profile_ends_with_a_table_of_operations() {
+    let folder = folder();
+    let (out, _) = ends_with(0, folder.path(), "train picture.toml --out run --profile");
+    let table: Vec<&str> = out.lines().skip_while(|line| !line.contains("GFLOP/s")).collect();
+    assert!(table.iter().any(|line| line.contains("dot [0]") && line.contains('%')), "{out}");
+    assert!(table.last().is_some_and(|line| line.contains("arena of")), "{out}");
+    let (out, _) = ends_with(0, folder.path(), "train picture.toml --out other");
+    assert!(!out.contains("GFLOP/s"), "{out}");
+}
+
+#[test]
 fn a_picture_is_learned_and_drawn_and_measured() {
     let folder = folder();
     let at = folder.path();

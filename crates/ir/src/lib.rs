@@ -15,6 +15,7 @@ pub mod math;
 pub mod passes;
 pub mod plan;
 pub mod prim;
+pub mod profile;
 pub mod program;
 mod region;
 mod scan;

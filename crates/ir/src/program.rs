@@ -2,6 +2,7 @@
 
 use crate::blame::{Blame, Reference, Unexplained, blame};
 use crate::interpreter::{ControlBlock, Env, all_finite, interpret};
+use crate::profile::StepProfile;
 use crate::{Array, ArrayView, Graph, NodeId, Store, TensorType};
 use std::fmt;
 
@@ -16,11 +17,44 @@ pub trait Program {
         control: &ControlBlock,
     ) -> Result<(), Failure>;
 
+    /// Runs up to `n` times on the same inputs, as [`Program::run`] does. After each run `next` makes of the
+    /// control block what the next one needs. Gives the number of runs done before a failure, if any: the
+    /// state is what they made of it.
+    fn run_many(
+        &mut self,
+        n: usize,
+        inputs: &[ArrayView<'_>],
+        store: &mut Store,
+        control: &mut ControlBlock,
+        next: &mut dyn FnMut(&mut ControlBlock),
+    ) -> (usize, Result<(), Failure>) {
+        for done in 0..n {
+            if let Err(failure) = self.run(inputs, store, control) {
+                return (done, Err(failure));
+            }
+            next(control);
+        }
+        (n, Ok(()))
+    }
+
     /// The output of this index, as the last run left it.
     fn output(&self, index: usize) -> ArrayView<'_>;
 
     /// Bytes of working memory beside the store.
     fn memory_bytes(&self) -> usize;
+
+    /// Bytes of the arena that holds the values in between; 0 where there is none.
+    fn arena_bytes(&self) -> usize {
+        0
+    }
+
+    /// Measures every step of the plan from here on, where the executor can.
+    fn start_profile(&mut self) {}
+
+    /// What each step of the plan has cost since [`Program::start_profile`]; nothing where it is not measured.
+    fn step_profiles(&self) -> Vec<StepProfile> {
+        Vec::new()
+    }
 }
 
 /// Why a run came to nothing. No state has moved.

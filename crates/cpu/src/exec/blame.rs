@@ -5,7 +5,8 @@
 //! anything, what was found to be bad is all that is reported.
 
 use super::finite::any_not_finite;
-use super::{Cpu, CpuProgram, address};
+use super::memory::address;
+use super::{Cpu, CpuProgram};
 use ironlearn_ir::blame::{Kernels, Reference, blame};
 use ironlearn_ir::plan::Options;
 use ironlearn_ir::prim::Source;

@@ -15,6 +15,7 @@ pub struct Options {
     pub(crate) shadow: Option<Vec<Array>>,
     pub(crate) averaged: bool,
     pub(crate) micro_batches: bool,
+    profile: bool,
 }
 
 /// In which numbers products are computed.
@@ -69,6 +70,12 @@ impl Options {
         Options { micro_batches, ..self }
     }
 
+    /// Measures every step of the plan, for [`Step::profile`](crate::Step::profile): costs two readings of the
+    /// clock for each.
+    pub fn profile(self, profile: bool) -> Options {
+        Options { profile, ..self }
+    }
+
     /// Inference with the moving average of each parameter, where the store has one; see
     /// [`Optimizer::average`](crate::optim::Optimizer::average).
     pub fn averaged(self, averaged: bool) -> Options {
@@ -90,7 +97,10 @@ pub fn compile(graph: Graph, options: &Options) -> Result<Box<dyn Program>, Erro
         Executor::Cpu(cpu) => cpu,
         Executor::Shared => shared_cpu()?,
     };
-    let program = cpu.compile(&graph, PlanOptions::default()).map_err(|failure| failed(failure, 0))?;
+    let mut program = cpu.compile(&graph, PlanOptions::default()).map_err(|failure| failed(failure, 0))?;
+    if options.profile {
+        program.profile();
+    }
     Ok(Box::new(program))
 }
 
