@@ -1,6 +1,6 @@
 //! Pictures in other sizes and colours.
 
-use super::Picture;
+use super::{MAX_PIXELS, Picture};
 use crate::error::Error;
 use image::imageops::{FilterType, resize};
 use image::{DynamicImage, GrayImage, RgbImage};
@@ -24,13 +24,19 @@ impl Picture {
     /// The picture scaled to this size, with Lanczos's filter of radius 3.
     ///
     /// # Errors
-    /// [`Error::Usage`] where a side is 0 or beyond 32 bits.
+    /// [`Error::Usage`] where a side is 0, or there would be more than [`MAX_PIXELS`].
     pub fn resized(self, width: usize, height: usize) -> Result<Picture, Error> {
         if (width, height) == (self.width, self.height) {
             return Ok(self);
         }
         let channels = self.channels;
         let (w, h) = (side(width)?, side(height)?);
+        if u64::from(w) * u64::from(h) > MAX_PIXELS {
+            return Err(Error::usage(
+                format!("a picture of {w}×{h} pixels is too large"),
+                format!("ask for {MAX_PIXELS} pixels at most"),
+            ));
+        }
         let pixels = match channels {
             1 => {
                 let (from_w, from_h) = (side(self.width)?, side(self.height)?);
@@ -64,6 +70,12 @@ mod tests {
         assert_eq!(colour.pixels(), [3, 3, 3, 200, 200, 200]);
         assert_eq!(colour.with_channels(1).unwrap(), grey);
         assert!(grey.with_channels(2).is_err());
+    }
+
+    #[test]
+    fn a_size_that_no_picture_has_is_refused_before_it_is_made() {
+        let picture = Picture::new(1, 1, 1, vec![0]).unwrap();
+        assert!(picture.resized(65_535, 65_535).unwrap_err().to_string().contains("too large"));
     }
 
     #[test]
