@@ -1,6 +1,7 @@
 """The comparison: every job on every framework, in short blocks taken in turn. See README.md."""
 
 import argparse
+import ctypes
 import json
 import math
 import os
@@ -128,6 +129,12 @@ def environment() -> dict[str, str]:
     return {**os.environ, **own, "TORCHINDUCTOR_CACHE_DIR": str(HERE / ".venv" / "inductor")}
 
 
+def die_with_parent() -> None:
+    """A worker that is stopped would otherwise outlive a harness that is killed."""
+    set_death_signal = 1
+    ctypes.CDLL(None).prctl(set_death_signal, signal.SIGKILL)
+
+
 class LeftOut(Exception):
     """Why a framework has no value in a case."""
 
@@ -149,6 +156,7 @@ class Worker:
             text=True,
             env=environment(),
             start_new_session=True,
+            preexec_fn=die_with_parent,
         )
 
     def signal(self, which: signal.Signals) -> None:
