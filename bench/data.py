@@ -25,8 +25,7 @@ WIDTH, BLOCKS, CONTEXT, VOCABULARY = 128, 4, 64, 65
 def save(name: str, shape: tuple[int, ...], values: array) -> None:
     """One array in NumPy's format."""
     assert len(values) == math.prod(shape), name
-    dims = "".join(f"{n}, " for n in shape)
-    header = f"{{'descr': '{CODES[values.typecode]}', 'fortran_order': False, 'shape': ({dims}), }}"
+    header = f"{{'descr': '{CODES[values.typecode]}', 'fortran_order': False, 'shape': {shape}, }}"
     header += " " * (-(10 + len(header) + 1) % 64) + "\n"
     path = DATA / f"{name}.npy"
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -32,6 +32,8 @@ pub enum Command {
     Inspect(InspectOptions),
     /// Show what this machine offers, and what is missing
     Doctor(DoctorOptions),
+    /// Measure what this machine does: products, memory, functions, training steps
+    Bench(BenchOptions),
     /// Explain the program, a command, or the keys of a job file (`help job`)
     Help(HelpOptions),
 }
@@ -71,10 +73,13 @@ pub struct RunOptions {
     /// Stop and save after this time, such as 90s, 10m or 1h30m [default: train.max_time of the job]
     #[arg(long, value_name = "TIME", value_parser = duration)]
     pub max_time: Option<Duration>,
+    /// Show at the end where the time of the steps went, operation by operation
+    #[arg(long)]
+    pub profile: bool,
     /// End standard output with one line of JSON
     #[arg(long)]
     pub json: bool,
-    /// Show errors and results only
+    /// Print nothing but errors and the line of --json
     #[arg(long, short)]
     pub quiet: bool,
 }
@@ -156,6 +161,19 @@ pub struct DoctorOptions {
 }
 
 #[derive(Args)]
+pub struct BenchOptions {
+    /// Threads of the second column [default: one per core]
+    #[arg(long, value_name = "N")]
+    pub threads: Option<NonZeroUsize>,
+    /// How long each rate is measured, in seconds
+    #[arg(long, value_name = "SECONDS", default_value_t = 0.5, value_parser = seconds)]
+    pub seconds: f64,
+    /// End standard output with one line of JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Args)]
 pub struct HelpOptions {
     /// A command, or `job`
     pub topic: Option<String>,
@@ -170,6 +188,7 @@ impl Arguments {
             Command::Evaluate(options) => options.json,
             Command::Inspect(options) => options.json,
             Command::Doctor(options) => options.json,
+            Command::Bench(options) => options.json,
             Command::Predict(_) | Command::Help(_) => false,
         }
     }
@@ -195,6 +214,11 @@ impl RunOptions {
 
 fn duration(text: &str) -> Result<Duration, String> {
     parse_duration(text).ok_or_else(|| "not a duration: write for example 90s, 10m or 1h30m".into())
+}
+
+fn seconds(text: &str) -> Result<f64, String> {
+    let seconds = text.parse().ok().filter(|s| (0.0..=3600.0).contains(s));
+    seconds.ok_or_else(|| "not a number of seconds from 0 to 3600".into())
 }
 
 fn size(text: &str) -> Result<[usize; 2], String> {

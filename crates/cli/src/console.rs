@@ -29,9 +29,13 @@ impl Console {
         self.quiet
     }
 
-    /// A result for people: to standard output, unless that is kept for JSON.
+    /// A result for people: to standard output, unless that is kept for JSON; silent with `--quiet`.
     pub fn say(&self, text: &str) {
-        if self.json { to_stderr(text) } else { to_stdout(text) }
+        match (self.quiet, self.json) {
+            (true, _) => {}
+            (false, true) => to_stderr(text),
+            (false, false) => to_stdout(text),
+        }
     }
 
     /// What goes on meanwhile; silent with `--quiet`.
@@ -41,9 +45,14 @@ impl Console {
         }
     }
 
-    /// What deserves attention but stops nothing.
+    /// What deserves attention but stops nothing; silent with `--quiet`.
     pub fn warn(&self, text: &str) {
-        to_stderr(&format!("{} {text}", self.painted("33", "warning:")));
+        self.note(&format!("{} {text}", self.painted("33", "warning:")));
+    }
+
+    /// A failure that did not end the program.
+    pub fn failure(&self, text: &str) {
+        to_stderr(&format!("{} {text}", self.painted("1;31", "error:")));
     }
 
     /// The result for programs, where it was asked for.
@@ -55,7 +64,7 @@ impl Console {
 
     /// The error that the program ends with.
     pub fn error(&self, error: &Error) {
-        to_stderr(&format!("{} {error}", self.painted("1;31", "error:")));
+        self.failure(&error.to_string());
         self.object(&json!({ "error": error.to_string(), "exit_code": error.exit_code() }));
     }
 

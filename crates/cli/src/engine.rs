@@ -17,15 +17,18 @@ pub struct Machine {
     pub device: Device,
     /// `None`: one per core.
     pub threads: Option<usize>,
+    /// Every operation of the steps is measured.
+    pub profile: bool,
 }
 
 impl Machine {
     /// How steps are built for it.
     fn options(&self) -> Result<Options, Error> {
+        let options = Options::default().profile(self.profile);
         match self.threads {
-            None => Ok(Options::default()),
+            None => Ok(options),
             Some(threads) => Cpu::new(threads)
-                .map(|cpu| Options::default().cpu(cpu))
+                .map(|cpu| options.cpu(cpu))
                 .map_err(|e| Error::usage(e, "unset IRONLEARN_ISA for the best there is")),
         }
     }

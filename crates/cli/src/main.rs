@@ -9,6 +9,7 @@ mod engine;
 mod machine;
 mod metrics;
 mod predictions;
+mod profile;
 mod progress;
 mod run_dir;
 mod session;
@@ -46,6 +47,7 @@ fn carry_out(command: Command, console: &Console) -> Result<u8, Error> {
         Command::Predict(options) => commands::predict::run(&options, console, &engine),
         Command::Evaluate(options) => commands::evaluate::run(&options, console, &engine),
         Command::Inspect(options) => commands::inspect::run(&options, console),
+        Command::Bench(options) => commands::bench::run(&options, console),
         Command::Doctor(_) => commands::doctor::run(console),
         Command::Help(options) => commands::help::run(&options, console),
     }

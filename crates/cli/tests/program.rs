@@ -41,6 +41,7 @@ fn usage_errors_are_2_and_say_what_is_right() {
         (&["train", "job.toml", "--set", "train.epoch=1"], "did you mean epochs?"),
         (&["predict", "m.safetensors"], "--grid"),
         (&["predict", "m.safetensors", "--grid", "512"], "512x512"),
+        (&["bench", "--seconds=-1"], "3600"),
         (&["help", "jbo"], "did you mean job?"),
     ] {
         let output = ironlearn(folder.path(), arguments);
@@ -127,7 +128,8 @@ fn a_directory_that_is_not_empty_is_left_alone() {
 fn help_covers_commands_exit_codes_and_the_job_file() {
     let folder = folder();
     let all = stdout(&ironlearn(folder.path(), &["help"]));
-    for word in ["train", "resume", "predict", "evaluate", "inspect", "doctor", "7 directory in use"] {
+    for word in ["train", "resume", "predict", "evaluate", "inspect", "doctor", "bench", "7 directory in use"]
+    {
         assert!(all.contains(word), "{word}\n{all}");
     }
     let train = stdout(&ironlearn(folder.path(), &["help", "train"]));
@@ -154,6 +156,7 @@ fn json_is_the_only_line_of_standard_output() {
     .unwrap();
     for (arguments, key) in [
         (&["doctor", "--json"][..], "cores"),
+        (&["bench", "--seconds", "0", "--threads", "2", "--json"], "rates"),
         (&["inspect", "job.toml", "--json"], "job"),
         (&["inspect", "xor.json", "--json"], "rows"),
     ] {

@@ -74,6 +74,17 @@ fn folder() -> tempfile::TempDir {
 }
 
 #[test]
+fn a_profile_ends_with_a_table_of_operations() {
+    let folder = folder();
+    let (out, _) = ends_with(0, folder.path(), "train picture.toml --out run --profile");
+    let table: Vec<&str> = out.lines().skip_while(|line| !line.contains("GFLOP/s")).collect();
+    assert!(table.iter().any(|line| line.contains("dot [0]") && line.contains('%')), "{out}");
+    assert!(table.last().is_some_and(|line| line.contains("arena of")), "{out}");
+    let (out, _) = ends_with(0, folder.path(), "train picture.toml --out other");
+    assert!(!out.contains("GFLOP/s"), "{out}");
+}
+
+#[test]
 fn a_picture_is_learned_and_drawn_and_measured() {
     let folder = folder();
     let at = folder.path();
@@ -241,6 +252,7 @@ fn bad_files_are_named_with_place_and_advice_and_nothing_is_left_or_overwritten(
             assert!(err.contains(part), "{arguments}: no `{part}` in {err}");
         }
         assert!(err.lines().any(|line| line.starts_with("error: ")), "{arguments}: {err}");
+        assert!(err.contains("\n  help: "), "{arguments} does not say what to do: {err}");
         assert!(!at.join("new").exists(), "{arguments} left a directory");
     }
     assert_eq!(fs::read_to_string(at.join("mine.csv")).unwrap(), "keep me");

@@ -21,8 +21,8 @@ type Task<'a> = dyn Fn(usize, usize) + Sync + 'a;
 /// What a panicking task leaves behind.
 type Failure = Box<dyn Any + Send>;
 
-/// How long an idle thread polls before it sleeps: longer than the serial part between two loops of a
-/// training step, shorter than a time slice.
+/// How long an idle thread polls with the core for itself. Four times as long it then offers the core to others
+/// between two looks, before it sleeps: longer than the serial part between two loops of a training step.
 const POLLING: Duration = Duration::from_micros(15);
 
 /// Low bits of the state: helpers inside the loop.
@@ -113,10 +113,8 @@ impl Pool {
         for worker in 1..=wanted {
             let shared = Arc::clone(&shared);
             let builder = thread::Builder::new().name(format!("ironlearn-{worker}"));
-            match builder.spawn(move || shared.help(worker)) {
-                Ok(handle) => helpers.push(handle),
-                Err(_) => break,
-            }
+            let Ok(handle) = builder.spawn(move || shared.help(worker)) else { break };
+            helpers.push(handle);
         }
         Pool { shared, helpers, turn: Mutex::new(()) }
     }
@@ -253,7 +251,9 @@ impl Shared {
                 }
                 std::hint::spin_loop();
             }
-            if start.elapsed() >= self.polling {
+            let waited = start.elapsed();
+            (waited >= self.polling).then(thread::yield_now);
+            if waited >= 5 * self.polling {
                 return None;
             }
         }

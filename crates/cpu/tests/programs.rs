@@ -140,3 +140,109 @@ fn a_step_that_is_not_finite_moves_nothing_and_names_the_operation() {
         assert_eq!(store.slot(id).value, before.slot(id).value);
     }
 }
+
+#[test]
+fn many_steps_are_one_step_many_times() {
+    let (graph, store, inputs) = training_step(12);
+    let views: Vec<ArrayView> = inputs.iter().map(|a| a.view()).collect();
+    let first = ControlBlock { learning_rate: 0.1, ..ControlBlock::default() };
+    let next = |c: &mut ControlBlock| {
+        c.step += 1;
+        c.learning_rate *= 0.5;
+    };
+    let mut program = Cpu::new(2).unwrap().compile(&graph, Options::default()).unwrap();
+    for n in [0, 1, 4, 7] {
+        let (mut one_by_one, mut control) = (store.clone(), first.clone());
+        for _ in 0..n {
+            program.run(&views, &mut one_by_one, &control).unwrap();
+            next(&mut control);
+        }
+        let (mut together, mut last) = (store.clone(), first.clone());
+        let (done, result) = program.run_many(n, &views, &mut together, &mut last, &mut { next });
+        assert!(result.is_ok() && done == n, "{done} of {n}: {result:?}");
+        assert_eq!(last, control);
+        for id in store.ids() {
+            assert_eq!(together.slot(id).value, one_by_one.slot(id).value, "{n} steps");
+        }
+    }
+}
+
+#[test]
+fn of_many_steps_those_before_a_failure_are_kept() {
+    let (graph, store, inputs) = training_step(8);
+    let views: Vec<ArrayView> = inputs.iter().map(|a| a.view()).collect();
+    for good in [0, 1, 2, 3] {
+        let mut program = Cpu::new(1).unwrap().compile(&graph, Options::default()).unwrap();
+        let rate = |step: i64| if step < good { 0.1 } else { f64::NAN };
+        let mut expected = store.clone();
+        run(&mut program, &mut expected, &inputs, good);
+        let mut control = ControlBlock { learning_rate: rate(0), ..ControlBlock::default() };
+        let mut state = store.clone();
+        let mut next = |c: &mut ControlBlock| {
+            c.step += 1;
+            c.learning_rate = rate(c.step);
+        };
+        let (done, result) = program.run_many(9, &views, &mut state, &mut control, &mut next);
+        assert_eq!((done as i64, control.step), (good, good));
+        let Err(Failure::NonFinite(blame)) = result else { panic!("{result:?}") };
+        assert_eq!(blame.step, good);
+        for id in store.ids() {
+            assert_eq!(state.slot(id).value, expected.slot(id).value, "after {good} steps");
+        }
+    }
+}
+
+/// Adam, with the gradient or the value scaled before where wanted, over a parameter of `n` elements.
+fn adam<T: Real>(n: usize, clip: bool, decay: bool) -> (Graph, Store) {
+    use ironlearn_ir::prim::elementwise::Sqrt;
+    let mut store = Store::new();
+    let mut add = |name: &str, seed: u64, shift: f32| {
+        let values: Vec<f32> = numbers(n, seed).iter().map(|x| x * 0.1 + shift).collect();
+        store.add(name, Role::Parameter, Array::of([n], values).unwrap()).unwrap()
+    };
+    let (p, m, s) = (add("p", 1, 0.0), add("m", 2, 0.0), add("s", 3, 0.2));
+    let tape = Tape::new(Mode::Train);
+    let rate = tape.control(Control::LearningRate).cast(T::DTYPE);
+    let wide = |slot: SlotId| tape.slot(slot, store.ty(slot)).cast(T::DTYPE);
+    let (mut value, mut g) = (wide(p), tape.input::<T>([n]).node());
+    if clip {
+        g = g * (rate * 3.0);
+    }
+    if decay {
+        value = value * (1.0 - rate);
+    }
+    let mean = wide(m) * 0.9 + g * 0.1;
+    let square = wide(s) * 0.999 + g * g * 0.001;
+    let next = value - mean * (rate * 2.0) / (square.unary::<Sqrt>() * (rate + 1.0) + 1e-3);
+    for (slot, new) in [(m, mean), (s, square), (p, next)] {
+        tape.assign(slot, new);
+    }
+    tape.output("mean", mean.sum(&[0]));
+    (tape.finish().unwrap_or_else(|e| panic!("{e}")).0, store)
+}
+
+#[test]
+fn adam_in_one_pass_changes_no_bit() {
+    for (clip, decay) in [(false, false), (true, false), (false, true), (true, true)] {
+        for n in [1, 5, 16, 37, 20_000] {
+            let (graph, store) = adam::<f32>(n, clip, decay);
+            let mut gradient = Array::of([n], numbers(n, 4)).unwrap();
+            for isa in ironlearn_cpu::isa::Isa::available() {
+                let result = |fuse: bool, gradient: &Array| {
+                    let mut store = store.clone();
+                    let mut program = Cpu::with_isa(isa, 2).compile(&graph, Options { fuse }).unwrap();
+                    let control = ControlBlock { learning_rate: 0.01, ..ControlBlock::default() };
+                    program.run(&[gradient.view()], &mut store, &control).map(|()| store)
+                };
+                let (one, other) = (result(true, &gradient).unwrap(), result(false, &gradient).unwrap());
+                for id in store.ids() {
+                    assert_eq!(one.slot(id).value, other.slot(id).value, "{isa}, {n}: {clip} {decay}");
+                    assert_ne!(one.slot(id).value, store.slot(id).value);
+                }
+                gradient.as_slice_mut::<f32>().unwrap()[n / 2] = f32::NAN;
+                assert!(matches!(result(true, &gradient), Err(Failure::NonFinite(_))), "{isa}, {n}");
+                gradient.as_slice_mut::<f32>().unwrap()[n / 2] = 1.0;
+            }
+        }
+    }
+}

@@ -99,6 +99,8 @@ pub struct Graph {
     pub updates: Vec<(crate::SlotId, NodeId)>,
     /// Nodes that must be finite for the updates to be committed (beside outputs and updates).
     pub watched: Vec<NodeId>,
+    /// Those of the watched nodes that are gradients, with the slot of each: for messages.
+    pub gradients: Vec<(crate::SlotId, NodeId)>,
 }
 
 impl Graph {

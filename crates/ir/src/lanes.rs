@@ -22,6 +22,10 @@ pub trait Lanes: Copy + 'static {
     fn load(src: &[Self::Elem]) -> Self;
     /// Writes the lanes to the first `WIDTH` elements of `dst`, which must have as many.
     fn store(self, dst: &mut [Self::Elem]);
+    /// The elements of `src`, at least one and at most `WIDTH`; zeros in the lanes beyond.
+    fn load_part(src: &[Self::Elem]) -> Self;
+    /// Writes the first lanes to all of `dst`, at least one and at most `WIDTH` elements.
+    fn store_part(self, dst: &mut [Self::Elem]);
     /// The first `WIDTH` truth values.
     fn load_mask(src: &[bool]) -> Self::Mask;
     /// Writes one truth value per lane.
@@ -133,6 +137,10 @@ macro_rules! scalar_lanes {
             fn load(src: &[$t]) -> $t { src[0] }
             #[inline(always)]
             fn store(self, dst: &mut [$t]) { dst[0] = self }
+            #[inline(always)]
+            fn load_part(src: &[$t]) -> $t { src[0] }
+            #[inline(always)]
+            fn store_part(self, dst: &mut [$t]) { dst[0] = self }
             #[inline(always)]
             fn load_mask(src: &[bool]) -> bool { src[0] }
             #[inline(always)]

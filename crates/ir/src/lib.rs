@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 pub mod array;
+pub mod blame;
 pub mod diagnostic;
 #[macro_use]
 pub mod dtype;
@@ -14,6 +15,7 @@ pub mod math;
 pub mod passes;
 pub mod plan;
 pub mod prim;
+pub mod profile;
 pub mod program;
 mod region;
 mod scan;
@@ -24,13 +26,14 @@ mod var;
 mod var_ops;
 
 pub use array::{Array, ArrayView, Data, DataRef, Stored};
+pub use blame::{Blame, Unexplained};
 pub use diagnostic::{Diagnostic, Diagnostics, Severity};
 pub use dtype::{ComplexElement, DType, Element, Int, Kind, Num, Ordered, Real};
 pub use graph::{Graph, Node, NodeId, Phase, Site, TensorType};
 pub use half::{bf16, f16};
 pub use interpreter::{ControlBlock, Env, interpret};
 pub use num_complex::{Complex32, Complex64};
-pub use program::{Blame, Failure, Interpreted, Program};
+pub use program::{Failure, Interpreted, Program};
 pub use shape::Shape;
 pub use store::{Role, Slot, SlotId, Store};
 pub use tape::{Entered, Mode, Tape};

@@ -1,6 +1,8 @@
 //! [`Program`]: a graph made ready to run, by whichever executor; and the interpreter as one.
 
+use crate::blame::{Blame, Reference, Unexplained, blame};
 use crate::interpreter::{ControlBlock, Env, all_finite, interpret};
+use crate::profile::StepProfile;
 use crate::{Array, ArrayView, Graph, NodeId, Store, TensorType};
 use std::fmt;
 
@@ -15,11 +17,44 @@ pub trait Program {
         control: &ControlBlock,
     ) -> Result<(), Failure>;
 
+    /// Runs up to `n` times on the same inputs, as [`Program::run`] does. After each run `next` makes of the
+    /// control block what the next one needs. Gives the number of runs done before a failure, if any: the
+    /// state is what they made of it.
+    fn run_many(
+        &mut self,
+        n: usize,
+        inputs: &[ArrayView<'_>],
+        store: &mut Store,
+        control: &mut ControlBlock,
+        next: &mut dyn FnMut(&mut ControlBlock),
+    ) -> (usize, Result<(), Failure>) {
+        for done in 0..n {
+            if let Err(failure) = self.run(inputs, store, control) {
+                return (done, Err(failure));
+            }
+            next(control);
+        }
+        (n, Ok(()))
+    }
+
     /// The output of this index, as the last run left it.
     fn output(&self, index: usize) -> ArrayView<'_>;
 
     /// Bytes of working memory beside the store.
     fn memory_bytes(&self) -> usize;
+
+    /// Bytes of the arena that holds the values in between; 0 where there is none.
+    fn arena_bytes(&self) -> usize {
+        0
+    }
+
+    /// Measures every step of the plan from here on, where the executor can.
+    fn start_profile(&mut self) {}
+
+    /// What each step of the plan has cost since [`Program::start_profile`]; nothing where it is not measured.
+    fn step_profiles(&self) -> Vec<StepProfile> {
+        Vec::new()
+    }
 }
 
 /// Why a run came to nothing. No state has moved.
@@ -36,6 +71,8 @@ pub enum Failure {
     },
     /// Loss, gradient or new state is not finite.
     NonFinite(Box<Blame>),
+    /// The same, and which operation made it so is not known.
+    Unexplained(Box<Unexplained>),
     /// Memory was asked for and not given.
     Memory {
         /// How much.
@@ -45,25 +82,6 @@ pub enum Failure {
     },
     /// An operation met data that it is not defined for, such as an index out of range.
     Operation(String),
-}
-
-/// The first operation that gave a value that is not finite.
-#[derive(Clone, Debug)]
-pub struct Blame {
-    /// The operation's name.
-    pub operation: String,
-    /// Its layer path; empty outside of layers.
-    pub layer: String,
-    /// The user's line, `file:line:column`.
-    pub location: String,
-    /// Forward, backward or update.
-    pub phase: crate::Phase,
-    /// Optimizer steps done before this one.
-    pub step: i64,
-    /// Flat index of the first element that is not finite.
-    pub element: usize,
-    /// Smallest and largest value of each input.
-    pub ranges: Vec<(f64, f64)>,
 }
 
 impl fmt::Display for Failure {
@@ -76,6 +94,7 @@ impl fmt::Display for Failure {
                 write!(f, "input {index} ({expected}) is missing")
             }
             Failure::NonFinite(blame) => blame.fmt(f),
+            Failure::Unexplained(unexplained) => unexplained.fmt(f),
             Failure::Memory { bytes, purpose } => {
                 write!(
                     f,
@@ -89,21 +108,6 @@ impl fmt::Display for Failure {
 
 impl std::error::Error for Failure {}
 
-impl fmt::Display for Blame {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let phase = format!("{:?}", self.phase).to_lowercase();
-        write!(f, "not finite at step {}: `{}` in the {phase} part", self.step, self.operation)?;
-        if !self.layer.is_empty() {
-            write!(f, ", layer `{}`", self.layer)?;
-        }
-        write!(f, ", element {}\n  --> {}", self.element, self.location)?;
-        for (i, (low, high)) in self.ranges.iter().enumerate() {
-            write!(f, "\n  operand {i} was in {low:e} ..= {high:e}")?;
-        }
-        Ok(())
-    }
-}
-
 /// Checks inputs against the types that a graph was built for.
 pub fn check_inputs(graph: &Graph, inputs: &[ArrayView<'_>]) -> Result<(), Failure> {
     for (index, expected) in graph.inputs.iter().enumerate() {
@@ -114,42 +118,6 @@ pub fn check_inputs(graph: &Graph, inputs: &[ArrayView<'_>]) -> Result<(), Failu
         }
     }
     Ok(())
-}
-
-/// Runs the graph in the interpreter and names the first operation that made a value that is not finite from
-/// finite ones. `None` where there is none.
-pub fn blame(graph: &Graph, env: &Env) -> Result<Option<Blame>, String> {
-    let values = interpret(graph, env)?;
-    let bad = |id: &NodeId| values[id.index()].as_ref().is_some_and(|v| !all_finite(v));
-    let made_here = |id: &NodeId| bad(id) && !graph.node(*id).inputs.iter().any(bad);
-    Ok(graph.ids().find(made_here).map(|id| {
-        let node = graph.node(id);
-        let numbers = |id: NodeId| values[id.index()].as_ref().map(to_f64s).unwrap_or_default();
-        let range =
-            |v: Vec<f64>| v.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |r, &x| (r.0.min(x), r.1.max(x)));
-        Blame {
-            operation: node.op.name().to_string(),
-            layer: graph.layer(id).to_string(),
-            location: node.site.location.to_string(),
-            phase: node.site.phase,
-            step: env.control.step,
-            element: numbers(id).iter().position(|x| !x.is_finite()).unwrap_or(0),
-            ranges: node.inputs.iter().map(|&x| range(numbers(x))).collect(),
-        }
-    }))
-}
-
-/// The elements as `f64`; of complex ones the real part, or the imaginary one where that is not finite.
-fn to_f64s(array: &Array) -> Vec<f64> {
-    use crate::prim::cast::{Convert, Wide};
-    crate::dispatch!(array.dtype(), T => {
-        let values = array.as_slice::<T>().unwrap_or_default();
-        values.iter().map(|v| match Convert::widen(*v) {
-            Wide::Int(x) => x as f64,
-            Wide::Float(x) => x,
-            Wide::Complex(re, im) => if im.is_finite() { re } else { im },
-        }).collect()
-    })
 }
 
 /// The interpreter as a program.
@@ -184,7 +152,7 @@ impl Program for Interpreted {
         if training
             && self.graph.roots().any(|id| values[id.index()].as_ref().is_some_and(|v| !all_finite(v)))
         {
-            let blame = blame(&self.graph, &env).map_err(Failure::Operation)?;
+            let blame = blame(&self.graph, &env, &mut Reference).map_err(Failure::Operation)?;
             return Err(match blame {
                 Some(blame) => Failure::NonFinite(Box::new(blame)),
                 None => Failure::Operation("a value is not finite, but no operation made it so".into()),

@@ -134,9 +134,15 @@ impl Store {
         self.slots.is_empty()
     }
 
-    /// Makes the spare buffer of a slot and gives it out for writing.
+    /// Makes the spare buffer of a slot, of the value's type, and gives it out for writing.
     pub fn spare_mut(&mut self, id: SlotId) -> &mut Array {
         let slot = self.slot_mut(id);
+        let value = &slot.value;
+        let fits = |spare: &Array| spare.dtype() == value.dtype() && spare.shape() == value.shape();
+        // The value may have been exchanged for one of another type since.
+        if !slot.spare.as_ref().is_some_and(fits) {
+            slot.spare = None;
+        }
         slot.spare.get_or_insert_with(|| Array::zeros(slot.value.dtype(), slot.value.shape().clone()))
     }
 
@@ -146,5 +152,19 @@ impl Store {
         if let Some(spare) = &mut slot.spare {
             std::mem::swap(spare, &mut slot.value);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_spare_follows_the_type_of_the_value() {
+        let mut store = Store::new();
+        let id = store.add("w", Role::Parameter, Array::scalar(1f32)).expect("a free name");
+        assert_eq!(store.spare_mut(id).data().len(), 1);
+        store.slot_mut(id).value = Array::zeros(crate::DType::F64, [3]);
+        assert_eq!(*store.spare_mut(id), Array::zeros(crate::DType::F64, [3]));
     }
 }

@@ -191,7 +191,7 @@ impl Tape {
             Err(misfit) => {
                 let notes = inputs.iter().map(|x| x.describe()).collect();
                 self.record(Severity::Error, site, format!("{}: {}", op.name(), misfit.message), notes);
-                match misfit.guess {
+                match misfit.guess.filter(|ty| crate::shape::checked_len(&ty.shape).is_some()) {
                     Some(ty) => self.stand_in(ty),
                     None => self.poison(site),
                 }
@@ -364,6 +364,12 @@ impl Tape {
     /// A value that must be finite for the step's updates to be committed.
     pub fn watch(&self, value: Dyn<'_>) {
         self.inner.borrow_mut().graph.watched.push(value.id());
+    }
+
+    /// A gradient that must be finite for the step's updates to be committed.
+    pub fn watch_gradient(&self, slot: SlotId, gradient: Dyn<'_>) {
+        self.watch(gradient);
+        self.inner.borrow_mut().graph.gradients.push((slot, gradient.id()));
     }
 
     /// `value`, with the gradients that `rule` gives, for the variables `wrt`, from the gradient of the

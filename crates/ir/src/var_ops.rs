@@ -62,8 +62,9 @@ impl<'g, T> Var<'g, T> {
             return self;
         }
         let (dims, n) = (dims.as_ref(), self.shape().elements());
-        let known: usize = dims.iter().filter(|&&d| d >= 0).map(|&d| d as usize).product();
         let unknown = dims.iter().filter(|&&d| d < 0).count();
+        // More elements than there can be leave nothing to be worked out either.
+        let known = dims.iter().filter(|&&d| d >= 0).fold(1usize, |n, &d| n.saturating_mul(d as usize));
         if unknown > 1 || (unknown == 1 && (known == 0 || n % known != 0)) {
             let message = format!("reshape: {} cannot be given the shape {dims:?}", self.shape());
             self.tape().error(message, vec![self.node().describe()]);
@@ -281,11 +282,14 @@ impl<'g, T> Var<'g, T> {
     }
 }
 
-/// Tensors one after the other along an axis; at least one.
+/// Tensors one after the other along an axis. None at all is a mistake, recorded on the tape.
 #[track_caller]
-pub fn concat<'g, T>(parts: &[Var<'g, T>], axis: isize) -> Var<'g, T> {
-    let first = parts[0];
-    let Some(axis) = first.axis(axis, "concat") else { return first };
+pub fn concat<'g, T: Element>(tape: &'g Tape, parts: &[Var<'g, T>], axis: isize) -> Var<'g, T> {
+    let Some(first) = parts.first() else {
+        tape.error("concat: there is nothing to concatenate", vec!["give it one part at least".into()]);
+        return Var::of(tape.poisoned());
+    };
+    let Some(axis) = first.axis(axis, "concat") else { return *first };
     let nodes: Vec<Dyn<'g>> = parts.iter().map(|v| v.node()).collect();
-    Dyn::concat(&nodes, axis).map_or(first, |d| first.same(d))
+    Dyn::concat(&nodes, axis).map_or(*first, |d| first.same(d))
 }

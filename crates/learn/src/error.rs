@@ -150,7 +150,17 @@ impl FileError {
         let text = e.to_string();
         // The parser ends its text with the place, which stands in `place` already.
         let problem = text.rsplit_once(" at line ").map_or(text.as_str(), |(problem, _)| problem);
-        FileError::new(path, problem).at(Place::Line { line: e.line(), column: e.column() })
+        let advice = if e.is_eof() {
+            "the file was cut short: copy or make it again"
+        } else if e.is_data() {
+            "another kind of file, or another value than belongs there: correct it at this place"
+        } else {
+            "no valid JSON: correct it at this place"
+        };
+        // Of an empty line the parser gives column 0.
+        FileError::new(path, problem)
+            .at(Place::Line { line: e.line(), column: e.column().max(1) })
+            .hint(advice)
     }
 }
 

@@ -21,13 +21,16 @@ pub mod train;
 pub use error::{Error, FileError, Place};
 pub use init::Init;
 pub use ironlearn_cpu::Cpu;
+pub use ironlearn_ir::Phase;
+pub use ironlearn_ir::profile::StepProfile;
+pub use ironlearn_ir::{Element, Int, Num, Real, bf16, f16};
 pub use loss::Loss;
 pub use metric::Metric;
 pub use nn::{Activation, Layer, LayerSpec, Network};
 pub use optim::Optimizer;
 pub use schedule::Schedule;
 pub use scope::{Param, Scope};
-pub use step::{Infer, Inputs, Micro, Options, Outputs, Precision, Signature, Step, StepReport};
+pub use step::{Infer, Inputs, Micro, Options, Outputs, Precision, Profile, Signature, Step, StepReport};
 pub use tensor::Tensor;
 pub use train::{Dataset, Trainer, Training};
 

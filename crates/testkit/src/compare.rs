@@ -1,7 +1,8 @@
 //! Executors compared on [random graphs](crate::random_graph).
 
 use crate::random_graph::{Expected, RandomGraph, control, distance};
-use ironlearn_ir::{Array, ArrayView, Program, Store};
+use ironlearn_ir::prim::cast::{Convert, Wide};
+use ironlearn_ir::{Array, ArrayView, Program, Store, dispatch};
 
 /// Runs a program and compares every step with what the interpreter gives: integers and truth values exactly,
 /// floats within the bounds of [`crate::random_graph`]. Each step begins with the interpreter's state.
@@ -68,7 +69,14 @@ fn close(expected: &Array, found: &Array, allowed: f64) -> Result<(), String> {
     }
 }
 
-/// The elements, so that two are equal where every bit is: `Debug` tells −0 from 0 and gives every digit.
-fn bits(a: ArrayView<'_>) -> String {
-    format!("{:?}", a.data())
+/// The bits of the elements: −0 differs from 0.
+fn bits(a: ArrayView<'_>) -> Vec<[u64; 2]> {
+    dispatch!(a.dtype(), T => {
+        let values = a.as_slice::<T>().unwrap_or_default();
+        values.iter().map(|x| match x.widen() {
+            Wide::Int(x) => [x as u64, 0],
+            Wide::Float(x) => [x.to_bits(), 0],
+            Wide::Complex(re, im) => [re.to_bits(), im.to_bits()],
+        }).collect()
+    })
 }

@@ -6,11 +6,11 @@
 
 use ironlearn_cpu::Cpu;
 use ironlearn_ir::plan::Options;
-use ironlearn_ir::prim::{Op, elementwise};
-use ironlearn_ir::{Graph, Interpreted, Store};
+use ironlearn_ir::prim::{Op, OpKind, elementwise};
+use ironlearn_ir::{Graph, Interpreted, Phase, Store};
 use ironlearn_testkit::compare::{agrees, same_bits};
 use ironlearn_testkit::random_graph::{RandomGraph, Settings, random_graph, smallest};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 fn number(name: &str, default: u64) -> u64 {
     std::env::var(name).ok().and_then(|n| n.parse().ok()).unwrap_or(default)
@@ -37,40 +37,52 @@ fn the_interpreter_agrees_with_itself() {
     }
 }
 
-/// Every operation must stand in at least 5 of 100 graphs, so that 10,000 graphs hold each 500 times.
-#[test]
-fn graphs_are_large_and_hold_every_operation() {
-    let mut uses: BTreeMap<&str, u64> = BTreeMap::new();
-    let (n, mut repeated) = (graphs(), 0);
-    for seed in 0..n {
-        let graph = random_graph(seed, &Settings::default());
-        assert!(graph.size() >= 20, "{}: {} nodes", graph.name, graph.size());
-        assert!(graph.graph.updates.len() == graph.store.len());
-        repeated += graph.name.rsplit('.').next().unwrap().parse::<u64>().unwrap();
-        for name in graph.operations() {
-            *uses.entry(name).or_default() += 1;
+/// What stands in the graphs that were compared.
+#[derive(Default)]
+struct Tally {
+    graphs: u64,
+    drawn_again: u64,
+    /// Nodes of the smallest graph.
+    smallest: Option<usize>,
+    /// In how many graphs each operation stands; each kind of structure is counted under its own name too.
+    uses: BTreeMap<String, u64>,
+}
+
+impl Tally {
+    /// Every operation is counted, those that never come included.
+    fn new() -> Tally {
+        let maps = elementwise::ALL.iter().map(|map| map.0.name().to_string());
+        let kinds = OpKind::ALL.iter().map(|kind| format!("{kind:?}"));
+        Tally { uses: maps.chain(kinds).map(|name| (name, 0)).collect(), ..Tally::default() }
+    }
+
+    fn count(&mut self, graph: &RandomGraph) {
+        let live = graph.graph.live();
+        let nodes = || graph.graph.nodes.iter().zip(&live).filter(|(_, live)| **live).map(|(node, _)| node);
+        assert!(nodes().any(|node| node.site.phase == Phase::Backward), "{}: no gradient", graph.name);
+        assert_eq!(graph.graph.updates.len(), graph.store.len(), "{}: state stays", graph.name);
+        self.graphs += 1;
+        self.drawn_again += graph.name.rsplit('.').next().unwrap().parse::<u64>().unwrap();
+        self.smallest = self.smallest.into_iter().chain([graph.size()]).min();
+        let names = nodes().flat_map(|n| [n.op.name().to_string(), format!("{:?}", n.op.kind())]);
+        for name in names.collect::<BTreeSet<String>>() {
+            *self.uses.entry(name).or_default() += 1;
         }
     }
-    eprintln!("{n} graphs, {repeated} drawn again, uses {uses:?}");
-    for map in elementwise::ALL {
-        uses.entry(map.0.name()).or_default();
+
+    /// Each operation must stand in 5 of 100 graphs, so that 10,000 graphs hold each 500 times.
+    fn check(&self) {
+        let smallest = self.smallest.unwrap_or(0);
+        let (rarest, least) = self.uses.iter().min_by_key(|(_, uses)| **uses).unwrap();
+        eprintln!(
+            "{} graphs, {} drawn again, the smallest of {smallest} nodes",
+            self.graphs, self.drawn_again
+        );
+        eprintln!("the rarest operation, {rarest}, stands in {least} graphs; all: {:?}", self.uses);
+        assert!(smallest >= 20, "a graph of {smallest} nodes");
+        let rare: Vec<_> = self.uses.iter().filter(|(_, uses)| **uses * 20 < self.graphs).collect();
+        assert!(self.graphs < 100 || rare.is_empty(), "too rare in {} graphs: {rare:?}", self.graphs);
     }
-    for name in [
-        "conv",
-        "pool_max",
-        "pool_sum",
-        "scan",
-        "gather",
-        "scatter_add",
-        "dot",
-        "argmax",
-        "random_bits",
-        "custom_grad",
-    ] {
-        uses.entry(name).or_default();
-    }
-    let rare: Vec<_> = uses.iter().filter(|(_, uses)| **uses * 20 < n).collect();
-    assert!(rare.is_empty(), "too rare in {n} graphs: {rare:?}");
 }
 
 /// Compiled = interpreted within the bounds; fused = unfused and one thread = two = seven bit for bit.
@@ -78,9 +90,11 @@ fn graphs_are_large_and_hold_every_operation() {
 fn compiled_programs_agree_with_the_interpreter() {
     let cpus = [1, 2, 7].map(|threads| Cpu::new(threads).unwrap());
     let settings = Settings::default();
-    let mut failures = Vec::new();
+    let (mut failures, mut tally) = (Vec::new(), Tally::new());
     for seed in seeds() {
-        if check(&random_graph(seed, &settings), &cpus).is_err() {
+        let graph = random_graph(seed, &settings);
+        tally.count(&graph);
+        if check(&graph, &cpus).is_err() {
             let small = smallest(seed, &settings, |graph| check(graph, &cpus).is_err());
             let found = small.map(|graph| check(&graph, &cpus).err().unwrap_or_default());
             failures.push(format!("seed {seed}: {}", found.unwrap_or_default()));
@@ -89,6 +103,7 @@ fn compiled_programs_agree_with_the_interpreter() {
     let short = |e: &String| e.chars().take(600).collect::<String>();
     let list: Vec<String> = failures.iter().take(20).map(short).collect();
     assert!(failures.is_empty(), "{} of {} graphs:\n{}", failures.len(), graphs(), list.join("\n"));
+    tally.check();
 }
 
 fn check(graph: &RandomGraph, cpus: &[Cpu]) -> Result<(), String> {

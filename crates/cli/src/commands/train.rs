@@ -3,6 +3,7 @@
 use crate::args::{Device, MachineOptions, TrainOptions};
 use crate::console::Console;
 use crate::engine::{Engine, Machine, TrainRequest};
+use crate::profile;
 use crate::run_dir::RunDir;
 use crate::session::Session;
 use crate::signals::Signals;
@@ -13,7 +14,7 @@ use std::time::{Duration, Instant};
 
 pub fn run(options: &TrainOptions, console: &Console, engine: &dyn Engine) -> Result<u8, Error> {
     let began = Instant::now();
-    let machine = machine(&options.run.machine)?;
+    let machine = Machine { profile: options.run.profile, ..machine(&options.run.machine)? };
     let job = Job::load(&options.job, &options.run.overrides())?;
     let dir = RunDir::create(options.run.out.as_deref(), &job)?;
     let max_time = options.run.max_time.or(job.train.max_time);
@@ -33,7 +34,11 @@ pub fn machine(options: &MachineOptions) -> Result<Machine, Error> {
             "leave --device out, or use --device cpu",
         ));
     }
-    Ok(Machine { device: options.device, threads: options.threads.map(|threads| threads.get()) })
+    Ok(Machine {
+        device: options.device,
+        threads: options.threads.map(|threads| threads.get()),
+        profile: false,
+    })
 }
 
 /// A run that is about to begin or to go on.
@@ -72,10 +77,13 @@ pub fn carry_out(
     session.end();
     let outcome = outcome?;
     console.say(&summary::text(&outcome, path, session.stop));
+    if run.machine.profile {
+        console.say(&profile::table(&outcome.profile));
+    }
     outcome.warnings.iter().for_each(|warning| console.warn(warning));
     let failures = [outcome.save_failure.clone(), session.failure.as_ref().map(Error::to_string)];
     for failure in failures.iter().flatten() {
-        console.warn(&format!("not everything was written: {failure}"));
+        console.failure(&format!("not everything was written: {failure}"));
     }
     console.object(&summary::object(&outcome, run.began.elapsed(), path));
     Ok(summary::exit_code(&outcome, &session))

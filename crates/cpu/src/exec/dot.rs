@@ -2,6 +2,7 @@
 
 use super::finite::any_not_finite;
 use super::memory::Shared;
+use super::small::Small;
 use super::tree::combine_rows;
 use super::{Run, Scratch};
 use crate::gemm::{GemmPlan, GemmSpec, Strides};
@@ -15,6 +16,8 @@ const GRAIN: usize = 4096;
 
 /// A product, ready to run.
 pub struct Dot {
+    /// In place of the plans, where there is little to multiply.
+    small: Option<Small>,
     whole: GemmPlan,
     /// The last leaf, where it is shorter.
     rest: GemmPlan,
@@ -58,14 +61,14 @@ impl Dot {
         let length = if leaves > 1 { leaves::length(k) } else { k };
         let (row_x, col_x) = (step.x.strides[nb], step.x.strides[nb + 1]);
         let (row_y, col_y) = (step.y.strides[nb], step.y.strides[nb + 1]);
-        let product = |k: usize| {
-            let (a, b) = (Strides { row: row_x, col: col_x }, Strides { row: row_y, col: col_y });
-            let spec =
-                GemmSpec { m, n, k, a_dtype: x.dtype, b_dtype: y.dtype, a, b, ldc: n, accumulate: false };
-            GemmPlan::new(isa, spec, threads).map_err(|e| e.to_string())
-        };
+        let (a, b) = (Strides { row: row_x, col: col_x }, Strides { row: row_y, col: col_y });
+        let spec = GemmSpec { m, n, k, a_dtype: x.dtype, b_dtype: y.dtype, a, b, ldc: n, accumulate: false };
+        let product =
+            |k: usize| GemmPlan::new(isa, GemmSpec { k, ..spec }, threads).map_err(|e| e.to_string());
         let batch = step.out.dims[..nb].to_vec();
+        let alone = leaves == 1 && batch.iter().product::<usize>() == 1;
         Ok(Dot {
+            small: Small::new(isa, spec).filter(|_| alone),
             whole: product(length)?,
             rest: product(k - (leaves - 1) * length)?,
             x: Operand { view: step.x.clone(), size: x.dtype.size(), leaf: length as isize * col_x },
@@ -84,8 +87,7 @@ impl Dot {
         let worker = self.whole.worker_bytes().max(self.rest.worker_bytes());
         let partial =
             if self.leaves > 1 { self.entries * self.leaves * self.size * self.dtype.size() } else { 0 };
-        let shared = if self.alone() { self.whole.scratch_bytes() } else { partial };
-        Scratch { shared, worker }
+        Scratch { shared: partial, worker }
     }
 
     /// True where there is a single product, which then uses all threads itself.
@@ -98,11 +100,20 @@ impl Dot {
         let out = Shared(run.addresses.element(self.out.buffer, self.out.offset, width));
         if self.alone() {
             let (a, b) = (self.x.address(run, &self.batch, 0, 0), self.y.address(run, &self.batch, 0, 0));
-            // SAFETY: the plan's verifier has checked all views; the scratch was sized by `scratch`.
-            unsafe { self.whole.run(run.pool, a, b, out.at(0), run.shared()) };
+            let (a, b) = (Shared(a), Shared(b));
+            // SAFETY: the plan's verifier has checked all views; tasks write disjoint parts of the result, and
+            // each worker has its own scratch, sized by `scratch`.
+            let product = |task, worker| unsafe {
+                self.whole.run_task(task, a.at(0), b.at(0), out.at(0), run.worker(worker))
+            };
+            match &self.small {
+                // SAFETY: as above.
+                Some(small) => unsafe { small.run(a.at(0), b.at(0), out.at(0)) },
+                None => run.each(self.whole.tasks(), product),
+            }
         } else {
             let results = if self.leaves > 1 { Shared(run.shared()) } else { out };
-            run.pool.run(self.entries * self.leaves, &|unit, worker| {
+            run.each(self.entries * self.leaves, |unit, worker| {
                 let (entry, leaf) = (unit / self.leaves, unit % self.leaves);
                 let (a, b) = (
                     self.x.address(run, &self.batch, entry, leaf),
@@ -141,7 +152,7 @@ impl Dot {
         for entry in 0..self.entries {
             let from = Shared(partial.at(entry * self.leaves * self.size * width));
             let to = Shared(out.at(entry * self.size * width));
-            run.pool.run(self.size.div_ceil(GRAIN), &|task, _| {
+            run.each(self.size.div_ceil(GRAIN), |task, _| {
                 let (start, end) = (task * GRAIN, ((task + 1) * GRAIN).min(self.size));
                 // SAFETY: `partial` holds the rows, `out` has room for one; tasks write disjoint parts.
                 unsafe {

@@ -11,7 +11,8 @@ use std::collections::HashMap;
 use std::marker::PhantomData;
 use std::sync::OnceLock;
 
-/// Operands of a tile kernel: `n` elements each. Results may lie exactly over an operand.
+/// Operands of a tile kernel: `n` elements each, or one where the kernel was asked for so. Results may lie
+/// exactly over an operand.
 pub struct Tile {
     pub dst: *mut u8,
     pub x: [*const u8; 3],
@@ -38,17 +39,35 @@ impl TileKernel {
     }
 }
 
-type Table = HashMap<(&'static str, DType), TileKernel>;
+/// Which operands are one element for all of the tile.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Repeated {
+    Neither,
+    First,
+    Second,
+}
+
+type Table = HashMap<(&'static str, DType, Repeated), TileKernel>;
+
+/// True where [`kernel`] has one for an operand of the instruction that is repeated.
+pub fn repeats(instr: &Instr) -> bool {
+    let two = matches!(&instr.op, TileOp::Map(m) if m.0.arity() == 2);
+    two && matches!(instr.dtype, DType::F32 | DType::F64)
+}
 
 /// The kernel of an instruction.
-pub fn kernel(isa: Isa, instr: &Instr) -> Result<TileKernel, String> {
+pub fn kernel(isa: Isa, instr: &Instr, repeated: Repeated) -> Result<TileKernel, String> {
     match &instr.op {
         TileOp::Map(m) => {
-            let known = table(isa).get(&(m.0.name(), instr.dtype)).copied();
+            let known = table(isa).get(&(m.0.name(), instr.dtype, repeated)).copied();
             known.ok_or_else(|| format!("no kernel of `{}` for `{}`", m.0.name(), instr.dtype))
         }
         TileOp::Compare(c) => compare(isa, *c, instr.dtype),
-        TileOp::Select => Ok(TileKernel::Plain(dispatch!(instr.dtype, T => select::<T>))),
+        TileOp::Select => Ok(match instr.dtype {
+            DType::F32 => TileKernel::Vector(isa.entry::<SelectF32>()),
+            DType::F64 => TileKernel::Vector(isa.entry::<SelectF64>()),
+            other => TileKernel::Plain(dispatch!(other, T => select::<T>)),
+        }),
         TileOp::Cast => {
             Ok(TileKernel::Plain(dispatch!(instr.dtype, A => dispatch!(instr.out, B => cast::<A, B>))))
         }
@@ -72,13 +91,22 @@ struct Collect {
 
 impl Visitor for Collect {
     fn visit<P: Elementwise>(&mut self) {
+        if P::ARITY == 2 && P::TYPES.has(DType::F32) {
+            let mut add = |dtype, repeated, entry| {
+                self.table.insert((P::NAME, dtype, repeated), TileKernel::Vector(entry));
+            };
+            add(DType::F32, Repeated::First, self.isa.entry::<MapF32<P, FIRST>>());
+            add(DType::F32, Repeated::Second, self.isa.entry::<MapF32<P, SECOND>>());
+            add(DType::F64, Repeated::First, self.isa.entry::<MapF64<P, FIRST>>());
+            add(DType::F64, Repeated::Second, self.isa.entry::<MapF64<P, SECOND>>());
+        }
         let mut add = |dtype: DType, kernel: TileKernel| {
             if P::TYPES.has(dtype) {
-                self.table.insert((P::NAME, dtype), kernel);
+                self.table.insert((P::NAME, dtype, Repeated::Neither), kernel);
             }
         };
-        add(DType::F32, TileKernel::Vector(self.isa.entry::<MapF32<P>>()));
-        add(DType::F64, TileKernel::Vector(self.isa.entry::<MapF64<P>>()));
+        add(DType::F32, TileKernel::Vector(self.isa.entry::<MapF32<P, NEITHER>>()));
+        add(DType::F64, TileKernel::Vector(self.isa.entry::<MapF64<P, NEITHER>>()));
         add(DType::F16, TileKernel::Plain(map::<P, f16>));
         add(DType::Bf16, TileKernel::Plain(map::<P, bf16>));
         add(DType::Bool, TileKernel::Plain(map::<P, bool>));
@@ -125,60 +153,73 @@ fn map<P: Elementwise, T: One>(t: &mut Tile) {
     }
 }
 
-struct MapF32<P>(PhantomData<P>);
-struct MapF64<P>(PhantomData<P>);
+/// [`Repeated`] as a constant.
+const NEITHER: u8 = 0;
+const FIRST: u8 = 1;
+const SECOND: u8 = 2;
 
-impl<P: Elementwise> Routine for MapF32<P> {
+struct MapF32<P, const REPEATED: u8>(PhantomData<P>);
+struct MapF64<P, const REPEATED: u8>(PhantomData<P>);
+
+impl<P: Elementwise, const REPEATED: u8> Routine for MapF32<P, REPEATED> {
     type Args = Tile;
     #[inline(always)]
     fn call<F32: FloatLanes<Elem = f32>, F64: FloatLanes<Elem = f64>>(t: &mut Tile) {
-        map_lanes::<P, F32>(t);
+        map_lanes::<P, F32, REPEATED>(t);
     }
 }
-impl<P: Elementwise> Routine for MapF64<P> {
+impl<P: Elementwise, const REPEATED: u8> Routine for MapF64<P, REPEATED> {
     type Args = Tile;
     #[inline(always)]
     fn call<F32: FloatLanes<Elem = f32>, F64: FloatLanes<Elem = f64>>(t: &mut Tile) {
-        map_lanes::<P, F64>(t);
+        map_lanes::<P, F64, REPEATED>(t);
     }
 }
 
-/// Elements of the widest vector of any instruction set.
-const WIDEST: usize = 16;
-
-/// Applies `P` to vectors of the operands; the rest that fills no vector goes through a buffer.
+/// Applies `P` to vectors of the operands, the last of which may be a part.
 #[inline(always)]
-fn map_lanes<P: Elementwise, L: FloatLanes>(t: &mut Tile)
-where
-    L::Elem: Default,
-{
+fn map_lanes<P: Elementwise, L: FloatLanes, const REPEATED: u8>(t: &mut Tile) {
     let (dst, x) = (t.dst.cast::<L::Elem>(), t.x.map(|p| p.cast::<L::Elem>()));
+    // SAFETY: an operand has at least one element.
+    let repeated = L::splat(unsafe { *x[usize::from(REPEATED == SECOND)] });
     let mut i = 0;
     while i + L::WIDTH <= t.n {
-        // SAFETY: the tile's operands and result have `n` elements of this type.
-        unsafe {
-            let a = L::load(std::slice::from_raw_parts(x[0].add(i), L::WIDTH));
-            let b = L::load(std::slice::from_raw_parts(x[1].add(i), L::WIDTH));
-            let c = L::load(std::slice::from_raw_parts(x[2].add(i), L::WIDTH));
-            P::float([a, b, c]).store(std::slice::from_raw_parts_mut(dst.add(i), L::WIDTH));
-        }
+        // SAFETY: operands that are not repeated, and the result, have `t.n` elements of this type.
+        unsafe { map_vector::<P, L, REPEATED>(dst, x, repeated, i, L::WIDTH) }
         i += L::WIDTH;
     }
     if i < t.n {
-        let mut rest = [[L::Elem::default(); WIDEST]; 3];
-        for k in 0..3 {
-            for (j, element) in rest[k].iter_mut().enumerate().take(t.n - i) {
-                // SAFETY: as above.
-                *element = unsafe { *x[k].add(i + j) };
-            }
-        }
-        let mut out = [L::Elem::default(); WIDEST];
-        P::float([L::load(&rest[0]), L::load(&rest[1]), L::load(&rest[2])]).store(&mut out);
-        for (j, &element) in out.iter().enumerate().take(t.n - i) {
-            // SAFETY: as above.
-            unsafe { *dst.add(i + j) = element }
-        }
+        // SAFETY: as above.
+        unsafe { map_vector::<P, L, REPEATED>(dst, x, repeated, i, t.n - i) }
     }
+}
+
+/// # Safety
+/// Operands that are not repeated, and the result, have `n` elements from `i` on.
+#[inline(always)]
+unsafe fn map_vector<P: Elementwise, L: FloatLanes, const REPEATED: u8>(
+    dst: *mut L::Elem,
+    x: [*const L::Elem; 3],
+    repeated: L,
+    i: usize,
+    n: usize,
+) {
+    let mut operands = [repeated; 3];
+    for k in 0..P::ARITY {
+        if (REPEATED == FIRST && k == 0) || (REPEATED == SECOND && k == 1) {
+            continue;
+        }
+        // SAFETY: as the caller promises.
+        let elements = unsafe { std::slice::from_raw_parts(x[k].add(i), n) };
+        operands[k] = if n == L::WIDTH { L::load(elements) } else { L::load_part(elements) };
+    }
+    for k in P::ARITY..3 {
+        operands[k] = operands[0];
+    }
+    // SAFETY: as the caller promises.
+    let to = unsafe { std::slice::from_raw_parts_mut(dst.add(i), n) };
+    let y = P::float(operands);
+    if n == L::WIDTH { y.store(to) } else { y.store_part(to) }
 }
 
 fn compare(isa: Isa, c: Compare, dtype: DType) -> Result<TileKernel, String> {
@@ -239,6 +280,45 @@ float_compare! {
     LessF64, f64, |a: f64, b: f64| OrdLanes::less(a, b);
     EqualF32, f32, |a: f32, b: f32| NumLanes::equal(a, b);
     EqualF64, f64, |a: f64, b: f64| NumLanes::equal(a, b);
+}
+
+struct SelectF32;
+struct SelectF64;
+
+impl Routine for SelectF32 {
+    type Args = Tile;
+    #[inline(always)]
+    fn call<F32: FloatLanes<Elem = f32>, F64: FloatLanes<Elem = f64>>(t: &mut Tile) {
+        select_lanes::<F32>(t);
+    }
+}
+impl Routine for SelectF64 {
+    type Args = Tile;
+    #[inline(always)]
+    fn call<F32: FloatLanes<Elem = f32>, F64: FloatLanes<Elem = f64>>(t: &mut Tile) {
+        select_lanes::<F64>(t);
+    }
+}
+
+#[inline(always)]
+fn select_lanes<L: FloatLanes>(t: &mut Tile) {
+    let (dst, c) = (t.dst.cast::<L::Elem>(), t.x[0].cast::<bool>());
+    let (a, b) = (t.x[1].cast::<L::Elem>(), t.x[2].cast::<L::Elem>());
+    let mut i = 0;
+    while i + L::WIDTH <= t.n {
+        // SAFETY: the condition has `n` truth values, the others `n` elements of this type.
+        unsafe {
+            let mask = L::load_mask(std::slice::from_raw_parts(c.add(i), L::WIDTH));
+            let a = L::load(std::slice::from_raw_parts(a.add(i), L::WIDTH));
+            let b = L::load(std::slice::from_raw_parts(b.add(i), L::WIDTH));
+            L::select(mask, a, b).store(std::slice::from_raw_parts_mut(dst.add(i), L::WIDTH));
+        }
+        i += L::WIDTH;
+    }
+    for i in i..t.n {
+        // SAFETY: as above.
+        unsafe { *dst.add(i) = if *c.add(i) { *a.add(i) } else { *b.add(i) } }
+    }
 }
 
 fn select<T: Copy>(t: &mut Tile) {

@@ -1,34 +1,38 @@
 //! The executor: compiles a plan for this machine and runs it.
 
+mod adam;
+mod blame;
 mod conv;
+mod copy;
 mod dot;
 mod finite;
+mod fold;
 mod fused;
 mod kernels;
 mod memory;
 mod odometer;
 mod pooling;
+mod program;
 mod reduce;
 mod region;
 mod rows;
 mod scan;
+mod small;
 mod tile;
 mod tree;
 
 use crate::isa::Isa;
 use crate::pool::Pool;
-use ironlearn_ir::plan::{BufferId, Home, Options, Plan, PlanStep, StepKind, View, plan};
+use ironlearn_ir::plan::{BufferId, Options, Plan, PlanStep, StepKind, View, plan};
 use ironlearn_ir::prim::Op;
-use ironlearn_ir::program::{blame, check_inputs};
-use ironlearn_ir::{
-    Array, ArrayView, Blame, ControlBlock, DataRef, Env, Failure, Graph, NodeId, Program, SlotId, Store,
-    TensorType, dispatch,
-};
-use memory::{Block, Shared, address, address_mut};
+use ironlearn_ir::{Array, Failure, Graph, TensorType};
+use memory::{Shared, address};
+use program::data_at;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::sync::{Arc, Mutex, PoisonError};
 use tile::Addresses;
+
+pub use program::CpuProgram;
 
 /// The CPU: its instruction set and a pool of threads, shared by all programs compiled for it.
 #[derive(Clone)]
@@ -86,7 +90,7 @@ impl Scratch {
 }
 
 enum Step {
-    Fused(fused::Fused),
+    Fused(Box<fused::Fused>),
     Reduce(Box<reduce::Reduce>),
     Dot(Box<dot::Dot>),
     Conv(Box<conv::Convolution>),
@@ -100,22 +104,6 @@ enum Step {
     Reference { op: Op, x: Vec<View>, out: View },
 }
 
-/// A compiled plan with its memory.
-pub struct CpuProgram {
-    cpu: Cpu,
-    plan: Plan,
-    steps: Vec<Step>,
-    arena: Block,
-    scratch: Block,
-    worker_bytes: usize,
-    shared_bytes: usize,
-    addresses: Addresses,
-    /// Fields of the control block, one word for each buffer that holds one.
-    control: Box<[u64]>,
-    /// Time spent in each step so far; empty where nobody asked.
-    times: Vec<Duration>,
-}
-
 /// What a step needs while it runs.
 struct Run<'a> {
     pool: &'a Pool,
@@ -123,8 +111,31 @@ struct Run<'a> {
     scratch: Shared,
     shared_bytes: usize,
     worker_bytes: usize,
-    not_finite: &'a AtomicBool,
-    failure: &'a Mutex<Option<String>>,
+    trouble: &'a Trouble,
+}
+
+/// What went wrong in a run.
+#[derive(Default)]
+struct Trouble {
+    not_finite: AtomicBool,
+    /// There is a message.
+    failed: AtomicBool,
+    message: Mutex<Option<String>>,
+}
+
+impl Trouble {
+    /// The first failure.
+    #[inline(always)]
+    fn failure(&self) -> Option<String> {
+        if self.failed.load(Ordering::Relaxed) { self.message() } else { None }
+    }
+    #[cold]
+    fn message(&self) -> Option<String> {
+        self.message.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+    fn found_not_finite(&self) -> bool {
+        self.not_finite.load(Ordering::Relaxed)
+    }
 }
 
 impl Run<'_> {
@@ -134,216 +145,24 @@ impl Run<'_> {
     fn worker(&self, worker: usize) -> *mut u8 {
         self.scratch.at(self.shared_bytes + worker * self.worker_bytes)
     }
+    /// Calls `f(task, worker)` for every task: on this thread where there is no more than one, or one thread
+    /// only, else with the pool. Denormals are flushed by whoever runs the program.
+    #[inline(always)]
+    fn each(&self, tasks: usize, f: impl Fn(usize, usize) + Sync) {
+        if tasks > 1 && self.pool.threads() > 1 {
+            self.pool.run(tasks, &f);
+        } else {
+            (0..tasks).for_each(|task| f(task, 0));
+        }
+    }
     fn mark_not_finite(&self) {
-        self.not_finite.store(true, Ordering::Relaxed);
+        self.trouble.not_finite.store(true, Ordering::Relaxed);
     }
     /// Records the first failure.
     fn fail(&self, message: String) {
-        if let Ok(mut failure) = self.failure.lock() {
-            failure.get_or_insert(message);
-        }
-    }
-}
-
-impl CpuProgram {
-    fn new(cpu: &Cpu, plan: Plan) -> Result<CpuProgram, Failure> {
-        let compiled: Result<Vec<Step>, Failure> =
-            plan.steps.iter().map(|s| compile(cpu, &plan, s)).collect();
-        let steps = compiled?;
-        let most = steps.iter().map(Step::scratch).fold(Scratch::default(), |a, b| Scratch {
-            shared: a.shared.max(b.shared),
-            worker: a.worker.max(b.worker),
-        });
-        let worker_bytes = most.worker.next_multiple_of(memory::ALIGN);
-        let shared_bytes = most.shared.next_multiple_of(memory::ALIGN);
-        let scratch = Block::new(shared_bytes + worker_bytes * cpu.threads(), "scratch of the executor")?;
-        let arena = Block::new(plan.arena_bytes, "values in between (the arena)")?;
-        let addresses = Addresses(vec![Shared(std::ptr::null_mut()); plan.buffers.len()]);
-        let control = vec![0; plan.buffers.len()].into_boxed_slice();
-        Ok(CpuProgram {
-            cpu: cpu.clone(),
-            plan,
-            steps,
-            arena,
-            scratch,
-            worker_bytes,
-            shared_bytes,
-            addresses,
-            control,
-            times: vec![],
-        })
-    }
-
-    /// The plan that was compiled.
-    pub fn plan(&self) -> &Plan {
-        &self.plan
-    }
-
-    /// Measures the time of every step from here on; costs two clock readings for each.
-    pub fn profile(&mut self) {
-        self.times = vec![Duration::ZERO; self.steps.len()];
-    }
-
-    /// Each step with the time spent in it since [`CpuProgram::profile`].
-    pub fn times(&self) -> impl Iterator<Item = (&PlanStep, Duration)> {
-        self.plan.steps.iter().zip(self.times.iter().copied())
-    }
-
-    /// Bytes of the arena.
-    pub fn arena_bytes(&self) -> usize {
-        self.plan.arena_bytes
-    }
-
-    /// Finds the memory of every buffer for this run.
-    fn resolve(
-        &mut self,
-        inputs: &[ArrayView<'_>],
-        store: &mut Store,
-        control: &ControlBlock,
-    ) -> Result<(), Failure> {
-        for (i, buffer) in self.plan.buffers.iter().enumerate() {
-            let fits = |slot: SlotId, store: &Store| {
-                let value = &store.slot(slot).value;
-                let same = value.dtype() == buffer.dtype && value.shape().elements() == buffer.len;
-                if same {
-                    Ok(())
-                } else {
-                    let (name, ty) = (&store.slot(slot).name, store.ty(slot));
-                    let built = format!("{} elements of `{}`", buffer.len, buffer.dtype);
-                    Err(Failure::Operation(format!(
-                        "slot `{name}` is {ty}; the program was built for {built}"
-                    )))
-                }
-            };
-            self.addresses.0[i] = Shared(match &buffer.home {
-                Home::Arena(at) => self.arena.start().wrapping_add(*at),
-                // Each worker has its own, see `region`.
-                Home::Block { .. } => std::ptr::null_mut(),
-                Home::Input(index) => address(inputs[*index as usize].data()).cast_mut(),
-                Home::Slot(slot) => {
-                    fits(*slot, store)?;
-                    address(store.slot(*slot).value.data().view()).cast_mut()
-                }
-                Home::Spare(slot) => {
-                    fits(*slot, store)?;
-                    address_mut(store.spare_mut(*slot))
-                }
-                Home::Constant(array) => address(array.data().view()).cast_mut(),
-                Home::Control(field) => {
-                    self.control[i] = control_bits(control, *field);
-                    (&raw mut self.control[i]).cast()
-                }
-            });
-        }
-        Ok(())
-    }
-
-    /// Names the operation that made a value that is not finite.
-    fn find_culprit(&self, inputs: &[ArrayView<'_>], store: &Store, control: &ControlBlock) -> Failure {
-        let env = Env::new(inputs.iter().map(|v| v.to_array()).collect(), store, control.clone());
-        match blame(&self.plan.graph, &env) {
-            Ok(Some(blame)) => Failure::NonFinite(Box::new(blame)),
-            // The interpreter rounds differently and came through: all that is known is that a root is bad.
-            Ok(None) => match self.plan.graph.roots().next() {
-                Some(root) => Failure::NonFinite(Box::new(self.unknown(root, control))),
-                None => Failure::Operation("a value is not finite".into()),
-            },
-            Err(message) => Failure::Operation(message),
-        }
-    }
-
-    fn unknown(&self, root: NodeId, control: &ControlBlock) -> Blame {
-        let node = self.plan.graph.node(root);
-        Blame {
-            operation: node.op.name().to_string(),
-            layer: self.plan.graph.layer(root).to_string(),
-            location: node.site.location.to_string(),
-            phase: node.site.phase,
-            step: control.step,
-            element: 0,
-            ranges: vec![],
-        }
-    }
-}
-
-impl Program for CpuProgram {
-    fn run(
-        &mut self,
-        inputs: &[ArrayView<'_>],
-        store: &mut Store,
-        control: &ControlBlock,
-    ) -> Result<(), Failure> {
-        check_inputs(&self.plan.graph, inputs)?;
-        self.resolve(inputs, store, control)?;
-        if cfg!(debug_assertions) {
-            self.arena.poison();
-        }
-        let (not_finite, failure) = (AtomicBool::new(false), Mutex::new(None));
-        let run = Run {
-            pool: &self.cpu.pool,
-            addresses: &self.addresses,
-            scratch: Shared(self.scratch.start()),
-            shared_bytes: self.shared_bytes,
-            worker_bytes: self.worker_bytes,
-            not_finite: &not_finite,
-            failure: &failure,
-        };
-        for (i, (step, planned)) in self.steps.iter().zip(&self.plan.steps).enumerate() {
-            let begin = (!self.times.is_empty()).then(Instant::now);
-            step.run(&self.plan, &run);
-            if let Some(begin) = begin {
-                self.times[i] += begin.elapsed();
-            }
-            if let Ok(Some(message)) = failure.lock().map(|f| f.clone()) {
-                return Err(Failure::Operation(self.plan.graph.located(planned.node, &message)));
-            }
-        }
-        if not_finite.load(Ordering::Relaxed) {
-            return Err(self.find_culprit(inputs, store, control));
-        }
-        for (slot, _) in &self.plan.graph.updates {
-            store.commit(*slot);
-        }
-        Ok(())
-    }
-
-    fn output(&self, index: usize) -> ArrayView<'_> {
-        let view = &self.plan.outputs[index];
-        let (_, id) = &self.plan.graph.outputs[index];
-        let ty = &self.plan.graph.node(*id).ty;
-        let at = match self.plan.buffer(view.buffer).home {
-            Home::Arena(at) => self.arena.start().wrapping_add(at + view.offset * ty.dtype.size()),
-            _ => self.arena.start(),
-        };
-        // SAFETY: outputs live in the arena to the end of the plan, which wrote valid elements of this type;
-        // the arena is not written while `self` is borrowed.
-        let data: DataRef<'_> = unsafe { data_at(at, ty) };
-        ArrayView::of(&ty.shape, data)
-    }
-
-    fn memory_bytes(&self) -> usize {
-        self.arena.bytes() + self.scratch.bytes() + self.steps.iter().map(Step::memory_bytes).sum::<usize>()
-    }
-}
-
-/// # Safety
-/// `at` points to as many valid elements of the type as its shape has, for the lifetime of the result.
-unsafe fn data_at<'a>(at: *const u8, ty: &TensorType) -> DataRef<'a> {
-    let n = ty.shape.elements();
-    dispatch!(ty.dtype, T => {
-        // SAFETY: as the caller promises.
-        ironlearn_ir::Stored::wrap_ref(unsafe { std::slice::from_raw_parts(at.cast::<T>(), n) })
-    })
-}
-
-fn control_bits(control: &ControlBlock, field: ironlearn_ir::prim::Control) -> u64 {
-    use ironlearn_ir::prim::Control;
-    match field {
-        Control::Step => control.step as u64,
-        Control::Seed => control.seed as u64,
-        Control::FirstRow => control.first_row as u64,
-        Control::LearningRate => control.learning_rate.to_bits(),
-        Control::Number(i) => control.numbers.get(i as usize).copied().unwrap_or(0.0).to_bits(),
+        let mut first = self.trouble.message.lock().unwrap_or_else(PoisonError::into_inner);
+        first.get_or_insert(message);
+        self.trouble.failed.store(true, Ordering::Relaxed);
     }
 }
 
@@ -355,7 +174,7 @@ fn compile(cpu: &Cpu, plan: &Plan, step: &PlanStep) -> Result<Step, Failure> {
     let dtype = |id: BufferId| plan.buffer(id).dtype;
     let made = match &step.kind {
         StepKind::Fused { program, stores } => {
-            fused::Fused::new(cpu.isa, plan, program, stores).map(Step::Fused)
+            fused::Fused::new(cpu.isa, plan, program, stores).map(|f| Step::Fused(Box::new(f)))
         }
         StepKind::Reduce { program, value, fold, extent, out } => {
             reduce::Reduce::new(cpu.isa, plan, program, *value, *fold, *extent, out)

@@ -5,57 +5,29 @@
 //! result depends neither on threads nor on the instruction set.
 
 use super::finite::any_not_finite;
+use super::fold::{Leaf, Loops, SHORT, WIDTH, loops};
 use super::tile::{TILE, TileProgram};
-use super::tree::combine_rows;
 use super::{Run, Scratch};
-use crate::isa::{Entry, Isa, Routine};
-use ironlearn_ir::lanes::{FloatLanes, NumLanes};
+use crate::isa::{Entry, Isa};
+use ironlearn_ir::DType;
 use ironlearn_ir::plan::{Fold, Plan, Program, Value, View, leaves};
-use ironlearn_ir::{Complex32, Complex64, DType, Element, bf16, f16};
 use std::ops::Range;
 
-/// Running sums of a leaf.
-const WIDTH: usize = 32;
 /// Elements of a task, roughly.
 const GRAIN: usize = 16 * TILE;
 
 /// A reduction, ready to run.
 pub struct Reduce {
-    program: TileProgram,
-    value: Value,
-    extent: [usize; 3],
+    pub(super) program: TileProgram,
+    pub(super) value: Value,
+    pub(super) extent: [usize; 3],
     leaves: usize,
+    /// Leaves of one task.
+    group: usize,
     out: View,
     dtype: DType,
     checked: bool,
     loops: Loops,
-}
-
-/// The loops for one element type.
-#[derive(Clone, Copy)]
-struct Loops {
-    /// Reduces a run of elements: see [`Leaf`].
-    leaf: Entry<Leaf<'static>>,
-    /// Combines leaves.
-    tree: fn(*mut u8, *const u8, usize, usize, usize),
-}
-
-/// A leaf, or a part of one: rows `start..end` of the reduced axis for the outer index `outer`.
-struct Leaf<'a> {
-    reduce: *const Reduce,
-    run: *const Run<'a>,
-    registers: *mut u8,
-    outer: usize,
-    start: usize,
-    end: usize,
-    /// Results: one for each inner index.
-    dst: *mut u8,
-    /// Where running sums wait between the parts of a leaf; null for a leaf in one part.
-    sums: *mut u8,
-    /// The leaf begins with this part.
-    first: bool,
-    /// The leaf ends with this part.
-    last: bool,
 }
 
 impl Reduce {
@@ -74,6 +46,7 @@ impl Reduce {
             value,
             extent,
             leaves: leaves::count(extent[1]),
+            group: (GRAIN / (leaves::length(extent[1]) * extent[2]).max(1)).max(1),
             out: out.clone(),
             dtype: buffer.dtype,
             checked: buffer.checked,
@@ -91,40 +64,40 @@ impl Reduce {
     }
 
     pub fn run(&self, run: &Run<'_>) {
+        let outer = self.extent[0];
+        if self.leaves > 1 {
+            return self.run_leaves(run);
+        }
+        let tasks = if outer <= self.group { 1 } else { outer.div_ceil(self.group) };
+        run.each(tasks, |task, worker| {
+            let rows = task * self.group..((task + 1) * self.group).min(outer);
+            // SAFETY: each task writes its own results; each worker has its own registers.
+            unsafe { self.rows(run, run.worker(worker), rows) };
+        });
+    }
+
+    /// Reduces leaf by leaf, then combines them.
+    fn run_leaves(&self, run: &Run<'_>) {
         let [outer, len, inner] = self.extent;
         let (size, leaf) = (self.dtype.size(), leaves::length(len));
         let units = outer * self.leaves;
-        let group = (GRAIN / (leaf * inner).max(1)).max(1);
-        let out = run.addresses.element(self.out.buffer, self.out.offset, size);
-        let results = if self.leaves > 1 { run.shared() } else { out };
-        let results = super::memory::Shared(results);
-        run.pool.run(units.div_ceil(group), &|task, worker| {
+        let results = super::memory::Shared(run.shared());
+        run.each(units.div_ceil(self.group), |task, worker| {
             let registers = run.worker(worker);
             // SAFETY: each unit writes its own results; each worker has its own registers.
-            unsafe { self.program.prepare(run.addresses, registers) };
-            for unit in task * group..((task + 1) * group).min(units) {
+            unsafe { self.program.prepare(run.addresses, registers, leaf * inner * self.group) };
+            for unit in task * self.group..((task + 1) * self.group).min(units) {
                 let (outer, l) = (unit / self.leaves, unit % self.leaves);
                 let (start, end) = (l * leaf, ((l + 1) * leaf).min(len));
                 let (dst, sums) = (results.at(unit * inner * size), std::ptr::null_mut());
-                self.part(Leaf {
-                    reduce: self,
-                    run,
-                    registers,
-                    outer,
-                    start,
-                    end,
-                    dst,
-                    sums,
-                    first: true,
-                    last: true,
-                });
+                let (first, last) = (true, true);
+                self.part(Leaf { reduce: self, run, registers, outer, start, end, dst, sums, first, last });
             }
         });
-        if self.leaves > 1 {
-            for o in 0..outer {
-                let from = results.at(o * self.leaves * inner * size);
-                (self.loops.tree)(out.wrapping_add(o * inner * size), from, self.leaves, inner, inner);
-            }
+        let out = run.addresses.element(self.out.buffer, self.out.offset, size);
+        for o in 0..outer {
+            let from = results.at(o * self.leaves * inner * size);
+            (self.loops.tree)(out.wrapping_add(o * inner * size), from, self.leaves, inner, inner);
         }
         if self.checked && any_not_finite(self.dtype, out, outer * inner) {
             run.mark_not_finite();
@@ -133,10 +106,14 @@ impl Reduce {
 }
 
 impl Reduce {
-    fn part(&self, mut leaf: Leaf<'_>) {
+    fn part(&self, leaf: Leaf<'_>) {
+        self.call(self.loops.leaf, leaf);
+    }
+
+    fn call(&self, entry: Entry<Leaf<'static>>, mut leaf: Leaf<'_>) {
         // SAFETY: the lifetime is only lengthened for the call; the routine keeps nothing.
         let leaf = unsafe { std::mem::transmute::<&mut Leaf<'_>, &mut Leaf<'static>>(&mut leaf) };
-        self.loops.leaf.call(leaf);
+        entry.call(leaf);
     }
 
     /// Reduces the rows of some outer indices, of a reduction in one leaf each, on this thread.
@@ -147,23 +124,21 @@ impl Reduce {
     pub unsafe fn rows(&self, run: &Run<'_>, registers: *mut u8, outer: Range<usize>) {
         let ([_, len, inner], size) = (self.extent, self.dtype.size());
         // SAFETY: as the caller promises.
-        unsafe { self.program.prepare(run.addresses, registers) };
+        unsafe { self.program.prepare(run.addresses, registers, outer.len() * len * inner) };
         let to = |outer: usize| run.addresses.element(self.out.buffer, self.out.offset + outer * inner, size);
-        for outer in outer.clone() {
-            let dst = to(outer);
-            let (start, end, sums) = (0, len, std::ptr::null_mut());
-            self.part(Leaf {
-                reduce: self,
-                run,
-                registers,
-                outer,
-                start,
-                end,
-                dst,
-                sums,
-                first: true,
-                last: true,
-            });
+        let (sums, first, last) = (std::ptr::null_mut(), true, true);
+        if inner == 1 && len <= SHORT {
+            let (start, end, dst) = (outer.start, outer.end, to(outer.start));
+            let (reduce, outer) = (self, 0);
+            self.call(
+                self.loops.short,
+                Leaf { reduce, run, registers, outer, start, end, dst, sums, first, last },
+            );
+        } else {
+            for outer in outer.clone() {
+                let (start, end, dst) = (0, len, to(outer));
+                self.part(Leaf { reduce: self, run, registers, outer, start, end, dst, sums, first, last });
+            }
         }
         if self.checked && any_not_finite(self.dtype, to(outer.start), outer.len() * inner) {
             run.mark_not_finite();
@@ -190,7 +165,7 @@ impl Reduce {
         [sums, dst]: [*mut u8; 2],
     ) {
         // SAFETY: as the caller promises.
-        unsafe { self.program.prepare(run.addresses, registers) };
+        unsafe { self.program.prepare(run.addresses, registers, rows.len() * self.extent[2]) };
         let (outer, start, end) = (0, rows.start, rows.end);
         self.part(Leaf { reduce: self, run, registers, outer, start, end, dst, sums, first, last });
     }
@@ -206,189 +181,4 @@ impl Reduce {
             run.mark_not_finite();
         }
     }
-}
-
-/// How elements are combined.
-trait FoldElem: Element {
-    const LOWEST: Self;
-    fn sum(self, b: Self) -> Self;
-    fn largest(self, b: Self) -> Self;
-}
-
-macro_rules! fold_ordered {
-    ($($t:ty, $lowest:expr;)*) => {$(impl FoldElem for $t {
-        const LOWEST: $t = $lowest;
-        #[inline(always)]
-        fn sum(self, b: $t) -> $t { self.plus(b) }
-        #[inline(always)]
-        #[allow(clippy::eq_op)]
-        fn largest(self, b: $t) -> $t {
-            // A NaN, which is not equal to itself, stays.
-            if self == self && (b > self || b != b) { b } else { self }
-        }
-    })*};
-}
-fold_ordered! {
-    f32, f32::NEG_INFINITY; f64, f64::NEG_INFINITY;
-    u8, u8::MIN; i8, i8::MIN; i16, i16::MIN; i32, i32::MIN; i64, i64::MIN; u32, u32::MIN;
-}
-macro_rules! fold_half {
-    ($($t:ty),*) => {$(impl FoldElem for $t {
-        const LOWEST: $t = <$t>::NEG_INFINITY;
-        #[inline(always)]
-        fn sum(self, b: $t) -> $t { self + b }
-        #[inline(always)]
-        fn largest(self, b: $t) -> $t { if self.is_nan() || b <= self { self } else { b } }
-    })*};
-}
-fold_half!(f16, bf16);
-macro_rules! fold_complex {
-    ($($t:ty),*) => {$(impl FoldElem for $t {
-        const LOWEST: $t = <$t>::ZERO;
-        #[inline(always)]
-        fn sum(self, b: $t) -> $t { self + b }
-        #[inline(always)]
-        fn largest(self, _: $t) -> $t { self }
-    })*};
-}
-fold_complex!(Complex32, Complex64);
-
-struct LeafLoop<T, const SUM: bool>(std::marker::PhantomData<T>);
-
-impl<T: FoldElem, const SUM: bool> Routine for LeafLoop<T, SUM> {
-    type Args = Leaf<'static>;
-    #[inline(always)]
-    fn call<F32: FloatLanes<Elem = f32>, F64: FloatLanes<Elem = f64>>(leaf: &mut Leaf<'static>) {
-        // SAFETY: the pointers are those that `Reduce::run` has just made.
-        unsafe { if (*leaf.reduce).extent[2] == 1 { row::<T, SUM>(leaf) } else { columns::<T, SUM>(leaf) } }
-    }
-}
-
-#[inline(always)]
-fn combine<T: FoldElem, const SUM: bool>(a: T, b: T) -> T {
-    if SUM { a.sum(b) } else { a.largest(b) }
-}
-
-#[inline(always)]
-fn start<T: FoldElem, const SUM: bool>() -> T {
-    if SUM { T::default() } else { T::LOWEST }
-}
-
-/// The reduced axis is the last one: one result.
-///
-/// # Safety
-/// The leaf's pointers are valid and its registers and results its own.
-#[inline(always)]
-unsafe fn row<T: FoldElem, const SUM: bool>(leaf: &mut Leaf<'_>) {
-    // SAFETY: as the caller promises.
-    let (reduce, run) = unsafe { (&*leaf.reduce, &*leaf.run) };
-    let mut own = [start::<T, SUM>(); WIDTH];
-    // SAFETY: where sums wait there is room for them, see `Reduce::waiting_bytes`.
-    let sums = unsafe { leaf.sums.cast::<[T; WIDTH]>().as_mut() }.unwrap_or(&mut own);
-    if leaf.first {
-        sums.fill(start::<T, SUM>());
-    }
-    let base = leaf.outer * reduce.extent[1];
-    for at in (leaf.start..leaf.end).step_by(TILE) {
-        let n = TILE.min(leaf.end - at);
-        // SAFETY: as the caller promises; the address holds `n` elements of this type.
-        let tile = unsafe {
-            reduce.program.run(run.addresses, leaf.registers, base + at, n);
-            let src = reduce.program.address(reduce.value, run.addresses, leaf.registers, base + at);
-            std::slice::from_raw_parts(src.cast::<T>(), n)
-        };
-        let mut chunks = tile.chunks_exact(WIDTH);
-        for chunk in &mut chunks {
-            for i in 0..WIDTH {
-                sums[i] = combine::<T, SUM>(sums[i], chunk[i]);
-            }
-        }
-        for (i, &x) in chunks.remainder().iter().enumerate() {
-            sums[i] = combine::<T, SUM>(sums[i], x);
-        }
-    }
-    if !leaf.last {
-        return;
-    }
-    let mut width = WIDTH / 2;
-    while width > 0 {
-        for i in 0..width {
-            sums[i] = combine::<T, SUM>(sums[i], sums[i + width]);
-        }
-        width /= 2;
-    }
-    // SAFETY: room for one result.
-    unsafe { *leaf.dst.cast::<T>() = sums[0] }
-}
-
-/// Kept axes come after the reduced one: a result for each inner index, rows added one by one.
-///
-/// # Safety
-/// As for [`row`].
-#[inline(always)]
-unsafe fn columns<T: FoldElem, const SUM: bool>(leaf: &mut Leaf<'_>) {
-    // SAFETY: as the caller promises.
-    let (reduce, run) = unsafe { (&*leaf.reduce, &*leaf.run) };
-    let [_, len, inner] = reduce.extent;
-    // SAFETY: room for a result of each inner index.
-    let sums = unsafe { std::slice::from_raw_parts_mut(leaf.dst.cast::<T>(), inner) };
-    if leaf.first {
-        sums.fill(start::<T, SUM>());
-    }
-    let base = leaf.outer * len * inner;
-    let (first, last) = (base + leaf.start * inner, base + leaf.end * inner);
-    let mut column = 0;
-    for at in (first..last).step_by(TILE) {
-        let n = TILE.min(last - at);
-        // SAFETY: as in `row`.
-        let mut tile = unsafe {
-            reduce.program.run(run.addresses, leaf.registers, at, n);
-            let src = reduce.program.address(reduce.value, run.addresses, leaf.registers, at);
-            std::slice::from_raw_parts(src.cast::<T>(), n)
-        };
-        while !tile.is_empty() {
-            let count = tile.len().min(inner - column);
-            let (now, rest) = tile.split_at(count);
-            for (sum, &x) in sums[column..column + count].iter_mut().zip(now) {
-                *sum = combine::<T, SUM>(*sum, x);
-            }
-            column = if column + count == inner { 0 } else { column + count };
-            tile = rest;
-        }
-    }
-}
-
-fn tree_of<T: FoldElem, const SUM: bool>(
-    dst: *mut u8,
-    from: *const u8,
-    leaves: usize,
-    inner: usize,
-    pitch: usize,
-) {
-    // SAFETY: `Reduce` gives rows of `inner` partial results, `pitch` apart, and room for one.
-    unsafe { combine_rows::<T>(dst, from, leaves, inner, pitch, combine::<T, SUM>) }
-}
-
-fn loops(isa: Isa, fold: Fold, dtype: DType) -> Result<Loops, String> {
-    fn of<T: FoldElem>(isa: Isa, fold: Fold) -> Loops {
-        match fold {
-            Fold::Sum => Loops { leaf: isa.entry::<LeafLoop<T, true>>(), tree: tree_of::<T, true> },
-            Fold::Max => Loops { leaf: isa.entry::<LeafLoop<T, false>>(), tree: tree_of::<T, false> },
-        }
-    }
-    Ok(match dtype {
-        DType::F32 => of::<f32>(isa, fold),
-        DType::F64 => of::<f64>(isa, fold),
-        DType::F16 => of::<f16>(isa, fold),
-        DType::Bf16 => of::<bf16>(isa, fold),
-        DType::U8 => of::<u8>(isa, fold),
-        DType::I8 => of::<i8>(isa, fold),
-        DType::I16 => of::<i16>(isa, fold),
-        DType::I32 => of::<i32>(isa, fold),
-        DType::I64 => of::<i64>(isa, fold),
-        DType::U32 => of::<u32>(isa, fold),
-        DType::C64 => of::<Complex32>(isa, fold),
-        DType::C128 => of::<Complex64>(isa, fold),
-        DType::Bool => return Err("`bool` tensors have no sum".into()),
-    })
 }

@@ -1,7 +1,7 @@
 //! Steps that move whole rows: gather, scatter-add, the index of the largest element, filling.
 
 use super::Run;
-use super::tile::store_strided;
+use super::copy::store_strided;
 use crate::exec::odometer::Odometer;
 use ironlearn_ir::lanes::NumLanes;
 use ironlearn_ir::plan::{Plan, View};
@@ -30,6 +30,15 @@ fn reader(dtype: DType) -> fn(*const u8, usize, usize) -> Result<usize, String> 
     }
 }
 
+/// Elements of a task, roughly.
+const GRAIN: usize = 8192;
+
+/// Calls `f` for each of `n` numbers, of which each stands for so many elements.
+fn each_of(run: &Run<'_>, n: usize, elements: usize, f: impl Fn(usize) + Sync) {
+    let group = (GRAIN / elements.max(1)).max(1);
+    run.each(n.div_ceil(group), |task, _| (task * group..((task + 1) * group).min(n)).for_each(&f));
+}
+
 /// Rows picked by index.
 pub struct Gather {
     pub x: View,
@@ -53,7 +62,7 @@ impl Gather {
         ));
         let read = reader(self.index_dtype);
         let rows = (16_384 / bytes.max(1)).max(1);
-        run.pool.run((outer * count).div_ceil(rows), &|task, _| {
+        run.each((outer * count).div_ceil(rows), |task, _| {
             for row in task * rows..((task + 1) * rows).min(outer * count) {
                 match read(index.at(0), row % count, len) {
                     // SAFETY: the row is inside `x`, whose extents the plan gives; rows of `out` are disjoint.
@@ -104,7 +113,7 @@ impl ScatterAdd {
         let index = run.addresses.element(self.index.buffer, self.index.offset, self.index_dtype.size());
         let index = super::memory::Shared(index);
         let read = reader(self.index_dtype);
-        run.pool.run(outer, &|o, _| {
+        each_of(run, outer, count * inner, |o| {
             // SAFETY: one task owns all rows of an outer index; the extents are those of the views.
             unsafe {
                 let to = out.at(o * len * inner * size).cast::<T>();
@@ -155,7 +164,7 @@ impl ArgMax {
         let [outer, len, inner] = extents(&self.x);
         let x = super::memory::Shared(run.addresses.element(self.x.buffer, self.x.offset, self.dtype.size()));
         let out = super::memory::Shared(run.addresses.element(self.out.buffer, self.out.offset, 8));
-        run.pool.run(outer, &|o, _| {
+        each_of(run, outer, len * inner, |o| {
             for i in 0..inner {
                 // SAFETY: the extents are those of the view; every task writes its own results.
                 let at = |k: usize| unsafe { *x.at(0).cast::<T>().add((o * len + k) * inner + i) };

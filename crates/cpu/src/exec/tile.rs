@@ -1,27 +1,32 @@
 //! Tile programs: chains of elementwise operations, run tile by tile so that values in between stay in the
 //! cache.
 
-use super::kernels::{Tile, TileKernel, kernel};
+use super::copy::{copy_strided, repeat};
+use super::kernels::{Repeated, Tile, TileKernel, kernel, repeats};
 use super::memory::Shared;
 use super::odometer::{MAX_RANK, Odometer};
 use crate::isa::Isa;
-use ironlearn_ir::plan::{BufferId, Load, Plan, Program, Value, View};
+use ironlearn_ir::plan::{BufferId, Instr, Load, Plan, Program, Value, View};
 use ironlearn_ir::prim::RandomBits;
 use ironlearn_ir::prim::cast::{Convert, Wide};
 use ironlearn_ir::{DType, dispatch};
 
 /// Elements of a tile: small enough that the registers of a program stay in the first-level cache.
 pub const TILE: usize = 512;
-/// Bytes of one register: a tile of the widest element type.
-const REGISTER: usize = TILE * 16;
+/// A cache line, by which registers are set apart, so that they do not all begin in the same set of a cache.
+const LINE: usize = 64;
 
 /// Where a value of a tile program is while a tile is computed.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Place {
-    /// A register, by number.
+    /// A register, from this byte on.
     Register(usize),
     /// In memory, contiguous over the index space: buffer, first element, bytes of an element.
     Direct(BufferId, usize, usize),
+    /// In memory, one element for the whole index space: buffer, element, its bytes.
+    Single(BufferId, usize, usize),
+    /// In a register from this byte on, again and again after so many elements of so many bytes.
+    Periodic(usize, usize, usize),
 }
 
 enum Fill {
@@ -29,6 +34,8 @@ enum Fill {
     None,
     /// One element for the whole index space: filled once.
     Once(View, usize),
+    /// Contiguous elements that repeat after so many: filled once.
+    Periodic(View, usize, usize),
     /// Strided elements.
     Strided(View, usize),
     /// Positions as numbers.
@@ -37,22 +44,34 @@ enum Fill {
     Random(RandomBits, [BufferId; 3], View),
 }
 
+impl Fill {
+    /// True where the register keeps its elements for all tiles of a task.
+    fn stays(&self) -> bool {
+        matches!(self, Fill::None | Fill::Once(..) | Fill::Periodic(..))
+    }
+}
+
 struct Instruction {
     kernel: TileKernel,
-    args: [Value; 3],
-    value: Value,
+    arity: usize,
+    args: [Place; 3],
+    to: Place,
 }
 
 /// A tile program, ready to run.
 pub struct TileProgram {
     dims: Vec<usize>,
     fills: Vec<Fill>,
+    /// The fills of every tile, and those of every task.
+    each: Vec<usize>,
+    once: Vec<usize>,
     instructions: Vec<Instruction>,
     places: Vec<Place>,
-    registers: usize,
+    bytes: usize,
 }
 
 /// Addresses of all buffers of a run.
+#[derive(Clone)]
 pub struct Addresses(pub Vec<Shared>);
 
 impl Addresses {
@@ -82,53 +101,74 @@ impl TileProgram {
             let size = plan.buffer(view.buffer).dtype.size();
             places[*value as usize] = Some(Place::Direct(view.buffer, view.offset, size));
         }
-        let fills: Vec<Fill> = program.loads.iter().map(|load| fill(plan, load)).collect();
+        let single = singles(program, kept);
+        let mut fills = Vec::with_capacity(program.loads.len());
         for (i, load) in program.loads.iter().enumerate() {
-            if let (Fill::None, Load::Memory(view)) = (&fills[i], load) {
-                places[i] =
-                    Some(Place::Direct(view.buffer, view.offset, plan.buffer(view.buffer).dtype.size()));
+            let how = if single[i] { Fill::None } else { fill(plan, load) };
+            if let (Fill::None, Load::Memory(view)) = (&how, load) {
+                let size = plan.buffer(view.buffer).dtype.size();
+                let place = if single[i] { Place::Single } else { Place::Direct };
+                places[i] = Some(place(view.buffer, view.offset, size));
             }
+            fills.push(how);
         }
-        let registers = allocate(program, &fills, kept, &mut places);
-        let mut instructions = Vec::with_capacity(program.instrs.len());
-        for (i, instr) in program.instrs.iter().enumerate() {
-            let arg = |k: usize| *instr.args.get(k).unwrap_or(&instr.args[0]);
-            let value = (program.loads.len() + i) as Value;
-            instructions.push(Instruction {
-                kernel: kernel(isa, instr)?,
-                args: [arg(0), arg(1), arg(2)],
-                value,
-            });
-        }
-        let places = places.into_iter().map(|p| p.unwrap_or(Place::Register(0))).collect();
-        Ok(TileProgram { dims: program.dims.clone(), fills, instructions, places, registers })
+        let widest = (0..count).map(|v| program.dtype(v as Value, &plan.buffers).size()).max().unwrap_or(1);
+        let bytes = allocate(program, &fills, kept, TILE * widest + LINE, &mut places);
+        let places: Vec<Place> = places.into_iter().map(|p| p.unwrap_or(Place::Register(0))).collect();
+        let instruction = |(i, instr): (usize, &Instr)| {
+            let arg = |k: usize| places[*instr.args.get(k).unwrap_or(&instr.args[0]) as usize];
+            let args = [arg(0), arg(1), arg(2)];
+            let repeated = match args.map(|a| matches!(a, Place::Single(..))) {
+                [true, ..] => Repeated::First,
+                [_, true, _] => Repeated::Second,
+                _ => Repeated::Neither,
+            };
+            let kernel = kernel(isa, instr, repeated)?;
+            Ok(Instruction { kernel, arity: instr.args.len(), args, to: places[program.loads.len() + i] })
+        };
+        let instructions: Result<_, String> = program.instrs.iter().enumerate().map(instruction).collect();
+        let once = |i: &usize| matches!(fills[*i], Fill::Once(..) | Fill::Periodic(..));
+        Ok(TileProgram {
+            dims: program.dims.clone(),
+            each: (0..fills.len()).filter(|&i| !fills[i].stays()).collect(),
+            once: (0..fills.len()).filter(once).collect(),
+            instructions: instructions?,
+            fills,
+            places,
+            bytes,
+        })
     }
 
     /// Bytes of registers that a worker needs.
     pub fn scratch_bytes(&self) -> usize {
-        self.registers * REGISTER
+        self.bytes
     }
 
     /// Where a value is when the tile that begins at flat index `start` has been computed.
     #[inline(always)]
     pub fn address(&self, value: Value, at: &Addresses, registers: *mut u8, start: usize) -> *mut u8 {
-        match self.places[value as usize] {
-            Place::Register(r) => registers.wrapping_add(r * REGISTER),
-            Place::Direct(buffer, first, size) => at.element(buffer, first + start, size),
-        }
+        self.places[value as usize].address(at, registers, start)
     }
 
-    /// Fills the registers that hold one element for the whole index space. Call once for each task.
+    /// Fills the registers that stay as they are. Call once for each task, of `n` elements.
     ///
     /// # Safety
     /// `registers` has `scratch_bytes` bytes that no other thread uses; `at` holds valid addresses.
-    pub unsafe fn prepare(&self, at: &Addresses, registers: *mut u8) {
-        for (i, fill) in self.fills.iter().enumerate() {
-            if let Fill::Once(view, size) = fill {
-                let src = at.element(view.buffer, view.offset, *size);
-                let dst = self.address(i as Value, at, registers, 0);
-                // SAFETY: one element is read, a register written.
-                unsafe { copy_strided(dst, src, 0, TILE, *size) }
+    pub unsafe fn prepare(&self, at: &Addresses, registers: *mut u8, n: usize) {
+        for &i in &self.once {
+            let dst = self.address(i as Value, at, registers, 0);
+            match &self.fills[i] {
+                Fill::Once(view, size) => {
+                    let src = at.element(view.buffer, view.offset, *size);
+                    // SAFETY: one element is read, a register written.
+                    unsafe { copy_strided(dst, src, 0, TILE.min(n), *size) }
+                }
+                Fill::Periodic(view, period, size) => {
+                    let src = at.element(view.buffer, view.offset, *size);
+                    // SAFETY: one period is read; the register has room for a tile and a period more.
+                    unsafe { repeat(dst, src, period * size, (TILE.min(n) + period) * size) }
+                }
+                _ => {}
             }
         }
     }
@@ -139,10 +179,10 @@ impl TileProgram {
     /// As for [`TileProgram::prepare`], which was called before; no other thread writes what is read here, or
     /// reads what is written.
     pub unsafe fn run(&self, at: &Addresses, registers: *mut u8, start: usize, n: usize) {
-        for (i, fill) in self.fills.iter().enumerate() {
+        for &i in &self.each {
             let dst = self.address(i as Value, at, registers, start);
-            match fill {
-                Fill::None | Fill::Once(..) => {}
+            match &self.fills[i] {
+                Fill::None | Fill::Once(..) | Fill::Periodic(..) => {}
                 Fill::Strided(view, size) => {
                     let base = at.element(view.buffer, 0, *size);
                     Odometer::at(&self.dims, start).runs(
@@ -191,11 +231,62 @@ impl TileProgram {
             }
         }
         for instruction in &self.instructions {
-            let x = instruction.args.map(|v| self.address(v, at, registers, start).cast_const());
-            let dst = self.address(instruction.value, at, registers, start);
+            let first = instruction.args[0].address(at, registers, start).cast_const();
+            let mut x = [first; 3];
+            for (x, arg) in x.iter_mut().zip(&instruction.args).take(instruction.arity).skip(1) {
+                *x = arg.address(at, registers, start);
+            }
+            let dst = instruction.to.address(at, registers, start);
             instruction.kernel.run(&mut Tile { dst, x, n });
         }
     }
+}
+
+impl Place {
+    /// The address for the tile that begins at flat index `start`.
+    #[inline(always)]
+    fn address(self, at: &Addresses, registers: *mut u8, start: usize) -> *mut u8 {
+        match self {
+            Place::Register(byte) => registers.wrapping_add(byte),
+            Place::Direct(buffer, first, size) => at.element(buffer, first + start, size),
+            Place::Single(buffer, element, size) => at.element(buffer, element, size),
+            Place::Periodic(byte, period, size) => registers.wrapping_add(byte + start % period * size),
+        }
+    }
+}
+
+/// For every load whether it is one element that all its instructions take as such.
+fn singles(program: &Program, kept: &[Value]) -> Vec<bool> {
+    let one =
+        |l: &Load| matches!(l, Load::Memory(v) if !v.is_contiguous() && v.strides.iter().all(|&s| s == 0));
+    let mut single: Vec<bool> = program.loads.iter().map(one).collect();
+    let mut forbid = |value: Value| {
+        if let Some(s) = single.get_mut(value as usize) {
+            *s = false;
+        }
+    };
+    kept.iter().for_each(|&v| forbid(v));
+    for instr in program.instrs.iter().filter(|i| !repeats(i)) {
+        instr.args.iter().for_each(|&v| forbid(v));
+    }
+    // Of two operands one at most.
+    for instr in program.instrs.iter().filter(|i| repeats(i)) {
+        let is = |v: Value| single.get(v as usize) == Some(&true);
+        if is(instr.args[0]) && is(instr.args[1]) {
+            single[instr.args[0] as usize] = false;
+        }
+    }
+    single
+}
+
+/// After how many elements a view over its index space repeats, where that is known and not too many: leading
+/// axes of no stride, then contiguous ones.
+fn period(view: &View) -> Option<usize> {
+    let lead = view.dims.iter().zip(&view.strides).take_while(|(d, s)| **s == 0 || **d == 1).count();
+    let rest =
+        View { dims: view.dims[lead..].to_vec(), strides: view.strides[lead..].to_vec(), ..view.clone() };
+    let period = rest.elements();
+    (rest.is_contiguous() && period <= TILE).then_some(period)
 }
 
 /// How an operand gets to where instructions read it.
@@ -207,6 +298,8 @@ fn fill(plan: &Plan, load: &Load) -> Fill {
                 Fill::None
             } else if view.strides.iter().all(|&s| s == 0) {
                 Fill::Once(view.clone(), size)
+            } else if let Some(period) = period(view) {
+                Fill::Periodic(view.clone(), period, size)
             } else {
                 Fill::Strided(view.clone(), size)
             }
@@ -216,9 +309,15 @@ fn fill(plan: &Plan, load: &Load) -> Fill {
     }
 }
 
-/// Gives a register to every value that has no place, free again after its last use. Values that are filled
-/// once, or needed after the last instruction, keep theirs.
-fn allocate(program: &Program, fills: &[Fill], kept: &[Value], places: &mut [Option<Place>]) -> usize {
+/// Gives a register of `pitch` bytes to every value that has no place, free again after its last use. Values
+/// that are filled once, or needed after the last instruction, keep theirs. Returns the bytes of all registers.
+fn allocate(
+    program: &Program,
+    fills: &[Fill],
+    kept: &[Value],
+    pitch: usize,
+    places: &mut [Option<Place>],
+) -> usize {
     let loads = program.loads.len();
     let mut last = vec![usize::MAX; places.len()];
     for (i, instr) in program.instrs.iter().enumerate() {
@@ -226,21 +325,27 @@ fn allocate(program: &Program, fills: &[Fill], kept: &[Value], places: &mut [Opt
             last[a as usize] = i;
         }
     }
-    let mut count = 0;
+    let mut bytes = 0;
     let mut free: Vec<usize> = Vec::new();
-    let mut take = |free: &mut Vec<usize>| {
+    let mut take = |free: &mut Vec<usize>, needed: usize| {
+        let new = bytes;
         free.pop().unwrap_or_else(|| {
-            count += 1;
-            count - 1
+            bytes += needed.next_multiple_of(LINE);
+            new
         })
     };
-    for place in places[..loads].iter_mut().filter(|p| p.is_none()) {
-        *place = Some(Place::Register(take(&mut free)));
+    for (place, fill) in places.iter_mut().zip(fills).filter(|p| p.0.is_none()) {
+        *place = Some(match fill {
+            Fill::Periodic(_, period, size) => {
+                Place::Periodic(take(&mut free, pitch + period * size), *period, *size)
+            }
+            _ => Place::Register(take(&mut free, pitch)),
+        });
     }
     for (i, instr) in program.instrs.iter().enumerate() {
         let value = loads + i;
         if places[value].is_none() {
-            places[value] = Some(Place::Register(take(&mut free)));
+            places[value] = Some(Place::Register(take(&mut free, pitch)));
         }
         // Operands give their registers back only after the result has one: with element types of different
         // size a result must not lie over an operand.
@@ -248,73 +353,11 @@ fn allocate(program: &Program, fills: &[Fill], kept: &[Value], places: &mut [Opt
         done.sort_unstable();
         done.dedup();
         for a in done.into_iter().filter(|&a| last[a] == i && !kept.contains(&(a as Value))) {
-            let once = a < loads && matches!(fills[a], Fill::Once(..));
-            if let (Some(Place::Register(r)), false) = (places[a], once) {
+            let stays = a < loads && fills[a].stays();
+            if let (Some(Place::Register(r)), false) = (places[a], stays) {
                 free.push(r);
             }
         }
     }
-    count
-}
-
-/// Copies `n` elements of `size` bytes that lie `stride` elements apart to contiguous memory.
-///
-/// # Safety
-/// All elements read are inside one allocation, `dst` has room for `n`, and they do not overlap.
-#[inline]
-pub unsafe fn copy_strided(dst: *mut u8, src: *const u8, stride: isize, n: usize, size: usize) {
-    // SAFETY: as the caller promises.
-    unsafe {
-        if stride == 1 {
-            return std::ptr::copy_nonoverlapping(src, dst, n * size);
-        }
-        match size {
-            1 => spread::<u8>(dst, src, 1, stride, n),
-            2 => spread::<u16>(dst, src, 1, stride, n),
-            4 => spread::<u32>(dst, src, 1, stride, n),
-            8 => spread::<u64>(dst, src, 1, stride, n),
-            _ => spread::<[u64; 2]>(dst, src, 1, stride, n),
-        }
-    }
-}
-
-/// Copies `n` contiguous elements of `size` bytes to places that lie `stride` elements apart.
-///
-/// # Safety
-/// As for [`copy_strided`], the other way round.
-#[inline]
-pub unsafe fn store_strided(dst: *mut u8, src: *const u8, stride: isize, n: usize, size: usize) {
-    // SAFETY: as the caller promises.
-    unsafe {
-        if stride == 1 {
-            return std::ptr::copy_nonoverlapping(src, dst, n * size);
-        }
-        match size {
-            1 => spread::<u8>(dst, src, stride, 1, n),
-            2 => spread::<u16>(dst, src, stride, 1, n),
-            4 => spread::<u32>(dst, src, stride, 1, n),
-            8 => spread::<u64>(dst, src, stride, 1, n),
-            _ => spread::<[u64; 2]>(dst, src, stride, 1, n),
-        }
-    }
-}
-
-/// # Safety
-/// As for [`copy_strided`].
-#[inline(always)]
-unsafe fn spread<T: Copy>(dst: *mut u8, src: *const u8, to: isize, from: isize, n: usize) {
-    let (dst, src) = (dst.cast::<T>(), src.cast::<T>());
-    if from == 0 {
-        // SAFETY: one element is read, `n` are written.
-        let x = unsafe { src.read_unaligned() };
-        for i in 0..n as isize {
-            // SAFETY: as above.
-            unsafe { dst.offset(i * to).write_unaligned(x) }
-        }
-        return;
-    }
-    for i in 0..n as isize {
-        // SAFETY: as the caller promises.
-        unsafe { dst.offset(i * to).write_unaligned(src.offset(i * from).read_unaligned()) }
-    }
+    bytes
 }

@@ -10,6 +10,7 @@ float_vector! {
     /// Eight `f32` in an AVX register.
     F32x8: f32 x 8 in __m256, masks __m256, digits 24;
     splat: _mm256_set1_ps, load: _mm256_loadu_ps, store: _mm256_storeu_ps,
+    load_part: load_part_ps, store_part: store_part_ps,
     load_mask: load_mask8, store_mask: store_mask8, select: select_ps, any: any_ps,
     add: _mm256_add_ps, sub: _mm256_sub_ps, mul: _mm256_mul_ps, div: _mm256_div_ps, neg: neg_ps,
     equal: _mm256_cmp_ps::<_CMP_EQ_OQ>, less: _mm256_cmp_ps::<_CMP_LT_OQ>,
@@ -22,6 +23,7 @@ float_vector! {
     /// Four `f64` in an AVX register.
     F64x4: f64 x 4 in __m256d, masks __m256d, digits 53;
     splat: _mm256_set1_pd, load: _mm256_loadu_pd, store: _mm256_storeu_pd,
+    load_part: load_part_pd, store_part: store_part_pd,
     load_mask: load_mask4, store_mask: store_mask4, select: select_pd, any: any_pd,
     add: _mm256_add_pd, sub: _mm256_sub_pd, mul: _mm256_mul_pd, div: _mm256_div_pd, neg: neg_pd,
     equal: _mm256_cmp_pd::<_CMP_EQ_OQ>, less: _mm256_cmp_pd::<_CMP_LT_OQ>,
@@ -42,6 +44,16 @@ macro_rules! formulas {
 }
 
 formulas! {
+    fn first8(n: usize) -> __m256i {
+        _mm256_cmpgt_epi32(_mm256_set1_epi32(n as i32), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7))
+    }
+    fn first4(n: usize) -> __m256i {
+        _mm256_cmpgt_epi64(_mm256_set1_epi64x(n as i64), _mm256_setr_epi64x(0, 1, 2, 3))
+    }
+    fn load_part_ps(src: *const f32, n: usize) -> __m256 { _mm256_maskload_ps(src, first8(n)) }
+    fn store_part_ps(dst: *mut f32, n: usize, x: __m256) { _mm256_maskstore_ps(dst, first8(n), x) }
+    fn load_part_pd(src: *const f64, n: usize) -> __m256d { _mm256_maskload_pd(src, first4(n)) }
+    fn store_part_pd(dst: *mut f64, n: usize, x: __m256d) { _mm256_maskstore_pd(dst, first4(n), x) }
     fn neg_ps(x: __m256) -> __m256 { _mm256_xor_ps(x, _mm256_set1_ps(-0.0)) }
     fn neg_pd(x: __m256d) -> __m256d { _mm256_xor_pd(x, _mm256_set1_pd(-0.0)) }
     fn abs_ps(x: __m256) -> __m256 { _mm256_andnot_ps(_mm256_set1_ps(-0.0), x) }

@@ -11,6 +11,7 @@ float_vector! {
     /// Sixteen `f32` in an AVX-512 register.
     F32x16: f32 x 16 in __m512, masks __mmask16, digits 24;
     splat: _mm512_set1_ps, load: _mm512_loadu_ps, store: _mm512_storeu_ps,
+    load_part: load_part_ps, store_part: store_part_ps,
     load_mask: load_mask16, store_mask: store_mask16, select: select_ps, any: any16,
     add: _mm512_add_ps, sub: _mm512_sub_ps, mul: _mm512_mul_ps, div: _mm512_div_ps, neg: neg_ps,
     equal: _mm512_cmp_ps_mask::<_CMP_EQ_OQ>, less: _mm512_cmp_ps_mask::<_CMP_LT_OQ>,
@@ -24,6 +25,7 @@ float_vector! {
     /// Eight `f64` in an AVX-512 register.
     F64x8: f64 x 8 in __m512d, masks __mmask8, digits 53;
     splat: _mm512_set1_pd, load: _mm512_loadu_pd, store: _mm512_storeu_pd,
+    load_part: load_part_pd, store_part: store_part_pd,
     load_mask: load_mask8, store_mask: store_mask8, select: select_pd, any: any8,
     add: _mm512_add_pd, sub: _mm512_sub_pd, mul: _mm512_mul_pd, div: _mm512_div_pd, neg: neg_pd,
     equal: _mm512_cmp_pd_mask::<_CMP_EQ_OQ>, less: _mm512_cmp_pd_mask::<_CMP_LT_OQ>,
@@ -45,6 +47,10 @@ macro_rules! formulas {
 }
 
 formulas! {
+    fn load_part_ps(src: *const f32, n: usize) -> __m512 { _mm512_maskz_loadu_ps(!(!0u32 << n) as u16, src) }
+    fn store_part_ps(dst: *mut f32, n: usize, x: __m512) { _mm512_mask_storeu_ps(dst, !(!0u32 << n) as u16, x) }
+    fn load_part_pd(src: *const f64, n: usize) -> __m512d { _mm512_maskz_loadu_pd(!(!0u32 << n) as u8, src) }
+    fn store_part_pd(dst: *mut f64, n: usize, x: __m512d) { _mm512_mask_storeu_pd(dst, !(!0u32 << n) as u8, x) }
     fn neg_ps(x: __m512) -> __m512 { _mm512_xor_ps(x, _mm512_set1_ps(-0.0)) }
     fn neg_pd(x: __m512d) -> __m512d { _mm512_xor_pd(x, _mm512_set1_pd(-0.0)) }
     fn abs_ps(x: __m512) -> __m512 { _mm512_andnot_ps(_mm512_set1_ps(-0.0), x) }

@@ -18,6 +18,7 @@ macro_rules! float_vector {
         $(#[$doc:meta])*
         $name:ident: $elem:ident x $width:literal in $register:ty, masks $mask:ty, digits $digits:literal;
         splat: $splat:expr, load: $load:expr, store: $store:expr,
+        load_part: $load_part:expr, store_part: $store_part:expr,
         load_mask: $load_mask:expr, store_mask: $store_mask:expr, select: $select:expr, any: $any:expr,
         add: $add:expr, sub: $sub:expr, mul: $mul:expr, div: $div:expr, neg: $neg:expr,
         equal: $equal:expr, less: $less:expr, max: $max:expr, min: $min:expr,
@@ -57,6 +58,18 @@ macro_rules! float_vector {
                 assert!(dst.len() >= $width);
                 // SAFETY: as in `load`.
                 unsafe { $store(dst.as_mut_ptr(), self.0) }
+            }
+            #[inline(always)]
+            fn load_part(src: &[$elem]) -> Self {
+                assert!(src.len() <= $width);
+                // SAFETY: as in `splat`; only the elements of the slice are read.
+                Self(unsafe { $load_part(src.as_ptr(), src.len()) })
+            }
+            #[inline(always)]
+            fn store_part(self, dst: &mut [$elem]) {
+                assert!(dst.len() <= $width);
+                // SAFETY: as in `splat`; only the elements of the slice are written.
+                unsafe { $store_part(dst.as_mut_ptr(), dst.len(), self.0) }
             }
             #[inline(always)]
             fn load_mask(src: &[bool]) -> $mask {

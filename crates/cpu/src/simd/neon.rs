@@ -8,6 +8,7 @@ float_vector! {
     /// Four `f32` in a NEON register.
     F32x4: f32 x 4 in float32x4_t, masks uint32x4_t, digits 24;
     splat: vdupq_n_f32, load: vld1q_f32, store: vst1q_f32,
+    load_part: load_part_f32, store_part: store_part_f32,
     load_mask: load_mask4, store_mask: store_mask4, select: vbslq_f32, any: any_u32,
     add: vaddq_f32, sub: vsubq_f32, mul: vmulq_f32, div: vdivq_f32, neg: vnegq_f32,
     equal: vceqq_f32, less: vcltq_f32, max: max_f32, min: min_f32,
@@ -19,6 +20,7 @@ float_vector! {
     /// Two `f64` in a NEON register.
     F64x2: f64 x 2 in float64x2_t, masks uint64x2_t, digits 53;
     splat: vdupq_n_f64, load: vld1q_f64, store: vst1q_f64,
+    load_part: load_part_f64, store_part: store_part_f64,
     load_mask: load_mask2, store_mask: store_mask2, select: vbslq_f64, any: any_u64,
     add: vaddq_f64, sub: vsubq_f64, mul: vmulq_f64, div: vdivq_f64, neg: vnegq_f64,
     equal: vceqq_f64, less: vcltq_f64, max: max_f64, min: min_f64,
@@ -38,6 +40,26 @@ macro_rules! formulas {
 }
 
 formulas! {
+    fn load_part_f32(src: *const f32, n: usize) -> float32x4_t {
+        let mut lanes = [0.0; 4];
+        std::ptr::copy_nonoverlapping(src, lanes.as_mut_ptr(), n);
+        vld1q_f32(lanes.as_ptr())
+    }
+    fn store_part_f32(dst: *mut f32, n: usize, x: float32x4_t) {
+        let mut lanes = [0.0; 4];
+        vst1q_f32(lanes.as_mut_ptr(), x);
+        std::ptr::copy_nonoverlapping(lanes.as_ptr(), dst, n);
+    }
+    fn load_part_f64(src: *const f64, n: usize) -> float64x2_t {
+        let mut lanes = [0.0; 2];
+        std::ptr::copy_nonoverlapping(src, lanes.as_mut_ptr(), n);
+        vld1q_f64(lanes.as_ptr())
+    }
+    fn store_part_f64(dst: *mut f64, n: usize, x: float64x2_t) {
+        let mut lanes = [0.0; 2];
+        vst1q_f64(lanes.as_mut_ptr(), x);
+        std::ptr::copy_nonoverlapping(lanes.as_ptr(), dst, n);
+    }
     fn max_f32(a: float32x4_t, b: float32x4_t) -> float32x4_t { vbslq_f32(vcgtq_f32(a, b), a, b) }
     fn max_f64(a: float64x2_t, b: float64x2_t) -> float64x2_t { vbslq_f64(vcgtq_f64(a, b), a, b) }
     fn min_f32(a: float32x4_t, b: float32x4_t) -> float32x4_t { vbslq_f32(vcltq_f32(a, b), a, b) }

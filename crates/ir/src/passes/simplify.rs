@@ -30,6 +30,7 @@ pub fn simplify(graph: &Graph) -> Graph {
     out.outputs = graph.outputs.iter().filter_map(|(name, id)| Some((name.clone(), moved(id)?))).collect();
     out.updates = graph.updates.iter().filter_map(|(slot, id)| Some((*slot, moved(id)?))).collect();
     out.watched = graph.watched.iter().filter_map(moved).collect();
+    out.gradients = graph.gradients.iter().filter_map(|(slot, id)| Some((*slot, moved(id)?))).collect();
     out
 }
 

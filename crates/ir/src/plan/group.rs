@@ -22,7 +22,7 @@ pub(super) struct Groups {
 }
 
 /// True for operations whose result is computed element by element from operands of its own shape.
-pub(super) fn is_elementwise(op: &Op) -> bool {
+pub(crate) fn is_elementwise(op: &Op) -> bool {
     matches!(op, Op::Map(_) | Op::Compare(_) | Op::Select(_) | Op::Cast(_))
 }
 
@@ -40,7 +40,7 @@ fn is_given(op: &Op) -> bool {
 }
 
 /// The node that a chain of views looks at.
-pub(super) fn base(graph: &Graph, mut id: NodeId) -> NodeId {
+pub(crate) fn base(graph: &Graph, mut id: NodeId) -> NodeId {
     while is_view(&graph.node(id).op) {
         id = graph.node(id).inputs[0];
     }

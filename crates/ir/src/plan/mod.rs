@@ -14,6 +14,7 @@ mod rowwise;
 mod verify;
 mod view;
 
+pub(crate) use group::{base, is_elementwise};
 pub use lower::plan;
 pub use region::Region;
 pub use verify::verify;

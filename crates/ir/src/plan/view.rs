@@ -89,7 +89,12 @@ impl View {
             buffer: self.buffer,
             offset: if empty { self.offset } else { (self.offset as isize + start) as usize },
             dims: ranges.iter().map(|r| r.len).collect(),
-            strides: ranges.iter().zip(&self.strides).map(|(r, s)| s * r.step as isize).collect(),
+            // Along a single element any stride would do, and the product with a large step may not fit.
+            strides: ranges
+                .iter()
+                .zip(&self.strides)
+                .map(|(r, s)| if r.len > 1 { s * r.step as isize } else { *s })
+                .collect(),
         }
     }
 

@@ -29,7 +29,7 @@ impl Primitive for Concat {
             }
         }
         let mut dims = first.shape.to_vec();
-        dims[axis] = x.iter().map(|t| t.shape[axis]).sum();
+        dims[axis] = x.iter().fold(0, |sum: usize, t| sum.saturating_add(t.shape[axis]));
         Shape::new(&dims).map(|shape| TensorType::new(first.dtype, shape)).map_err(Misfit::new)
     }
     fn eval(&self, x: &[&Array], out: &TensorType) -> Result<Array, String> {

@@ -96,6 +96,19 @@ impl Scan {
 
     /// All results, by the interpreter.
     pub fn run(&self, x: &[&Array]) -> Result<Vec<Array>, String> {
+        self.run_with(x, |_, inputs| {
+            let values = crate::interpret(&self.body, &Env { inputs, ..Env::default() })?;
+            let outputs = self.body.outputs.iter();
+            outputs.map(|(_, id)| values[id.index()].clone().ok_or("a result has no value".into())).collect()
+        })
+    }
+
+    /// All results, where `step` gives the outputs of the body for the element of this time and these inputs.
+    pub(crate) fn run_with(
+        &self,
+        x: &[&Array],
+        mut step: impl FnMut(usize, Vec<Array>) -> Result<Vec<Array>, String>,
+    ) -> Result<Vec<Array>, String> {
         let mut carries: Vec<Array> = x[..self.carries].iter().map(|&a| a.clone()).collect();
         let mut ys: Vec<Array> =
             self.results().drain(self.carries..).map(|ty| Array::zeros(ty.dtype, ty.shape)).collect();
@@ -105,17 +118,10 @@ impl Scan {
                 let sequence = i < self.carries + self.xs;
                 inputs.push(if sequence { element(a, t, &self.body.inputs[i])? } else { (*a).clone() });
             }
-            let values = crate::interpret(&self.body, &Env { inputs, ..Env::default() })?;
-            let outputs = self.body.outputs.iter();
-            let mut results =
-                outputs.map(|(_, id)| values[id.index()].clone().ok_or("a result has no value"));
-            for _ in 0..self.carries {
-                carries.extend(results.next().transpose()?);
-            }
-            for y in &mut ys {
-                if let Some(value) = results.next().transpose()? {
-                    put(y, t, &value)?;
-                }
+            let mut results = step(t, inputs)?.into_iter();
+            carries = results.by_ref().take(self.carries).collect();
+            for (y, value) in ys.iter_mut().zip(results) {
+                put(y, t, &value)?;
             }
         }
         carries.extend(ys);

@@ -33,7 +33,8 @@ impl Primitive for Slice {
         }
         let out = TensorType::new(x[0].dtype, self.0.iter().map(|r| r.len).collect::<Vec<_>>());
         for (axis, (r, &n)) in self.0.iter().zip(x[0].shape.iter()).enumerate() {
-            if r.step == 0 || (r.len > 0 && r.start + (r.len - 1) * r.step >= n) {
+            let last = r.len.saturating_sub(1).saturating_mul(r.step).saturating_add(r.start);
+            if r.step == 0 || (r.len > 0 && last >= n) {
                 let message = format!(
                     "axis {axis} of {} has no elements {}, step {}, {} of them",
                     x[0].shape, r.start, r.step, r.len

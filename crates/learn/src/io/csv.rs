@@ -28,7 +28,10 @@ fn parse(path: &Path, text: &str) -> Result<Array, Error> {
         let expected = *columns.get_or_insert(cells.len());
         if cells.len() != expected {
             let found = format!("{} cells", cells.len());
-            return Err(at(line, 0, format!("the row does not have {expected} cells")).found(found).into());
+            return Err(at(line, 0, format!("the row does not have {expected} cells"))
+                .found(found)
+                .hint("give every row as many cells as the first one has")
+                .into());
         }
         if is_header {
             continue;

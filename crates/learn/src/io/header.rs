@@ -114,6 +114,7 @@ pub fn read<R: Read>(source: &mut Source<R>) -> Result<Header, Error> {
         return Err(FileError::new(&path, "not a safetensors file, or its first bytes are damaged")
             .at(Place::Byte(0))
             .found(format!("a header of {length} bytes; at most {MAX_HEADER_BYTES} are allowed"))
+            .hint("use a file that `ironlearn train` or another program has written as safetensors")
             .into());
     }
     let text = source.bytes(length, "the safetensors header")?;
@@ -121,12 +122,14 @@ pub fn read<R: Read>(source: &mut Source<R>) -> Result<Header, Error> {
         return Err(FileError::new(&path, "not a safetensors file, or its header is damaged")
             .at(Place::Byte(8))
             .found(text.first().map_or("nothing".into(), |b| format!("the byte 0x{b:02x}, `{{` expected")))
+            .hint("use a file that `ironlearn train` or another program has written as safetensors")
             .into());
     }
     let parsed: Parsed = serde_json::from_slice(&text).map_err(|e| {
         let mut file = FileError::json(&path, &e);
         file.place = Place::Byte(8 + offset_of(&text, e.line(), e.column()));
         file.problem = format!("the header is damaged: {}", file.problem);
+        file.hint = "copy or make the file again".into();
         file
     })?;
     let start = 8 + length;
@@ -162,7 +165,9 @@ fn tensor_header(
             .hint("the file was cut short: copy or make it again")
             .into());
     }
-    let shape = Shape::new(&info.shape).map_err(|problem| FileError::new(path, problem).at(place))?;
+    let shape = Shape::new(&info.shape).map_err(|problem| {
+        FileError::new(path, problem).at(place).hint("the header is damaged: copy or make the file again")
+    })?;
     Ok(TensorHeader {
         name,
         stored: info.dtype.to_string(),

@@ -83,7 +83,8 @@ fn header_of(array: ArrayView<'_>) -> Result<Vec<u8>, Error> {
 
 fn decode<R: Read>(source: &mut Source<R>) -> Result<Array, Error> {
     let path = source.path().to_owned();
-    let bad = |problem: &str, at: u64| FileError::new(&path, problem).at(Place::Byte(at));
+    let advice = "write the array again, as numpy.save(file, x) does";
+    let bad = |problem: &str, at: u64| FileError::new(&path, problem).at(Place::Byte(at)).hint(advice);
     let start = source.bytes(8, "the magic number of a .npy file")?;
     if &start[..6] != MAGIC {
         return Err(bad("not a .npy file", 0).found(format!("{:02x?}", &start[..6])).into());
@@ -101,12 +102,9 @@ fn decode<R: Read>(source: &mut Source<R>) -> Result<Array, Error> {
     let at = source.at();
     let text = source.bytes(length, "the header")?;
     let header = Header::parse(&text).map_err(|(offset, problem)| {
-        bad(&format!("the header is damaged: {problem}"), at + offset as u64).found(
-            String::from_utf8_lossy(text.get(offset..).unwrap_or_default())
-                .chars()
-                .take(60)
-                .collect::<String>(),
-        )
+        let rest = String::from_utf8_lossy(text.get(offset..).unwrap_or_default());
+        let found: String = rest.chars().take(60).collect();
+        bad(&format!("the header is damaged: {problem}"), at + offset as u64).found(found)
     })?;
     let (dtype, order) = element_type(&header.descr).map_err(|hint| {
         bad("elements of a type that is not read", at).found(format!("`{}`", header.descr)).hint(hint)

@@ -125,7 +125,7 @@ fn rotate<T: Real>(x: Var<'_, T>) -> Var<'_, T> {
     };
     let (cos, sin) = (table(math::cos::<f64>), table(math::sin::<f64>));
     let (a, b) = (x.narrow(-1, 0, half), x.narrow(-1, half, 2 * half));
-    concat(&[a * cos - b * sin, a * sin + b * cos], -1)
+    concat(x.tape(), &[a * cos - b * sin, a * sin + b * cos], -1)
 }
 
 impl<T: Real> Layer<T> for MultiHeadAttention<T> {

@@ -29,7 +29,7 @@ impl<T: Real> Layer<T> for FourierFeatures<T> {
         let _layer = x.tape().enter(&self.path);
         // x is narrower than the product: the factor costs less there.
         let phase = (x * TAU).dot(self.frequencies.read(x.tape())).cast::<T>();
-        concat(&[phase.sin(), phase.cos()], -1)
+        concat(x.tape(), &[phase.sin(), phase.cos()], -1)
     }
 }
 

@@ -49,7 +49,7 @@ mod tests {
             state = step(&slot, x.narrow(1, t, t + 1).reshape([2, -1]), state);
             state[0].reshape([2, 1, UNITS as isize])
         });
-        concat(&places.collect::<Vec<_>>(), 1)
+        concat(x.tape(), &places.collect::<Vec<_>>(), 1)
     }
 
     fn part(v: Var<'_, f64>, i: usize) -> Var<'_, f64> {

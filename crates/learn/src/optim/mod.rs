@@ -128,7 +128,7 @@ impl Optimizer {
         let step = tape.control(Control::Step).cast(DType::F64) + 1.0;
         for p in &mut traced {
             // Clipping and signs could hide a gradient that is not finite.
-            tape.watch(p.gradient);
+            tape.watch_gradient(p.slot, p.gradient);
             let wide = p.value.dtype().accumulator();
             (p.value, p.gradient) = (p.value.cast(wide), p.gradient.cast(wide));
         }

@@ -4,7 +4,7 @@ use crate::Error;
 use ironlearn_cpu::Cpu;
 use ironlearn_ir::plan::Options as PlanOptions;
 use ironlearn_ir::program::Interpreted;
-use ironlearn_ir::{Array, Blame, DType, Failure, Graph, Program, passes};
+use ironlearn_ir::{Array, DType, Failure, Graph, Program, passes};
 use std::sync::OnceLock;
 
 /// How steps are built: by default for the CPU with a thread for each core.
@@ -15,6 +15,7 @@ pub struct Options {
     pub(crate) shadow: Option<Vec<Array>>,
     pub(crate) averaged: bool,
     pub(crate) micro_batches: bool,
+    profile: bool,
 }
 
 /// In which numbers products are computed.
@@ -69,6 +70,12 @@ impl Options {
         Options { micro_batches, ..self }
     }
 
+    /// Measures every step of the plan, for [`Step::profile`](crate::Step::profile): costs two readings of the
+    /// clock for each.
+    pub fn profile(self, profile: bool) -> Options {
+        Options { profile, ..self }
+    }
+
     /// Inference with the moving average of each parameter, where the store has one; see
     /// [`Optimizer::average`](crate::optim::Optimizer::average).
     pub fn averaged(self, averaged: bool) -> Options {
@@ -90,7 +97,10 @@ pub fn compile(graph: Graph, options: &Options) -> Result<Box<dyn Program>, Erro
         Executor::Cpu(cpu) => cpu,
         Executor::Shared => shared_cpu()?,
     };
-    let program = cpu.compile(&graph, PlanOptions::default()).map_err(|failure| failed(failure, 0))?;
+    let mut program = cpu.compile(&graph, PlanOptions::default()).map_err(|failure| failed(failure, 0))?;
+    if options.profile {
+        program.profile();
+    }
     Ok(Box::new(program))
 }
 
@@ -111,20 +121,23 @@ pub(crate) fn mistakes(found: &[String]) -> Error {
 /// Why a run came to nothing, as an error.
 pub(crate) fn failed(failure: Failure, step: u64) -> Error {
     match failure {
-        Failure::NonFinite(blame) => diverged(&blame, step),
+        Failure::NonFinite(blame) => Error::Diverged {
+            step,
+            problem: blame.to_string(),
+            hint: "try a smaller learning rate, clip_norm, or check the data; no state has moved".into(),
+        },
+        Failure::Unexplained(unexplained) => Error::Diverged {
+            step,
+            problem: unexplained.to_string(),
+            hint: "run it again, and `ironlearn doctor`: this can be failing memory, or a fault of Iron Learn that \
+                   is worth a report; no state has moved"
+                .into(),
+        },
         Failure::Input { .. } => Error::usage(
             failure.to_string(),
             "build the step for every shape that a batch can have, the last one included",
         ),
         Failure::Memory { bytes, purpose } => Error::Memory { what: purpose, bytes: bytes as u64 },
         Failure::Operation(problem) => Error::usage(problem, "check the data of this step"),
-    }
-}
-
-fn diverged(blame: &Blame, step: u64) -> Error {
-    Error::Diverged {
-        step,
-        problem: blame.to_string(),
-        hint: "try a smaller learning rate, clip_norm, or check the data; no state has moved".into(),
     }
 }

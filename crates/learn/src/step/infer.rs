@@ -1,6 +1,7 @@
 //! [`Infer`]: the inference twin of a step: no gradients, no updates.
 
 use super::compile::{Options, compile, failed};
+use super::profile::Profile;
 use super::report::StepReport;
 use super::signature::matching;
 use super::trace::{Outputs, finished, inputs, tape_for};
@@ -80,6 +81,11 @@ impl Infer {
         let program = &mut self.plans[plan].1;
         program.run(views, &mut *self.scope.store_for_run()?, &self.control).map_err(|f| failed(f, 0))?;
         Ok(plan)
+    }
+
+    /// What every step of the plans has cost so far; empty without [`Options::profile`].
+    pub fn profile(&self) -> Profile {
+        Profile::of(self.plans.iter().map(|p| &*p.1))
     }
 
     /// Bytes of working memory beside the store.

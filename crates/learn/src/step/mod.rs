@@ -3,12 +3,15 @@
 
 mod compile;
 mod infer;
+mod plans;
+mod profile;
 mod report;
 pub mod signature;
 mod trace;
 
 pub use compile::{Options, Precision, compile};
 pub use infer::Infer;
+pub use profile::Profile;
 pub use report::StepReport;
 pub(crate) use report::number_at;
 pub use signature::{AsView, Input, Inputs, Signature};
@@ -16,6 +19,7 @@ pub use trace::Outputs;
 
 use compile::failed;
 pub(crate) use compile::{mistakes, shared_cpu};
+use plans::{Parts, Plan};
 use signature::matching;
 use trace::{finished, inputs, tape_for};
 
@@ -55,19 +59,6 @@ pub struct Step {
     counter: SlotId,
     plateau: Option<SlotId>,
     sums: Vec<SlotId>,
-}
-
-/// The programs of one signature.
-struct Plan {
-    inputs: Vec<TensorType>,
-    whole: Box<dyn Program>,
-    parts: Option<Parts>,
-}
-
-/// The programs of gradient accumulation.
-struct Parts {
-    gather: Box<dyn Program>,
-    finish: Box<dyn Program>,
 }
 
 /// What a program does with the gradients.
@@ -216,13 +207,13 @@ impl Step {
     /// [`Error::Diverged`] naming the operation where a number is not finite, [`Error::Usage`] where the batch
     /// does not have the types that the step was built for. No state has moved then.
     pub fn run(&mut self, batch: &impl Inputs) -> Result<StepReport<'_>, Error> {
-        let plan = batch.with_views(|views| self.run_whole(views))?;
-        Ok(self.report(&*self.plans[plan].whole))
+        self.run_many(1, batch)
     }
 
-    /// Runs `n` steps on one batch, and reports the last; see [`Step::run`].
+    /// Runs `n` steps, at least one, on one batch, and reports the last; see [`Step::run`]. After an error the
+    /// steps before the one that failed have been done.
     pub fn run_many(&mut self, n: usize, batch: &impl Inputs) -> Result<StepReport<'_>, Error> {
-        let plan = batch.with_views(|views| (0..n.max(1)).try_fold(0, |_, _| self.run_whole(views)))?;
+        let plan = batch.with_views(|views| self.run_whole(n.max(1), views))?;
         Ok(self.report(&*self.plans[plan].whole))
     }
 
@@ -238,12 +229,19 @@ impl Step {
         Ok(self.report(program))
     }
 
-    fn run_whole(&mut self, views: &[ArrayView<'_>]) -> Result<usize, Error> {
+    fn run_whole(&mut self, n: usize, views: &[ArrayView<'_>]) -> Result<usize, Error> {
         let plan = matching(self.plans.iter().map(|p| &p.inputs[..]), views)?;
         self.prepare(0, 1.0);
-        let result = self.plans[plan].whole.run(views, &mut *self.scope.store_for_run()?, &self.control);
-        result.map_err(|failure| failed(failure, self.steps()))?;
-        self.count();
+        let (optimizer, factor) = (&self.optimizer, self.plateau_factor());
+        let mut next = |control: &mut ControlBlock| {
+            control.step += 1;
+            control.learning_rate = optimizer.rate_at(control.step as u64) * factor;
+        };
+        let store = &mut *self.scope.store_for_run()?;
+        let program = &mut self.plans[plan].whole;
+        let (done, result) = program.run_many(n, views, store, &mut self.control, &mut next);
+        let steps = count(store, self.counter, done);
+        result.map_err(|failure| failed(failure, steps))?;
         Ok(plan)
     }
 
@@ -262,7 +260,7 @@ impl Step {
             return Err(failed(failure, self.steps()));
         }
         if micro.last {
-            self.count();
+            count(&mut self.scope.store_mut(), self.counter, 1);
         }
         Ok(plan)
     }
@@ -273,13 +271,6 @@ impl Step {
         self.control.step = self.steps() as i64;
         self.control.first_row = first_row;
         self.control.numbers[0] = weight;
-    }
-
-    fn count(&mut self) {
-        let mut store = self.scope.store_mut();
-        if let Some(count) = store.slot_mut(self.counter).value.as_slice_mut::<i64>() {
-            count[0] += 1;
-        }
     }
 
     /// Sets the sums of an unfinished step to 0.
@@ -303,13 +294,17 @@ impl Step {
 
     /// The learning rate of the next step.
     pub fn learning_rate(&self) -> f64 {
-        self.optimizer.rate_at(self.steps()) * self.plateau().map_or(1.0, |state| state.factor)
+        self.optimizer.rate_at(self.steps()) * self.plateau_factor()
     }
 
     /// The learning rate of the last step.
     pub fn last_learning_rate(&self) -> f64 {
         let last = self.steps().saturating_sub(1);
-        self.optimizer.rate_at(last) * self.plateau().map_or(1.0, |state| state.factor)
+        self.optimizer.rate_at(last) * self.plateau_factor()
+    }
+
+    fn plateau_factor(&self) -> f64 {
+        self.plateau().map_or(1.0, |state| state.factor)
     }
 
     fn plateau(&self) -> Option<PlateauState> {
@@ -335,11 +330,22 @@ impl Step {
         &self.warnings
     }
 
+    /// What every step of the plans has cost so far; empty without [`Options::profile`].
+    pub fn profile(&self) -> Profile {
+        Profile::of(self.plans.iter().flat_map(Plan::programs))
+    }
+
     /// Bytes of working memory beside the store.
     pub fn memory_bytes(&self) -> usize {
-        let parts = |p: &Parts| p.gather.memory_bytes() + p.finish.memory_bytes();
-        self.plans.iter().map(|p| p.whole.memory_bytes() + p.parts.as_ref().map_or(0, parts)).sum()
+        self.plans.iter().flat_map(Plan::programs).map(|p| p.memory_bytes()).sum()
     }
+}
+
+/// Adds to the count of optimizer steps, and gives it.
+fn count(store: &mut Store, counter: SlotId, done: usize) -> u64 {
+    let Some(count) = store.slot_mut(counter).value.as_slice_mut::<i64>() else { return 0 };
+    count[0] += done as i64;
+    count[0].max(0) as u64
 }
 
 fn no_slot(problem: String) -> Error {

@@ -11,7 +11,7 @@ use crate::error::Error;
 use crate::job::{Batch, Job};
 use crate::picture::Picture;
 use crate::train::{Control, EpochReport, Save, Start, Watch};
-use crate::{Options, Training};
+use crate::{Options, Profile, Training};
 use ironlearn_cpu::isa::Isa;
 use ironlearn_ir::{Array, DType, Real};
 use std::path::{Path, PathBuf};
@@ -59,6 +59,8 @@ pub struct Outcome {
     pub warnings: Vec<String>,
     /// The table of the network's layers.
     pub network: String,
+    /// What the steps have cost; empty without [`Options::profile`].
+    pub profile: Profile,
 }
 
 /// Trains as a job says: loads the data, builds network and steps, trains, saves, draws.
@@ -134,6 +136,7 @@ fn train_as<T: Real>(request: &Request<'_>, watch: &mut dyn Watch) -> Result<Out
         save_failure: failures.into_iter().flatten().next(),
         warnings,
         network: network.to_string(),
+        profile: trainer.step().profile(),
     })
 }
 

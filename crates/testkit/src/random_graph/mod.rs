@@ -17,7 +17,6 @@ use ironlearn_ir::prim::{Control, OpKind};
 use ironlearn_ir::{
     Array, ControlBlock, DType, Dyn, Env, Graph, Mode, Role, SlotId, Store, Tape, TensorType, Var, dispatch,
 };
-use std::collections::BTreeSet;
 
 /// What graphs to draw.
 #[derive(Clone, Debug)]
@@ -49,13 +48,6 @@ pub struct RandomGraph {
 }
 
 impl RandomGraph {
-    /// The names of the operations that a result depends on.
-    pub fn operations(&self) -> BTreeSet<&'static str> {
-        let live = self.graph.live();
-        let nodes = self.graph.nodes.iter().zip(live).filter(|(_, live)| *live);
-        nodes.map(|(node, _)| node.op.name()).collect()
-    }
-
     /// The number of nodes that a result depends on.
     pub fn size(&self) -> usize {
         self.graph.live().iter().filter(|&&live| live).count()

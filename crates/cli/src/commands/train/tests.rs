@@ -62,6 +62,7 @@ impl Engine for Pretend {
             save_failure: self.save_failure.clone(),
             warnings: Vec::new(),
             network: String::new(),
+            profile: Default::default(),
         })
     }
 
@@ -80,7 +81,7 @@ fn go(path: &Path, resume: bool, signals: Signals, engine: &Pretend) -> Result<u
     } else {
         (RunDir::create(Some(path), &Job::default()).unwrap(), Job::default())
     };
-    let machine = Machine { device: Device::Auto, threads: None };
+    let machine = Machine { device: Device::Auto, threads: None, profile: false };
     let began = Instant::now();
     let run = Run { job: &job, dir: &dir, resume, machine: &machine, max_time: None, began };
     carry_out(&run, signals, &Console::new(false, true), engine)
@@ -140,6 +141,7 @@ fn the_object_has_the_promised_keys() {
         save_failure: None,
         warnings: Vec::new(),
         network: String::new(),
+        profile: Default::default(),
     };
     let object = summary::object(&outcome, Duration::from_secs(5), Path::new("runs/a"));
     let keys: Vec<&str> = object.as_object().unwrap().keys().map(String::as_str).collect();

@@ -57,6 +57,7 @@ fn check(path: &Path, raw: Raw) -> Result<DataSet, Error> {
             return Err(FileError::new(path, format!("the data set has {what}"))
                 .at(Place::Key(key.into()))
                 .found("0")
+                .hint("m is the number of rows, n that of columns: 1 or more each")
                 .into());
         }
     }

@@ -154,6 +154,7 @@ fn check(path: &Path, raw: Raw) -> Result<Model, Error> {
                 return Err(FileError::new(path, problem)
                     .at(Place::Key(format!("layers[{i}].shape")))
                     .found(format!("{takes} inputs after {given} outputs"))
+                    .hint("a layer is missing or damaged: use another copy of the file")
                     .into());
             }
             outputs = Some(gives);
@@ -161,7 +162,10 @@ fn check(path: &Path, raw: Raw) -> Result<Model, Error> {
         layers.push(layer);
     }
     if outputs.is_none() {
-        return Err(FileError::new(path, "the model has no weights").at(Place::Key("layers".into())).into());
+        return Err(FileError::new(path, "the model has no weights")
+            .at(Place::Key("layers".into()))
+            .hint("use a model that the original program has saved after training")
+            .into());
     }
     let model = Model {
         name: raw.name,
@@ -186,7 +190,9 @@ fn check_layer(path: &Path, i: usize, raw: RawLayer) -> Result<Layer, Error> {
     let key = format!("layers[{i}]");
     let name = raw.name;
     let wrong = |part: &str, problem: String| {
-        FileError::new(path, format!("layer `{name}`: {problem}")).at(Place::Key(format!("{key}.{part}")))
+        FileError::new(path, format!("layer `{name}`: {problem}"))
+            .at(Place::Key(format!("{key}.{part}")))
+            .hint("the file is damaged or of another program: use another copy")
     };
     if let Some(index) = raw.index.filter(|&index| index != i) {
         return Err(wrong("index", "out of order".into()).found(format!("index {index}")).into());

@@ -52,6 +52,7 @@ impl Numbers {
             )
             .at(Place::Key(key.into()))
             .found(format!("{length} values for the shape {shape:?}"))
+            .hint("give as many values as the sizes in the file say, or correct the sizes")
             .into());
         }
         if let Some(i) = self.first_null {

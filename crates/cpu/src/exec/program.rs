@@ -1,0 +1,310 @@
+//! [`CpuProgram`]: a compiled plan with its memory, and how it is run.
+
+use super::adam::checked_gradients;
+use super::blame;
+use super::memory::{self, Block, Shared, address, address_mut};
+use super::tile::Addresses;
+use super::{Cpu, Run, Scratch, Step, Trouble, compile_all};
+use crate::denormal::FlushDenormals;
+use ironlearn_ir::plan::{Buffer, Home, Plan, PlanStep};
+use ironlearn_ir::prim::Control;
+use ironlearn_ir::profile::StepProfile;
+use ironlearn_ir::program::check_inputs;
+use ironlearn_ir::{ArrayView, ControlBlock, DataRef, Failure, Program, SlotId, Store, TensorType, dispatch};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+/// A compiled plan with its memory.
+pub struct CpuProgram {
+    pub(super) cpu: Cpu,
+    pub(super) plan: Plan,
+    steps: Vec<Step>,
+    arena: Block,
+    scratch: Block,
+    worker_bytes: usize,
+    shared_bytes: usize,
+    /// Addresses of all buffers: as the store has them, and as it will have them after a step, when every slot
+    /// that is updated and its spare have changed places.
+    addresses: [Addresses; 2],
+    /// Buffers whose memory is the caller's: inputs, slots, spares.
+    moving: Vec<usize>,
+    /// The slots that a step updates.
+    updates: Arc<[SlotId]>,
+    /// Fields of the control block, each with the word that its buffer is.
+    control: Box<[(Control, AtomicU64)]>,
+    times: Times,
+}
+
+/// What a profile is made of.
+#[derive(Default)]
+struct Times {
+    /// Runs so far.
+    calls: u64,
+    /// Time spent in each step; empty where nobody asked.
+    steps: Vec<Duration>,
+}
+
+/// The updates of a number of steps, committed when this is dropped, so that the store is never left with a
+/// step's unfinished values.
+struct Commit<'a> {
+    store: &'a mut Store,
+    updates: &'a [SlotId],
+    /// Steps done.
+    done: usize,
+}
+
+impl Commit<'_> {
+    /// Which addresses the next step uses.
+    fn side(&self) -> usize {
+        self.done % 2
+    }
+}
+
+impl Drop for Commit<'_> {
+    fn drop(&mut self) {
+        if self.side() == 1 {
+            self.updates.iter().for_each(|&slot| self.store.commit(slot));
+        }
+    }
+}
+
+impl CpuProgram {
+    pub(super) fn new(cpu: &Cpu, mut plan: Plan) -> Result<CpuProgram, Failure> {
+        for buffer in checked_gradients(cpu.isa, &plan) {
+            plan.buffers[buffer.0 as usize].checked = false;
+        }
+        let steps = compile_all(cpu, &plan)?;
+        let most = Scratch::most(steps.iter().map(Step::scratch));
+        let worker_bytes = most.worker.next_multiple_of(memory::ALIGN);
+        let shared_bytes = most.shared.next_multiple_of(memory::ALIGN);
+        let scratch = Block::new(shared_bytes + worker_bytes * cpu.threads(), "scratch of the executor")?;
+        let arena = Block::new(plan.arena_bytes, "values in between (the arena)")?;
+        let control: Box<[(Control, AtomicU64)]> = plan.buffers.iter().filter_map(field).collect();
+        let mut words = control.iter();
+        let fixed = |buffer: &Buffer| match &buffer.home {
+            Home::Arena(at) => arena.start().wrapping_add(*at),
+            Home::Constant(array) => address(array.data().view()).cast_mut(),
+            Home::Control(_) => words.next().map_or(std::ptr::null_mut(), |w| w.1.as_ptr().cast()),
+            // Each worker has its own, see `region`.
+            Home::Block { .. } => std::ptr::null_mut(),
+            Home::Input(_) | Home::Slot(_) | Home::Spare(_) => std::ptr::null_mut(),
+        };
+        let addresses = Addresses(plan.buffers.iter().map(fixed).map(Shared).collect());
+        let moves =
+            |&i: &usize| matches!(plan.buffers[i].home, Home::Input(_) | Home::Slot(_) | Home::Spare(_));
+        let updates = plan.graph.updates.iter().map(|u| u.0).collect();
+        let moving = (0..plan.buffers.len()).filter(moves).collect();
+        Ok(CpuProgram {
+            cpu: cpu.clone(),
+            plan,
+            steps,
+            arena,
+            scratch,
+            worker_bytes,
+            shared_bytes,
+            addresses: [addresses.clone(), addresses],
+            moving,
+            updates,
+            control,
+            times: Times::default(),
+        })
+    }
+
+    /// The plan that was compiled.
+    pub fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
+    /// Measures the time of every step from here on; costs two clock readings for each.
+    pub fn profile(&mut self) {
+        self.times = Times { calls: 0, steps: vec![Duration::ZERO; self.steps.len()] };
+    }
+
+    /// Each step with the time spent in it since [`CpuProgram::profile`].
+    pub fn times(&self) -> impl Iterator<Item = (&PlanStep, Duration)> {
+        self.plan.steps.iter().zip(self.times.steps.iter().copied())
+    }
+
+    /// Bytes of the arena.
+    pub fn arena_bytes(&self) -> usize {
+        self.plan.arena_bytes
+    }
+
+    /// Finds the memory of the buffers that are the caller's, for the next step and the one after it.
+    fn resolve(&mut self, inputs: &[ArrayView<'_>], store: &mut Store) -> Result<(), Failure> {
+        for &i in &self.moving {
+            let buffer = &self.plan.buffers[i];
+            let value = |slot: SlotId, store: &Store| {
+                fits(buffer, slot, store)?;
+                Ok(address(store.slot(slot).value.data().view()).cast_mut())
+            };
+            let (now, then) = match buffer.home {
+                Home::Slot(slot) if self.updates.contains(&slot) => {
+                    (value(slot, store)?, address_mut(store.spare_mut(slot)))
+                }
+                Home::Slot(slot) => (value(slot, store)?, value(slot, store)?),
+                Home::Spare(slot) => (address_mut(store.spare_mut(slot)), value(slot, store)?),
+                Home::Input(index) => {
+                    let at = address(inputs[index as usize].data()).cast_mut();
+                    (at, at)
+                }
+                _ => continue,
+            };
+            self.addresses[0].0[i] = Shared(now);
+            self.addresses[1].0[i] = Shared(then);
+        }
+        Ok(())
+    }
+
+    /// Runs all steps once, on one side of the addresses; true where all values that are checked are finite.
+    fn pass(&mut self, side: usize, control: &ControlBlock) -> Result<bool, Failure> {
+        for (field, word) in &self.control {
+            word.store(control_bits(control, *field), Ordering::Relaxed);
+        }
+        if cfg!(debug_assertions) {
+            self.arena.poison();
+        }
+        let trouble = Trouble::default();
+        let run = Run {
+            pool: &self.cpu.pool,
+            addresses: &self.addresses[side],
+            scratch: Shared(self.scratch.start()),
+            shared_bytes: self.shared_bytes,
+            worker_bytes: self.worker_bytes,
+            trouble: &trouble,
+        };
+        let timed = !self.times.steps.is_empty();
+        self.times.calls += u64::from(timed);
+        for (i, step) in self.steps.iter().enumerate() {
+            let begin = timed.then(Instant::now);
+            step.run(&self.plan, &run);
+            if let Some(begin) = begin {
+                self.times.steps[i] += begin.elapsed();
+            }
+            if let Some(message) = trouble.failure() {
+                let node = self.plan.steps[i].node;
+                return Err(Failure::Operation(self.plan.graph.located(node, &message)));
+            }
+        }
+        Ok(!trouble.found_not_finite())
+    }
+}
+
+impl Program for CpuProgram {
+    fn run(
+        &mut self,
+        inputs: &[ArrayView<'_>],
+        store: &mut Store,
+        control: &ControlBlock,
+    ) -> Result<(), Failure> {
+        self.run_many(1, inputs, store, &mut control.clone(), &mut |_| ()).1
+    }
+
+    fn run_many(
+        &mut self,
+        n: usize,
+        inputs: &[ArrayView<'_>],
+        store: &mut Store,
+        control: &mut ControlBlock,
+        next: &mut dyn FnMut(&mut ControlBlock),
+    ) -> (usize, Result<(), Failure>) {
+        let ready = check_inputs(&self.plan.graph, inputs).and_then(|()| self.resolve(inputs, store));
+        if let Err(failure) = ready {
+            return (0, Err(failure));
+        }
+        let updates = self.updates.clone();
+        let mut commit = Commit { store, updates: &updates, done: 0 };
+        let flush = FlushDenormals::enter();
+        let mut finite = Ok(true);
+        while commit.done < n {
+            finite = self.pass(commit.side(), control);
+            if !matches!(finite, Ok(true)) {
+                break;
+            }
+            commit.done += 1;
+            next(control);
+        }
+        drop(flush);
+        let done = commit.done;
+        drop(commit);
+        let result = match finite {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(blame::explain(self, inputs, store, control)),
+            Err(failure) => Err(failure),
+        };
+        (done, result)
+    }
+
+    fn output(&self, index: usize) -> ArrayView<'_> {
+        let view = &self.plan.outputs[index];
+        let (_, id) = &self.plan.graph.outputs[index];
+        let ty = &self.plan.graph.node(*id).ty;
+        let at = match self.plan.buffer(view.buffer).home {
+            Home::Arena(at) => self.arena.start().wrapping_add(at + view.offset * ty.dtype.size()),
+            _ => self.arena.start(),
+        };
+        // SAFETY: outputs live in the arena to the end of the plan, which wrote valid elements of this type;
+        // the arena is not written while `self` is borrowed.
+        let data: DataRef<'_> = unsafe { data_at(at, ty) };
+        ArrayView::of(&ty.shape, data)
+    }
+
+    fn memory_bytes(&self) -> usize {
+        self.arena.bytes() + self.scratch.bytes() + self.steps.iter().map(Step::memory_bytes).sum::<usize>()
+    }
+
+    fn arena_bytes(&self) -> usize {
+        self.plan.arena_bytes
+    }
+
+    fn start_profile(&mut self) {
+        self.profile();
+    }
+
+    fn step_profiles(&self) -> Vec<StepProfile> {
+        let of = |(step, time): (&PlanStep, Duration)| {
+            StepProfile::new(&self.plan, step, self.times.calls, time.as_secs_f64())
+        };
+        self.times().map(of).collect()
+    }
+}
+
+/// An error where a slot is not of the type that a buffer was planned for.
+fn fits(buffer: &Buffer, slot: SlotId, store: &Store) -> Result<(), Failure> {
+    let value = &store.slot(slot).value;
+    if value.dtype() == buffer.dtype && value.data().len() == buffer.len {
+        return Ok(());
+    }
+    let (name, ty) = (&store.slot(slot).name, store.ty(slot));
+    let built = format!("{} elements of `{}`", buffer.len, buffer.dtype);
+    Err(Failure::Operation(format!("slot `{name}` is {ty}; the program was built for {built}")))
+}
+
+/// The field of the control block that a buffer is.
+fn field(buffer: &Buffer) -> Option<(Control, AtomicU64)> {
+    match buffer.home {
+        Home::Control(field) => Some((field, AtomicU64::new(0))),
+        _ => None,
+    }
+}
+
+/// # Safety
+/// `at` points to as many valid elements of the type as its shape has, for the lifetime of the result.
+pub(super) unsafe fn data_at<'a>(at: *const u8, ty: &TensorType) -> DataRef<'a> {
+    let n = ty.shape.elements();
+    dispatch!(ty.dtype, T => {
+        // SAFETY: as the caller promises.
+        ironlearn_ir::Stored::wrap_ref(unsafe { std::slice::from_raw_parts(at.cast::<T>(), n) })
+    })
+}
+
+fn control_bits(control: &ControlBlock, field: Control) -> u64 {
+    match field {
+        Control::Step => control.step as u64,
+        Control::Seed => control.seed as u64,
+        Control::FirstRow => control.first_row as u64,
+        Control::LearningRate => control.learning_rate.to_bits(),
+        Control::Number(i) => control.numbers.get(i as usize).copied().unwrap_or(0.0).to_bits(),
+    }
+}
