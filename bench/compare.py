@@ -1,10 +1,12 @@
 """The comparison: every job on every framework, in short blocks taken in turn. See README.md."""
 
 import argparse
+import ctypes
 import json
 import math
 import os
 import platform
+import resource
 import signal
 import statistics
 import subprocess
@@ -127,6 +129,12 @@ def environment() -> dict[str, str]:
     return {**os.environ, **own, "TORCHINDUCTOR_CACHE_DIR": str(HERE / ".venv" / "inductor")}
 
 
+def die_with_parent() -> None:
+    """A worker that is stopped would otherwise outlive a harness that is killed."""
+    set_death_signal = 1
+    ctypes.CDLL(None).prctl(set_death_signal, signal.SIGKILL)
+
+
 class LeftOut(Exception):
     """Why a framework has no value in a case."""
 
@@ -148,6 +156,7 @@ class Worker:
             text=True,
             env=environment(),
             start_new_session=True,
+            preexec_fn=die_with_parent,
         )
 
     def signal(self, which: signal.Signals) -> None:
@@ -228,6 +237,7 @@ class Comparison:
         self.frameworks = frameworks
         self.rounds = rounds
         self.seconds = seconds
+        self.load = os.getloadavg()[0]
         self.rows: list[Row] = []
         self.versions: dict[str, str] = {}
         # The best rate of multiply-adds of any framework by type, and of bytes: the practical limits.
@@ -308,7 +318,9 @@ class Comparison:
                     row.reason = "failed"
                 elif number:
                     row.rates.append(1 / (time.perf_counter() - begin))
-                    row.peak_memory = usage.ru_maxrss * 1024
+                    # A process begins with its parent's peak: what lies below that is not known.
+                    own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+                    row.peak_memory = usage.ru_maxrss * 1024 if usage.ru_maxrss > own else 0
         megabyte = Case("start", "size", "", "MB", 1e-6)
         return rows + [Row(megabyte, f.name, [installed_bytes(f)]) for f in used]
 
@@ -452,6 +464,7 @@ def heading(comparison: Comparison) -> str:
     information = Path("/proc/cpuinfo").read_text().splitlines()
     names = [line.partition(":")[2].strip() for line in information if line.startswith("model name")]
     cpu = names[0] if names else platform.machine()
+    quiet = "; NOT QUIET: other processes took part of the time" if comparison.load > 0.5 else ""
     versions = ", ".join(f"{name} {version}" for name, version in sorted(comparison.versions.items()))
     limits = [f"{name} {2e-9 * rate:,.0f} GFLOP/s" for name, rate in comparison.limits.items() if name != "memory"]
     limits += [f"memory {rate / 1e9:.1f} GB/s" for name, rate in comparison.limits.items() if name == "memory"]
@@ -460,7 +473,7 @@ def heading(comparison: Comparison) -> str:
             f"# {time.strftime('%Y-%m-%d %H:%M')}, commit {commit()}",
             "",
             f"- CPU: {cpu}, {os.cpu_count()} cores, {THREADS} threads; Linux {platform.release()}",
-            f"- load before and while measuring (1, 5, 15 minutes): {', '.join(f'{x:.1f}' for x in os.getloadavg())}",
+            f"- load of the machine before: {comparison.load:.1f}{quiet}",
             f"- versions: {versions}; Python {platform.python_version()}",
             f"- practical limits: {', '.join(limits) or 'not measured'}",
             f"- {comparison.rounds} rounds, frameworks in turn",

@@ -211,7 +211,7 @@ def logistic(args: Namespace) -> Steps:
 
 
 def serve(args: Namespace) -> Steps:
-    w, x = weights("small-net"), jnp.asarray(pixels()[: int(args.case.removeprefix("batch-"))])
+    w, x = weights("small-net"), jnp.asarray(load("serve/x")[: int(args.case.removeprefix("batch-"))])
     forward = jax.jit(relu_net)
 
     def steps(count: int) -> float:

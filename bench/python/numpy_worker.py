@@ -156,7 +156,7 @@ def logistic(args: Namespace) -> Steps:
 
 
 def serve(args: Namespace) -> Steps:
-    w, x = initial("small-net"), pixels()[: int(args.case.removeprefix("batch-"))].copy()
+    w, x = initial("small-net"), load("serve/x")[: int(args.case.removeprefix("batch-"))]
 
     def steps(count: int) -> float:
         for _ in range(count):

@@ -5,7 +5,7 @@ from argparse import Namespace
 import numpy as np
 import onnxruntime
 from onnx import TensorProto, helper, numpy_helper
-from worker import Steps, Unsupported, factor, initial, main, mean_size, pixels, sizes
+from worker import Steps, Unsupported, factor, initial, load, main, mean_size, sizes
 
 
 def session(args: Namespace, nodes: list, inputs: list, outputs: list, constants: list) -> onnxruntime.InferenceSession:
@@ -53,7 +53,7 @@ def serve(args: Namespace) -> Steps:
         [helper.make_tensor_value_info("logits", TensorProto.FLOAT, [batch, 10])],
         [numpy_helper.from_array(value, name) for name, value in initial("small-net").items()],
     )
-    feed = {"x": pixels()[:batch].copy()}
+    feed = {"x": load("serve/x")[:batch]}
 
     def steps(count: int) -> float:
         for _ in range(count):

@@ -228,7 +228,7 @@ def logistic(args: Namespace) -> Steps:
 def serve(args: Namespace) -> Steps:
     model = Sequence([784, 128, 10], ["hidden", "out"], F.relu).eval()
     set_initial(model, "small-net")
-    x = torch.from_numpy(pixels())[: int(args.case.removeprefix("batch-"))].clone()
+    x = torch.from_numpy(load("serve/x"))[: int(args.case.removeprefix("batch-"))]
     forward = torch.compile(model) if args.variant == "compile" else model
 
     @torch.inference_mode()

@@ -41,7 +41,10 @@ def initial(job: str) -> dict[str, np.ndarray]:
 
 def pixels() -> np.ndarray:
     """MNIST's images in [-0.5, 0.5)."""
-    return load("mnist/images").astype(np.float32) / np.float32(256) - np.float32(0.5)
+    x = load("mnist/images").astype(np.float32)
+    x /= 256
+    x -= 0.5
+    return x
 
 
 def sizes(case: str) -> tuple[str, int, int, int]:

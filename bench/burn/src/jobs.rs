@@ -2,7 +2,7 @@
 
 use crate::npy;
 use crate::peer::{Args, Result, Steps, element};
-use crate::weights::{Names, Weights, device, tensor};
+use crate::weights::{Names, Weights, device, read};
 use burn::nn::loss::{CrossEntropyLossConfig, MseLoss, Reduction};
 use burn::nn::pool::MaxPool2dConfig;
 use burn::optim::{AdamConfig, AdamWConfig, GradientsParams, ModuleOptimizer, SgdConfig};
@@ -41,8 +41,8 @@ fn gemm(args: &Args) -> Result<Steps> {
         _ => return Err("no product of i8 with sums in i32".into()),
     };
     let matrix = |rows: usize, cols: usize| -> Tensor<2> {
-        let values = (0..rows * cols).map(|i| element(i, cols)).collect();
-        tensor(vec![rows, cols], values, dtype, &Device::flex())
+        let values = (0..rows * cols).map(|i| element(i, cols)).collect::<Vec<f64>>();
+        Tensor::from_data(TensorData::new(values, [rows, cols]), (&Device::flex(), dtype))
     };
     let (a, b, size) = (matrix(m, k), matrix(k, n), m.min(n));
     let at = (0..size as i32).collect::<Vec<_>>();
@@ -87,21 +87,18 @@ fn training(
 
 /// Data that lie on the device.
 fn data<const D: usize>(args: &Args, name: &str, dtype: DType) -> Result<Tensor<D>> {
-    let (shape, values) = npy::read(&args.file(name))?;
-    Ok(tensor(shape, values, dtype, &device()))
+    read(&args.file(name), dtype, &device())
 }
 
 fn whole_numbers(args: &Args, name: &str) -> Result<Tensor<1, Int>> {
-    let (shape, values) = npy::read(&args.file(name))?;
-    let values: Vec<i32> = values.into_iter().map(|x| x as i32).collect();
+    let (shape, values) = npy::read(&args.file(name), |x| x as i32)?;
     Ok(Tensor::from_data(TensorData::new(values, shape), (&device(), DType::I32)))
 }
 
 /// MNIST's images in [-0.5, 0.5).
-fn pixels(args: &Args, rows: usize, device: &Device) -> Result<Tensor<2>> {
-    let (_, values) = npy::read(&args.file("mnist/images"))?;
-    let values = values[..rows * 784].iter().map(|p| p / 256.0 - 0.5).collect();
-    Ok(tensor(vec![rows, 784], values, DType::F32, device))
+fn pixels(args: &Args) -> Result<Tensor<2>> {
+    let (shape, values) = npy::read(&args.file("mnist/images"), |p| (p / 256.0 - 0.5) as f32)?;
+    Ok(Tensor::from_data(TensorData::new(values, shape), (&device(), DType::F32)))
 }
 
 fn cross_entropy(logits: Tensor<2>, y: Tensor<1, Int>) -> Tensor<1> {
@@ -148,7 +145,7 @@ fn relu_net(w: &Weights, names: &Names, x: Tensor<2>) -> Tensor<2> {
 
 fn small_net(args: &Args) -> Result<Steps> {
     let (w, names) = Weights::initial(args, "small-net", DType::F32)?;
-    let (x, y, n) = (pixels(args, 60_000, &device())?, whole_numbers(args, "mnist/labels")?, args.batch()?);
+    let (x, y, n) = (pixels(args)?, whole_numbers(args, "mnist/labels")?, args.batch()?);
     training(adam(), w, move |w, batch| {
         let at = batch % (60_000 / n) * n;
         cross_entropy(relu_net(w, &names, x.clone().narrow(0, at, n)), y.clone().narrow(0, at, n))
@@ -213,7 +210,7 @@ fn cnn(args: &Args) -> Result<Steps> {
 
 fn serve(args: &Args) -> Result<Steps> {
     let (w, names) = Weights::initial(args, "small-net", DType::F32)?;
-    let x = pixels(args, args.batch()?, &Device::flex())?;
+    let x = read::<2>(&args.file("serve/x"), DType::F32, &Device::flex())?.narrow(0, 0, args.batch()?);
     let part = |name: &str| {
         let weight = w.matrix(&names, &format!("{name}.weight")).inner();
         (weight, Some(w.vector(&names, &format!("{name}.bias")).inner()))

@@ -6,6 +6,7 @@ use burn::module::{Module, Param};
 use burn::tensor::ops::ConvOptions;
 use burn::tensor::{DType, Device, FloatDType, Tensor, TensorData, module};
 use std::collections::HashMap;
+use std::path::Path;
 
 /// Parameters by rank.
 #[derive(Module, Debug)]
@@ -22,20 +23,13 @@ pub fn device() -> Device {
     Device::flex().autodiff()
 }
 
-pub fn tensor<const D: usize>(
-    shape: Vec<usize>,
-    values: Vec<f64>,
-    dtype: DType,
-    device: &Device,
-) -> Tensor<D> {
-    // By way of f32, so that an f64 copy is not kept for data of f32.
-    match dtype {
-        DType::F64 => Tensor::from_data(TensorData::new(values, shape), (device, dtype)),
-        _ => {
-            let values: Vec<f32> = values.into_iter().map(|x| x as f32).collect();
-            Tensor::from_data(TensorData::new(values, shape), (device, dtype))
-        }
-    }
+/// A file as a tensor of this type.
+pub fn read<const D: usize>(path: &Path, dtype: DType, device: &Device) -> Result<Tensor<D>> {
+    let data = match dtype {
+        DType::F64 => npy::read(path, |x| x).map(|(shape, values)| TensorData::new(values, shape)),
+        _ => npy::read(path, |x| x as f32).map(|(shape, values)| TensorData::new(values, shape)),
+    };
+    Ok(Tensor::from_data(data?, (device, dtype)))
 }
 
 impl Weights {
@@ -49,11 +43,11 @@ impl Weights {
             if !name.contains('.') {
                 continue;
             }
-            let (shape, values) = npy::read(&path)?;
-            let index = match shape.len() {
-                1 => add(&mut weights.vectors, tensor(shape, values, dtype, &device)),
-                2 => add(&mut weights.matrices, tensor(shape, values, dtype, &device)),
-                _ => add(&mut weights.kernels, tensor(shape, values, dtype, &device)),
+            let rank = npy::read(&path, |_| ())?.0.len();
+            let index = match rank {
+                1 => add(&mut weights.vectors, read(&path, dtype, &device)?),
+                2 => add(&mut weights.matrices, read(&path, dtype, &device)?),
+                _ => add(&mut weights.kernels, read(&path, dtype, &device)?),
             };
             names.insert(name, index);
         }

@@ -138,7 +138,9 @@ fn data(args: &Args, name: &str) -> Result<Tensor> {
 }
 
 fn pixels(args: &Args) -> Result<Tensor> {
-    Ok(data(args, "mnist/images")?.to_dtype(DType::F32)?.affine(1.0 / 256.0, -0.5)?)
+    let bytes = data(args, "mnist/images")?;
+    let values = bytes.flatten_all()?.to_vec1::<u8>()?.into_iter().map(|p| f32::from(p) / 256.0 - 0.5);
+    Ok(Tensor::from_vec(values.collect::<Vec<f32>>(), bytes.dims(), &Device::Cpu)?)
 }
 
 fn labels(args: &Args) -> Result<Tensor> {
@@ -246,7 +248,7 @@ fn cnn(args: &Args) -> Result<Steps> {
 
 fn serve(args: &Args) -> Result<Steps> {
     let w = Weights::initial(args, "small-net", DType::F32)?;
-    let x = pixels(args)?.narrow(0, 0, args.batch()?)?.copy()?;
+    let x = data(args, "serve/x")?.narrow(0, 0, args.batch()?)?.copy()?;
     // Without the tracking of gradients.
     let part = |name: &str| w.get(name).detach();
     let (w0, b0, w1, b1) = (part("hidden.weight"), part("hidden.bias"), part("out.weight"), part("out.bias"));

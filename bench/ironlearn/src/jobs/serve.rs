@@ -1,7 +1,7 @@
 //! serve: inference of 784-128-10.
 
 use crate::args::Args;
-use crate::work::{Unit, Work, initial, options, pixels};
+use crate::work::{Unit, Work, data, initial, options};
 use ironlearn::Error;
 use ironlearn::prelude::*;
 
@@ -10,7 +10,7 @@ pub fn serve(args: &Args, batch: usize) -> Result<Work, Error> {
     let hidden = Linear::<f32>::new(&scope.at("hidden"), 784, 128);
     let out = Linear::<f32>::new(&scope.at("out"), 128, 10);
     initial::<f32>(args, "small-net", &scope)?;
-    let x = Tensor::new([batch, 784], pixels(args)?.into_vec()[..batch * 784].to_vec())?;
+    let x = Tensor::new([batch, 784], data::<f32>(args, "serve/x")?.as_slice()[..batch * 784].to_vec())?;
     let mut infer = Infer::build(&options(args)?, &scope, f32s([batch, 784]), |_, x| {
         Outputs::of("logits", out.apply(hidden.apply(x).relu()))
     })?;

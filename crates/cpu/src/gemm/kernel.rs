@@ -5,7 +5,7 @@
 use super::Strides;
 use super::mac::{Cell, Mac};
 use super::pack::{PackFn, Panel};
-use super::tile::{Source, Target, WIDE, next_registers, next_rows, tile, tile_of_rows};
+use super::tile::{Source, Target, next_registers, next_rows, tile_of_rows};
 use std::ops::Range;
 
 /// The shape of a kernel's tiles, and of the packed elements that it reads.
@@ -57,8 +57,6 @@ pub(crate) struct Blocking {
     /// A is read where it lies.
     pub direct_a: bool,
     pub b_way: Way,
-    /// All tiles of a few rows one after another, rather than all those of a few columns.
-    pub rows_outer: bool,
     pub pack_a: PackFn,
     pub pack_b: PackFn,
     /// Bytes of scratch memory for packed A; packed B follows.
@@ -140,22 +138,6 @@ unsafe fn tiles<M: Mac, const MR: usize, const NV: usize>(plan: &Blocking, part:
     let add = part.accumulate || here.k.start > 0;
     // SAFETY: all offsets stay within the operands, C and the packed panels that the caller vouches for.
     unsafe {
-        if here.rows.len() == 1 && plan.direct_a && plan.b_way == Way::Direct {
-            while j + WIDE * M::LANES <= here.cols.end {
-                let at = i as isize * plan.a.row + here.k.start as isize * plan.a.col;
-                let a = part.a.cast::<M::Packed>().offset(at);
-                let b = part.b.cast::<M::Packed>().offset(j as isize + here.k.start as isize * plan.b.row);
-                let c = part.c.cast::<M::Out>().add(i * plan.ldc + j);
-                let target = Target { c, ldc: plan.ldc, cols: WIDE * M::LANES, add };
-                let a = Source { p: a, lane_step: 1, step: plan.a.col };
-                tile::<M, 1, WIDE>(groups, a, Source { p: b, lane_step: 1, step: plan.b.row }, &target);
-                j += WIDE * M::LANES;
-            }
-            if j == here.cols.end {
-                return;
-            }
-        }
-        let first = j;
         loop {
             let rows = next_rows(MR, here.rows.end - i);
             let registers = next_registers(NV, M::LANES, here.cols.end - j);
@@ -191,22 +173,13 @@ unsafe fn tiles<M: Mac, const MR: usize, const NV: usize>(plan: &Blocking, part:
             } else {
                 tile_of_rows::<M, MR, 1>(rows, plan.direct_a, groups, a, b, &target);
             }
-            if plan.rows_outer {
-                j += cols;
-                if j == here.cols.end {
-                    (i, j) = (i + rows, first);
-                }
-                if i == here.rows.end {
-                    break;
-                }
-            } else {
-                i += rows;
-                if i == here.rows.end {
-                    (i, j) = (here.rows.start, j + cols);
-                }
-                if j == here.cols.end {
-                    break;
-                }
+            // All tiles of a few rows, then those of the next: A stays in the first cache, B in the second.
+            j += cols;
+            if j == here.cols.end {
+                (i, j) = (i + rows, here.cols.start);
+            }
+            if i == here.rows.end {
+                break;
             }
         }
     }

@@ -24,6 +24,8 @@
 //! operand that few tiles share is read where it lies.
 
 #[cfg(target_arch = "x86_64")]
+mod complex;
+#[cfg(target_arch = "x86_64")]
 mod dots;
 mod integers;
 mod kernel;

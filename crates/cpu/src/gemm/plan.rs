@@ -13,8 +13,6 @@ const LONGEST: usize = leaves::block(usize::MAX);
 const A_BLOCK: usize = 192 << 10;
 /// Bytes of packed B that one worker holds.
 const B_BLOCK: usize = 1 << 20;
-/// Bytes of B that stay in the first cache while all of it is multiplied by a few rows.
-const B_IN_FIRST_CACHE: usize = 16 << 10;
 /// Multiply-adds below which a task is not worth waking a thread for.
 const TASK: usize = 1 << 18;
 /// What packing one element costs, in multiply-adds.
@@ -23,6 +21,8 @@ const PACKING: usize = 16;
 const SHARING_A: usize = 128;
 /// Rows of C up to which B is read where it lies, likewise.
 const SHARING_B: usize = 64;
+/// Bytes from one address to the next that shares its set of the first cache.
+const PAGE: usize = 4 << 10;
 /// Alignment of packed operands: a cache line.
 const LINE: usize = 64;
 
@@ -220,7 +220,9 @@ pub(super) fn blocking(
     b_way: Way,
 ) -> (Blocking, usize) {
     let shape = kernel.shape;
-    let direct_a = a.same && (cols <= SHARING_A || b_way == Way::Ahead);
+    // Rows whose starts share a set of the first cache push each other out of it.
+    let apart = !(spec.a.row.unsigned_abs() * shape.cell).is_multiple_of(PAGE) || spec.m <= shape.mr / 2;
+    let direct_a = a.same && (cols <= SHARING_A || (b_way == Way::Ahead && apart));
     // The longest block of any sum of at most this length.
     let depth = leaves::block(spec.k.min(LONGEST)).div_ceil(shape.group) * shape.cell;
     // Whole tiles that fit `bytes`, at least one.
@@ -245,7 +247,6 @@ pub(super) fn blocking(
         ldc: spec.ldc,
         direct_a,
         b_way,
-        rows_outer: cols.min(nc) * depth <= B_IN_FIRST_CACHE || b_way == Way::Ahead,
         pack_a: a.pack,
         pack_b: b.pack,
         a_bytes,

@@ -9,6 +9,7 @@ use crate::isa::{Isa, Level};
 use crate::simd::neon::{F32x4, F64x2};
 #[cfg(target_arch = "x86_64")]
 use crate::{
+    gemm::complex::{Complex32x4, Complex32x8, Complex64x2, Complex64x4},
     gemm::dots::{HalfDots16, HalfPair, WordDots16},
     gemm::integers::{Int32x8, Int32x16, Int64x4, Int64x8, Pairs8, Pairs16},
     gemm::kernel::{Blocking, Part},
@@ -79,14 +80,8 @@ pub(crate) fn select(isa: Isa, a: DType, b: DType) -> Option<(Kernel, Operand, O
         // The low 32 bits of sums and products do not depend on the signs.
         (I32, I32) | (U32, U32) => both(i32_kernel(level), Operand::of::<i32, i32>(level)),
         (I64, I64) => both(i64_kernel(level), Operand::of::<i64, i64>(level)),
-        (C64, C64) => {
-            let kernel = Kernel::of::<Plain<Complex32>, 4, 4>(block::<Plain<Complex32>, 4, 4>);
-            both(kernel, Operand::of::<Complex32, Complex32>(level))
-        }
-        (C128, C128) => {
-            let kernel = Kernel::of::<Plain<Complex64>, 4, 4>(block::<Plain<Complex64>, 4, 4>);
-            both(kernel, Operand::of::<Complex64, Complex64>(level))
-        }
+        (C64, C64) => both(c64_kernel(level), Operand::of::<Complex32, Complex32>(level)),
+        (C128, C128) => both(c128_kernel(level), Operand::of::<Complex64, Complex64>(level)),
         _ => return None,
     };
     Some((kernel, left, right))
@@ -142,13 +137,13 @@ unsafe fn avx512_bf16<M: Mac, const MR: usize, const NV: usize>(plan: &Blocking,
 
 /// The kernels of one element type: tiles of rows × registers that fit the instruction set's registers.
 macro_rules! kernels {
-    ($name:ident, avx512 $z:ty, avx2 $y:ty, neon $q:ty, $qr:literal x $qv:literal, scalar $x:ty) => {
+    ($name:ident, avx512 $z:ty, $zr:literal, avx2 $y:ty, $yr:literal, neon $q:ty, $qr:literal x $qv:literal, scalar $x:ty) => {
         fn $name(level: Level) -> Kernel {
             match level {
                 #[cfg(target_arch = "x86_64")]
-                Level::Avx512 => Kernel::of::<$z, 14, 2>(avx512::<$z, 14, 2>),
+                Level::Avx512 => Kernel::of::<$z, $zr, 2>(avx512::<$z, $zr, 2>),
                 #[cfg(target_arch = "x86_64")]
-                Level::Avx2 => Kernel::of::<$y, 6, 2>(avx2::<$y, 6, 2>),
+                Level::Avx2 => Kernel::of::<$y, $yr, 2>(avx2::<$y, $yr, 2>),
                 #[cfg(target_arch = "aarch64")]
                 Level::Neon => Kernel::of::<$q, $qr, $qv>(block::<$q, $qr, $qv>),
                 _ => Kernel::of::<$x, 4, 4>(block::<$x, 4, 4>),
@@ -156,8 +151,11 @@ macro_rules! kernels {
         }
     };
 }
-kernels!(f32_kernel, avx512 Fused<F32x16>, avx2 Fused<F32x8>, neon Fused<F32x4>, 8 x 3, scalar Fused<f32>);
-kernels!(f64_kernel, avx512 Fused<F64x8>, avx2 Fused<F64x4>, neon Fused<F64x2>, 8 x 3, scalar Fused<f64>);
-kernels!(pair_kernel, avx512 Pairs16, avx2 Pairs8, neon Pairs1, 4 x 4, scalar Pairs1);
-kernels!(i32_kernel, avx512 Int32x16, avx2 Int32x8, neon Plain<i32>, 4 x 4, scalar Plain<i32>);
-kernels!(i64_kernel, avx512 Int64x8, avx2 Int64x4, neon Plain<i64>, 4 x 4, scalar Plain<i64>);
+kernels!(f32_kernel, avx512 Fused<F32x16>, 14, avx2 Fused<F32x8>, 6, neon Fused<F32x4>, 8 x 3, scalar Fused<f32>);
+kernels!(f64_kernel, avx512 Fused<F64x8>, 14, avx2 Fused<F64x4>, 6, neon Fused<F64x2>, 8 x 3, scalar Fused<f64>);
+kernels!(pair_kernel, avx512 Pairs16, 14, avx2 Pairs8, 6, neon Pairs1, 4 x 4, scalar Pairs1);
+kernels!(i32_kernel, avx512 Int32x16, 14, avx2 Int32x8, 6, neon Plain<i32>, 4 x 4, scalar Plain<i32>);
+kernels!(i64_kernel, avx512 Int64x8, 14, avx2 Int64x4, 6, neon Plain<i64>, 4 x 4, scalar Plain<i64>);
+// A complex sum takes two registers of each operand.
+kernels!(c64_kernel, avx512 Complex32x8, 12, avx2 Complex32x4, 4, neon Plain<Complex32>, 4 x 4, scalar Plain<Complex32>);
+kernels!(c128_kernel, avx512 Complex64x4, 12, avx2 Complex64x2, 4, neon Plain<Complex64>, 4 x 4, scalar Plain<Complex64>);

@@ -25,7 +25,7 @@ pub(crate) struct Source<P> {
 /// The sources must hold the operands of the tile, the target its rows and columns; the CPU must have the
 /// instructions of `M`.
 #[inline(always)]
-pub(crate) unsafe fn tile<M: Mac, const MR: usize, const NV: usize>(
+unsafe fn tile<M: Mac, const MR: usize, const NV: usize>(
     groups: usize,
     a: Source<M::Packed>,
     b: Source<M::Packed>,
@@ -54,10 +54,7 @@ pub(crate) unsafe fn tile<M: Mac, const MR: usize, const NV: usize>(
     unsafe { write(&sums, target) }
 }
 
-/// Registers of a row that has a tile to itself: as many sums as a core has additions under way.
-pub(crate) const WIDE: usize = 8;
-
-/// Widest row of a tile whose last columns may be missing, in elements.
+/// Widest row of a tile, in elements.
 const WIDEST: usize = 32;
 
 /// Writes the sums of a tile to C.
@@ -66,6 +63,7 @@ const WIDEST: usize = 32;
 /// As for [`tile`].
 #[inline(always)]
 unsafe fn write<M: Mac, const MR: usize, const NV: usize>(sums: &[[M; NV]; MR], target: &Target<M::Out>) {
+    const { assert!(NV * M::LANES <= WIDEST) };
     let &Target { c, ldc, cols, add } = target;
     for (i, row) in sums.iter().enumerate() {
         // SAFETY: full registers go to columns that exist; else `cols` elements pass through `spilled`, which
@@ -78,7 +76,6 @@ unsafe fn write<M: Mac, const MR: usize, const NV: usize>(sums: &[[M; NV]; MR], 
                 }
                 continue;
             }
-            debug_assert!(NV * M::LANES <= WIDEST);
             let mut spilled = std::mem::MaybeUninit::<[M::Out; WIDEST]>::uninit();
             let spilled = spilled.as_mut_ptr().cast::<M::Out>();
             for (v, sum) in row.iter().enumerate() {
