@@ -12,9 +12,7 @@ use ironlearn::Error;
 
 /// Why a case is left out, where the library cannot do it.
 pub fn missing(args: &Args) -> Option<&'static str> {
-    let mixed = args.case.starts_with("bf16") && args.job != "gemm";
     match (&args.job[..], &args.variant[..]) {
-        _ if mixed => Some("no policy of mixed precision yet"),
         ("tiny", "loop") | (_, "") => None,
         _ => Some("no such variant"),
     }
@@ -24,13 +22,13 @@ pub fn missing(args: &Args) -> Option<&'static str> {
 pub fn build(args: &Args) -> Result<Work, Error> {
     match (&args.job[..], &args.case[..]) {
         ("gemm", case) => gemm::gemm(args, case),
-        ("image-net", "f32-sgd" | "f32-adam") => nets::image_net::<f32>(args),
+        ("image-net", "f32-sgd" | "f32-adam" | "bf16-sgd" | "bf16-adam") => nets::image_net::<f32>(args),
         ("image-net", "f64-sgd" | "f64-adam") => nets::image_net::<f64>(args),
         ("small-net", "batch-32") => nets::small_net(args, 32),
         ("small-net", "batch-128") => nets::small_net(args, 128),
         ("tiny", _) => nets::tiny(args),
         ("logistic", "f64") => nets::logistic(args),
-        ("char-lm", "f32") => char_lm::char_lm(args),
+        ("char-lm", "f32" | "bf16") => char_lm::char_lm(args),
         ("cnn", "f32") => cnn::cnn(args),
         ("serve", "batch-1") => serve::serve(args, 1),
         ("serve", "batch-1024") => serve::serve(args, 1024),

@@ -68,7 +68,8 @@ impl Work {
 /// The options of every step.
 pub fn options(args: &Args) -> Result<Options, Error> {
     let cpu = Cpu::new(args.threads).map_err(|e| Error::usage(e, "unset IRONLEARN_ISA"))?;
-    Ok(Options::default().cpu(cpu))
+    let narrow = args.case.starts_with("bf16");
+    Ok(Options::default().cpu(cpu).precision(if narrow { Precision::Bf16 } else { Precision::Full }))
 }
 
 /// A file of bench/data.
