@@ -3,16 +3,12 @@
 use super::finite::any_not_finite;
 use super::memory::Shared;
 use super::small::Small;
-use super::tree::combine_rows;
+use super::tree::LeafSums;
 use super::{Run, Scratch};
 use crate::gemm::{GemmPlan, GemmSpec, Strides};
 use crate::isa::Isa;
 use ironlearn_ir::DType;
-use ironlearn_ir::lanes::NumLanes;
 use ironlearn_ir::plan::{DotStep, Plan, View, leaves};
-
-/// Elements that one task adds up when leaves are combined.
-const GRAIN: usize = 4096;
 
 /// A product, ready to run.
 pub struct Dot {
@@ -134,46 +130,12 @@ impl Dot {
     }
 
     fn add_leaves(&self, run: &Run<'_>, out: Shared, partial: Shared) {
-        match self.dtype {
-            DType::F32 => self.add_leaves_of::<f32>(run, out, partial),
-            DType::F64 => self.add_leaves_of::<f64>(run, out, partial),
-            DType::I32 => self.add_leaves_of::<i32>(run, out, partial),
-            DType::I64 => self.add_leaves_of::<i64>(run, out, partial),
-            DType::U32 => self.add_leaves_of::<u32>(run, out, partial),
-            DType::C64 => self.add_leaves_of::<ironlearn_ir::Complex32>(run, out, partial),
-            DType::C128 => self.add_leaves_of::<ironlearn_ir::Complex64>(run, out, partial),
-            // Accumulator types are the ones above.
-            _ => {}
-        }
-    }
-
-    fn add_leaves_of<T: NumLanes>(&self, run: &Run<'_>, out: Shared, partial: Shared) {
-        let width = self.dtype.size();
+        let sums = LeafSums { dtype: self.dtype, leaves: self.leaves, elements: self.size, pitch: self.size };
+        let bytes = self.size * self.dtype.size();
         for entry in 0..self.entries {
-            let from = Shared(partial.at(entry * self.leaves * self.size * width));
-            let to = Shared(out.at(entry * self.size * width));
-            run.each(self.size.div_ceil(GRAIN), |task, _| {
-                let (start, end) = (task * GRAIN, ((task + 1) * GRAIN).min(self.size));
-                // SAFETY: `partial` holds the rows, `out` has room for one; tasks write disjoint parts.
-                unsafe {
-                    add_leaves::<T>(
-                        to.at(start * width),
-                        from.at(start * width),
-                        self.leaves,
-                        end - start,
-                        self.size,
-                    )
-                };
-            });
+            let (to, from) = (out.at(entry * bytes), partial.at(entry * self.leaves * bytes));
+            // SAFETY: `partial` holds the leaves of each entry, `out` has room for its sum.
+            unsafe { sums.add(run, Shared(to), Shared(from)) };
         }
     }
-}
-
-/// Adds rows of `n` elements, `pitch` apart, along the balanced tree.
-///
-/// # Safety
-/// As for [`combine_rows`].
-pub unsafe fn add_leaves<T: NumLanes>(to: *mut u8, from: *const u8, leaves: usize, n: usize, pitch: usize) {
-    // SAFETY: as the caller promises.
-    unsafe { combine_rows::<T>(to, from, leaves, n, pitch, |a, b| a.plus(b)) }
 }

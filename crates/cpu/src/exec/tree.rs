@@ -1,5 +1,64 @@
 //! The balanced binary tree along which the leaves of a sum are added.
 
+use super::Run;
+use super::memory::Shared;
+use ironlearn_ir::lanes::NumLanes;
+use ironlearn_ir::{Complex32, Complex64, DType};
+
+/// Elements that one task adds up.
+const GRAIN: usize = 4096;
+
+/// Results of the leaves of a sum, to be added up by all threads.
+pub struct LeafSums {
+    /// Element type: one that sums are carried in.
+    pub dtype: DType,
+    /// How many there are.
+    pub leaves: usize,
+    /// Elements of a result.
+    pub elements: usize,
+    /// Elements from one leaf's result to the next one's.
+    pub pitch: usize,
+}
+
+impl LeafSums {
+    /// Adds up the leaves at `from`.
+    ///
+    /// # Safety
+    /// `from` holds the results, `to` has room for one, and no other thread touches them.
+    pub unsafe fn add(&self, run: &Run<'_>, to: Shared, from: Shared) {
+        match self.dtype {
+            DType::F32 => self.add_as::<f32>(run, to, from),
+            DType::F64 => self.add_as::<f64>(run, to, from),
+            DType::I32 => self.add_as::<i32>(run, to, from),
+            DType::I64 => self.add_as::<i64>(run, to, from),
+            DType::U32 => self.add_as::<u32>(run, to, from),
+            DType::C64 => self.add_as::<Complex32>(run, to, from),
+            DType::C128 => self.add_as::<Complex64>(run, to, from),
+            // Accumulator types are the ones above.
+            _ => {}
+        }
+    }
+
+    fn add_as<T: NumLanes>(&self, run: &Run<'_>, to: Shared, from: Shared) {
+        let width = self.dtype.size();
+        run.each(self.elements.div_ceil(GRAIN), |task, _| {
+            let (start, end) = (task * GRAIN, ((task + 1) * GRAIN).min(self.elements));
+            let (to, from) = (to.at(start * width), from.at(start * width));
+            // SAFETY: as the caller of `add` promises; tasks write disjoint parts.
+            unsafe { add_leaves::<T>(to, from, self.leaves, end - start, self.pitch) };
+        });
+    }
+}
+
+/// Adds rows of `n` elements, `pitch` apart, along the balanced tree.
+///
+/// # Safety
+/// As for [`combine_rows`].
+pub unsafe fn add_leaves<T: NumLanes>(to: *mut u8, from: *const u8, leaves: usize, n: usize, pitch: usize) {
+    // SAFETY: as the caller promises.
+    unsafe { combine_rows::<T>(to, from, leaves, n, pitch, |a, b| a.plus(b)) }
+}
+
 /// Combines `leaves` rows (a power of two up to 16) of `n` elements, `pitch` elements apart, into one row.
 ///
 /// # Safety

@@ -11,10 +11,10 @@ mod sums;
 #[cfg(test)]
 mod tests;
 
-use super::dot::add_leaves;
 use super::finite::any_not_finite;
 use super::memory::{ALIGN, Shared};
 use super::odometer::indices;
+use super::tree::add_leaves;
 use super::{Run, Scratch};
 use crate::isa::{Isa, Kernel};
 use band::Band;

@@ -133,7 +133,8 @@ impl Region {
                     unsafe { reduce.combine(run, sums.at(*results), self.sizes.leaf) }
                 }
                 Part::SumProduct(product, results) => {
-                    product.combine(run, Shared(sums.at(*results)), self.sizes.leaf);
+                    // SAFETY: as above.
+                    unsafe { product.combine(run, Shared(sums.at(*results)), self.sizes.leaf) }
                 }
                 _ => {}
             }

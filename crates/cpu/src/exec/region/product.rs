@@ -1,18 +1,15 @@
 //! Products over blocks of rows: rows by a matrix, and sums over rows.
 
 use crate::exec::Run;
-use crate::exec::dot::add_leaves;
 use crate::exec::finite::any_not_finite;
 use crate::exec::memory::{ALIGN, Shared};
+use crate::exec::tree::LeafSums;
 use crate::gemm::{Extent, GemmPlan, GemmSpec, PackedGemm, Strides};
 use crate::isa::Isa;
 use ironlearn_ir::DType;
-use ironlearn_ir::lanes::NumLanes;
 use ironlearn_ir::plan::{DotStep, Plan, View, leaves};
 use std::ops::Range;
 
-/// Elements that one task adds up when leaves are combined.
-const GRAIN: usize = 4096;
 /// Bytes that one task packs, at least.
 const PACKING: usize = 32 << 10;
 
@@ -201,31 +198,17 @@ impl SumProduct {
     }
 
     /// Adds up the results of all leaves, `pitch` bytes apart.
-    pub fn combine(&self, run: &Run<'_>, from: Shared, pitch: usize) {
-        match self.dtype {
-            DType::F32 => self.combine_as::<f32>(run, from, pitch),
-            DType::F64 => self.combine_as::<f64>(run, from, pitch),
-            DType::I32 => self.combine_as::<i32>(run, from, pitch),
-            DType::I64 => self.combine_as::<i64>(run, from, pitch),
-            DType::U32 => self.combine_as::<u32>(run, from, pitch),
-            DType::C64 => self.combine_as::<ironlearn_ir::Complex32>(run, from, pitch),
-            DType::C128 => self.combine_as::<ironlearn_ir::Complex64>(run, from, pitch),
-            // Accumulator types are the ones above.
-            _ => {}
+    ///
+    /// # Safety
+    /// `from` holds the results of the leaves.
+    pub unsafe fn combine(&self, run: &Run<'_>, from: Shared, pitch: usize) {
+        let (elements, pitch) = (self.elements, pitch / self.dtype.size());
+        let sums = LeafSums { dtype: self.dtype, leaves: self.leaves, elements, pitch };
+        let to = Shared(self.out.at(run, 0));
+        // SAFETY: as the caller promises; the step's result has these elements.
+        unsafe { sums.add(run, to, from) };
+        if self.checked && any_not_finite(self.dtype, to.at(0), elements) {
+            run.mark_not_finite();
         }
-    }
-
-    fn combine_as<T: NumLanes>(&self, run: &Run<'_>, from: Shared, pitch: usize) {
-        let width = self.dtype.size();
-        let out = Shared(self.out.at(run, 0));
-        run.pool.run(self.elements.div_ceil(GRAIN), &|task, _| {
-            let (start, end) = (task * GRAIN, ((task + 1) * GRAIN).min(self.elements));
-            let (to, from) = (out.at(start * width), from.at(start * width));
-            // SAFETY: the leaves' results and the step's result have these elements; tasks write disjoint parts.
-            unsafe { add_leaves::<T>(to, from, self.leaves, end - start, pitch / width) };
-            if self.checked && any_not_finite(self.dtype, to, end - start) {
-                run.mark_not_finite();
-            }
-        });
     }
 }
