@@ -503,7 +503,10 @@ def main() -> None:
         sys.exit("no such job or peer: see bench/README.md")
     prepare(frameworks)
     comparison = Comparison(frameworks, args.rounds, args.seconds)
-    comparison.run(cases)
+    try:
+        comparison.run(cases)
+    except KeyboardInterrupt:
+        print("interrupted: the table has what was measured so far", file=sys.stderr)
     text = heading(comparison) + "\n" + comparison.table() + "\n"
     if args.build:
         text += "\n" + build_times(frameworks) + "\n"
