@@ -246,3 +246,42 @@ fn adam_in_one_pass_changes_no_bit() {
         }
     }
 }
+
+#[test]
+fn a_loop_takes_rows_in_blocks_as_well() {
+    let rows = 4100;
+    let tape = Tape::new(Mode::Train);
+    let (x, u, w) = (tape.input::<f32>([3, rows, 2]), tape.input::<f32>([2, 5]), tape.input::<f32>([5, 5]));
+    let zeros = Var::<f32>::of(tape.constant_of(Array::zeros(DType::F32, [rows, 5])));
+    let (last, _) = tape.scan(&[zeros.node()], &[x.node()], |carry, e| {
+        let [h, x] = [carry[0], e[0]].map(Var::<f32>::of);
+        let next = (x.dot(Var::of(u.node())).tanh().dot(w) + h.dot(w)).tanh();
+        (vec![next.node()], vec![])
+    });
+    let loss = Var::<f32>::of(last[0]).square().mean_all();
+    for (name, gradient) in ["u", "w"].into_iter().zip(loss.grad(&[u, w])) {
+        tape.output(name, gradient.node());
+    }
+    let (graph, _) = tape.finish().unwrap_or_else(|e| panic!("{e}"));
+    let plan = ironlearn_ir::plan::plan(&graph, Options::default()).unwrap();
+    let in_blocks = |step: &ironlearn_ir::plan::PlanStep| match &step.kind {
+        StepKind::Scan(scan) => scan.body.steps.iter().any(|s| matches!(s.kind, StepKind::Region(_))),
+        _ => false,
+    };
+    assert_eq!(plan.steps.iter().filter(|s| in_blocks(s)).count(), 2, "forward and backward");
+    let inputs = [(6 * rows, vec![3, rows, 2]), (10, vec![2, 5]), (25, vec![5, 5])]
+        .map(|(n, shape)| Array::of(shape, numbers(n, n as u64)).unwrap());
+    let views: Vec<ArrayView> = inputs.iter().map(|a| a.view()).collect();
+    let bits = |threads: usize, fuse: bool| -> Vec<u32> {
+        let mut program = Cpu::new(threads).unwrap().compile(&graph, Options { fuse }).unwrap();
+        program.run(&views, &mut Store::new(), &ControlBlock::default()).unwrap();
+        let of =
+            |i| program.output(i).as_slice::<f32>().unwrap().iter().map(|x| x.to_bits()).collect::<Vec<_>>();
+        [of(0), of(1)].concat()
+    };
+    let one = bits(1, true);
+    assert!(one.iter().any(|&x| x != 0));
+    for (threads, fuse) in [(2, true), (7, true), (1, false)] {
+        assert!(one == bits(threads, fuse), "{threads} threads, fuse: {fuse}");
+    }
+}

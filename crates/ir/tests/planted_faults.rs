@@ -190,3 +190,112 @@ fn every_planted_fault_is_caught() {
         assert!(verify(&plan).is_err(), "not caught: {name}");
     }
 }
+
+/// The plan of a training step over so many rows that they go through it in blocks.
+fn sound_in_blocks() -> Plan {
+    let mut store = Store::new();
+    let w = store.add("w", Role::Parameter, Array::zeros(DType::F32, [3, 5])).unwrap();
+    let v = store.add("v", Role::Parameter, Array::zeros(DType::F32, [5, 2])).unwrap();
+    let tape = Tape::new(Mode::Train);
+    let (x, y) = (tape.input::<f32>([5000, 3]), tape.input::<f32>([5000, 2]));
+    let [w_now, v_now] = [w, v].map(|s| Var::<f32>::of(tape.slot(s, store.ty(s))));
+    let loss = (x.dot(w_now).tanh().dot(v_now).tanh() - y).square().mean_all();
+    let grads = loss.grad(&[w_now, v_now]);
+    tape.assign(w, (w_now - grads[0] * 0.1).node());
+    tape.assign(v, (v_now - grads[1] * 0.1).node());
+    tape.output("loss", loss.node());
+    plan(&tape.finish().unwrap().0, Options::default()).unwrap()
+}
+
+/// Changes the region of a plan.
+fn in_region(plan: &mut Plan, fault: impl FnOnce(&mut plan::Region)) {
+    let region = plan.steps.iter_mut().find_map(|s| match &mut s.kind {
+        StepKind::Region(region) => Some(region),
+        _ => None,
+    });
+    fault(region.expect("a region"));
+}
+
+/// Changes the first step of the region that `fault` accepts; the fault must apply somewhere.
+fn change_inside(plan: &mut Plan, mut fault: impl FnMut(&mut StepKind) -> bool) {
+    in_region(plan, |region| {
+        assert!(region.steps.iter_mut().any(|s| fault(&mut s.kind)), "the fault could not be planted");
+    });
+}
+
+fn block_buffers(plan: &Plan) -> Vec<usize> {
+    (0..plan.buffers.len()).filter(|&b| matches!(plan.buffers[b].home, Home::Block { .. })).collect()
+}
+
+const FAULTS_IN_REGIONS: &[Fault] = &[
+    ("all values of a block share one place", |p| {
+        for b in block_buffers(p) {
+            let bytes = p.buffers[b].bytes();
+            p.buffers[b].home = Home::Block { at: 0, bytes };
+        }
+    }),
+    ("a value has no room for the rows of a block", |p| {
+        let b = block_buffers(p)[0];
+        let Home::Block { at, bytes } = p.buffers[b].home else { return };
+        p.buffers[b].home = Home::Block { at, bytes: bytes / 2 };
+    }),
+    ("the block is too small", |p| in_region(p, |region| region.block_bytes -= 64)),
+    ("a value is not aligned in the block", |p| {
+        let b = block_buffers(p)[0];
+        let Home::Block { at, bytes } = p.buffers[b].home else { return };
+        p.buffers[b].home = Home::Block { at: at + 4, bytes };
+        in_region(p, |region| region.block_bytes += 64);
+    }),
+    ("a step of the region is missing", |p| in_region(p, |region| drop(region.steps.remove(0)))),
+    ("the steps of the region in reversed order", |p| in_region(p, |region| region.steps.reverse())),
+    ("a sum over rows is taken for rows", |p| {
+        in_region(p, |region| {
+            region.sums.pop();
+        })
+    }),
+    ("a value of the block is needed afterwards", |p| {
+        in_region(p, |region| {
+            region.locals.pop();
+        })
+    }),
+    ("a product reads the row after its own", |p| {
+        let block = block_buffers(p);
+        let mut width = 0;
+        change_inside(p, |kind| match kind {
+            StepKind::Dot(dot) if block.contains(&(dot.x.buffer.0 as usize)) && dot.x.dims[0] == 5000 => {
+                width = dot.x.dims[1];
+                dot.x.offset += width;
+                dot.x.dims[0] -= 1;
+                dot.out.dims[0] -= 1;
+                true
+            }
+            _ => false,
+        });
+        assert!(width > 0);
+    }),
+    ("an operand runs from the last row to the first", |p| {
+        let block = block_buffers(p);
+        change_inside(p, |kind| match kind {
+            StepKind::Fused { program, .. } => program.loads.iter_mut().any(|load| match load {
+                Load::Memory(view) if block.contains(&(view.buffer.0 as usize)) => {
+                    view.offset = view.reach().map_or(0, |r| r.1);
+                    view.strides.iter_mut().for_each(|s| *s = -*s);
+                    true
+                }
+                _ => false,
+            }),
+            _ => false,
+        });
+    }),
+    ("the region is thought to have other rows", |p| in_region(p, |region| region.rows /= 2)),
+];
+
+#[test]
+fn every_fault_planted_in_a_region_is_caught() {
+    verify(&sound_in_blocks()).unwrap();
+    for (name, plant) in FAULTS_IN_REGIONS {
+        let mut plan = sound_in_blocks();
+        plant(&mut plan);
+        assert!(verify(&plan).is_err(), "not caught: {name}");
+    }
+}
