@@ -2,8 +2,7 @@
 
 use super::grid::copy;
 use super::slide::{Phase, Slide};
-use super::sums::{Floats, Integers, Sums, is_wide};
-use crate::isa::Kernel;
+use super::sums::{Sums, is_wide, sums_kernel};
 use ironlearn_ir::lanes::FloatLanes;
 use ironlearn_ir::plan::leaves;
 
@@ -25,19 +24,7 @@ pub struct Band<'a, T> {
     pub results: *mut T,
 }
 
-macro_rules! kernels {
-    ($($t:ty: $sums:ty),*) => {$(
-        impl Kernel for Band<'_, $t> {
-            type Out = ();
-            #[inline(always)]
-            fn run<F32: FloatLanes<Elem = f32>, F64: FloatLanes<Elem = f64>>(self) {
-                // SAFETY: who makes a band vouches for its pointers.
-                unsafe { self.compute::<$sums>() }
-            }
-        }
-    )*};
-}
-kernels!(f32: Floats<F32>, f64: Floats<F64>, i32: Integers);
+sums_kernel!(Band);
 
 impl<T: Copy + Default + 'static> Band<'_, T> {
     /// # Safety

@@ -5,8 +5,7 @@
 //! is packed to `[position][channel]` for it. Positions are cut into blocks as the terms of a product are.
 
 use super::grid::{Axis, Grid};
-use super::sums::{Floats, Integers, Sums, is_wide};
-use crate::isa::Kernel;
+use super::sums::{Sums, is_wide, sums_kernel};
 use ironlearn_ir::Shape;
 use ironlearn_ir::lanes::FloatLanes;
 use ironlearn_ir::plan::leaves;
@@ -138,19 +137,7 @@ pub struct Leaf<'a, T> {
     pub packed: *mut T,
 }
 
-macro_rules! kernels {
-    ($($t:ty: $sums:ty),*) => {$(
-        impl Kernel for Leaf<'_, $t> {
-            type Out = ();
-            #[inline(always)]
-            fn run<F32: FloatLanes<Elem = f32>, F64: FloatLanes<Elem = f64>>(self) {
-                // SAFETY: who makes a leaf vouches for its pointers.
-                unsafe { self.compute::<$sums>() }
-            }
-        }
-    )*};
-}
-kernels!(f32: Floats<F32>, f64: Floats<F64>, i32: Integers);
+sums_kernel!(Leaf);
 
 impl<T: Copy + Default + 'static> Leaf<'_, T> {
     /// # Safety

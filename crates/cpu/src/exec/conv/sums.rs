@@ -118,3 +118,22 @@ pub fn registers(isa: Isa, dtype: DType) -> (usize, bool) {
 pub const fn is_wide<S: Sums>() -> bool {
     S::LANES * size_of::<S::Elem>() == 64
 }
+
+/// Makes a task, whose `compute` is written over [`Sums`], a [`Kernel`] for each element type of the sums.
+macro_rules! sums_kernel {
+    ($task:ident) => {
+        sums_kernel!($task: f32 Floats<F32>, f64 Floats<F64>, i32 Integers);
+    };
+    ($task:ident: $($elem:ident $sums:ty),*) => {$(
+        impl crate::isa::Kernel for $task<'_, $elem> {
+            type Out = ();
+            #[inline(always)]
+            fn run<F32: FloatLanes<Elem = f32>, F64: FloatLanes<Elem = f64>>(self) {
+                use crate::exec::conv::sums::*;
+                // SAFETY: who makes the task vouches for its pointers.
+                unsafe { self.compute::<$sums>() }
+            }
+        }
+    )*};
+}
+pub(super) use sums_kernel;
