@@ -97,7 +97,7 @@ impl Pooling {
         };
         let out = address(&self.out);
         let each = (GRAIN / w.x.max(1)).max(1);
-        run.pool.run(self.planes.div_ceil(each), &|task, _| {
+        run.each(self.planes.div_ceil(each), |task, _| {
             let planes = (task * each)..((task + 1) * each).min(self.planes);
             let n = planes.len();
             let part = |p: Shared, plane: usize| p.at(planes.start * plane * size_of::<T>()).cast::<T>();

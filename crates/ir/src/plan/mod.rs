@@ -27,8 +27,9 @@ use std::sync::Arc;
 /// How a plan is made.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Options {
-    /// Computes elementwise operations together where that saves memory traffic. Without it every operation
-    /// is a step of its own, with the same bits: for tests and for finding mistakes.
+    /// Computes elementwise operations together, and takes rows of a large batch through many steps at a time,
+    /// where that saves memory traffic. Without it every operation is a step of its own, with the same bits: for
+    /// tests and for finding mistakes.
     pub fuse: bool,
 }
 

@@ -119,12 +119,12 @@ impl Convolution {
         let (from, kernel, to) =
             (self.address(&self.a, run), self.address(&self.b, run), self.address(&self.out, run));
         let panels = Shared(run.shared());
-        run.pool.run(s.packings(), &|task, _| {
+        run.each(s.packings(), |task, _| {
             // SAFETY: the operand is the kernel; `scratch` made room for the panels, of which each task has its own.
             unsafe { s.pack::<T>(&self.conv, task, kernel.at(0).cast(), panels.at(0).cast()) }
         });
         let results = (s.grid.elements(s.source) * size).next_multiple_of(ALIGN);
-        run.pool.run(s.images * s.bands, &|task, worker| {
+        run.each(s.images * s.bands, |task, worker| {
             let (image, band) = (task / s.bands, task % s.bands);
             let scratch = Shared(run.worker(worker));
             // Operand and result are contiguous tensors of the shapes that the slide was made from, tasks write
@@ -153,7 +153,7 @@ impl Convolution {
         let pitch = (elements * size).next_multiple_of(ALIGN);
         let partial = Shared(run.shared());
         let packed = (k.grid_elements() * size).next_multiple_of(ALIGN);
-        run.pool.run(leaves, &|leaf, worker| {
+        run.each(leaves, |leaf, worker| {
             let scratch = Shared(run.worker(worker));
             // As in `slide`, with a sum for each leaf.
             self.isa.run(Leaf::<T> {

@@ -90,8 +90,7 @@ impl Region {
             rows,
             parts: parts?,
             locals: region.locals.iter().filter_map(local).collect(),
-            // An odd number of lines, so that workers do not meet in the same sets of a cache.
-            block_bytes: region.block_bytes.next_multiple_of(ALIGN) + ALIGN,
+            block_bytes: region.block_bytes.next_multiple_of(ALIGN),
             sizes,
             addresses: (0..threads).map(|_| addresses()).collect(),
         })
@@ -120,7 +119,7 @@ impl Region {
                 unsafe { product.pack(run, packed) };
             }
         }
-        run.pool.run(count, &|leaf, worker| {
+        run.each(count, |leaf, worker| {
             let rows = leaf * length..((leaf + 1) * length).min(self.rows);
             let own = Shared(blocks.at(worker * self.block_bytes));
             let memory = Memory { own, packed, sums: Shared(sums.at(leaf * self.sizes.leaf)) };

@@ -116,7 +116,7 @@ impl RowProduct {
         let matrix = Shared(self.y.at(run, 0));
         let tasks = product.pack_tasks();
         let group = (PACKING / (product.packed_bytes() / tasks.max(1)).max(1)).max(1);
-        run.pool.run(tasks.div_ceil(group), &|task, _| {
+        run.each(tasks.div_ceil(group), |task, _| {
             let tasks = task * group..((task + 1) * group).min(tasks);
             // SAFETY: as the caller promises; tasks write disjoint parts.
             unsafe { product.pack(tasks, matrix.at(0), packed.at(*at)) };
