@@ -1,216 +1,23 @@
 """The comparison: every job on every framework, in short blocks taken in turn. See README.md."""
 
 import argparse
-import ctypes
 import json
 import math
 import os
 import platform
 import resource
-import signal
 import statistics
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
-HERE = Path(__file__).resolve().parent
-PYTHON = HERE / ".venv" / "bin" / "python"
-THREADS = 2
+from cases import TOLERANCE, Case, all_cases, gemm
+from workers import HERE, PYTHON, THREADS, Framework, LeftOut, Worker, all_frameworks, environment
+
 CHECKED_STEPS = 20
-# How far the loss after 20 steps may be from PyTorch's, as a share of it.
-TOLERANCE = {"f32": 1e-4, "f64": 1e-10, "bf16": 2e-2, "i8": 0.0}
-# A step of this job costs so many multiply-adds of matrix products, forward and backward.
-IMAGE_NET = 40_000 * 3 * (2 * 256 + 256 * 256 + 256 * 128 + 128)
-SMALL_NET = 3 * 128 * 10 + 2 * 784 * 128
-CHAR_LM = 2048 * 3 * (4 * 12 * 128 * 128 + 128 * 65 + 4 * 2 * 64 * 128)
-CNN = 64 * (2 * 28 * 28 * 16 * 9 + 3 * (14 * 14 * 32 * 16 * 9 + 32 * 49 * 10))
-
-
-@dataclass(frozen=True)
-class Case:
-    """One row of the comparison, and what a step of it costs."""
-
-    job: str
-    name: str
-    dtype: str
-    unit: str
-    # The value is so many of these a step and second; with `time` the time of so many steps.
-    work: float
-    time: bool = False
-    seconds: float = 1.5
-    multiply_adds: float = 0.0
-    bytes: float = 0.0
-
-    def value(self, rate: float) -> float:
-        """In the unit, of steps per second."""
-        return self.work / rate if self.time else self.work * rate
-
-
-def gemm(dtype: str, size: str) -> Case:
-    m, n, k = (int(s) for s in (size.split("x") if "x" in size else [size] * 3))
-    unit = "GOP/s" if dtype == "i8" else "GFLOP/s"
-    return Case("gemm", f"{dtype}-{size}", dtype, unit, 2e-9 * m * n * k, seconds=0.3, multiply_adds=m * n * k)
-
-
-def all_cases() -> list[Case]:
-    small, gemms = ("steps/s", 1.0), ("64", "256", "1024", "4096", "128x256x256")
-    cases = [gemm(dtype, size) for dtype in TOLERANCE for size in gemms]
-    for dtype in ("f32", "f64", "bf16"):
-        for rule in ("sgd", "adam"):
-            unit = "s/100 epochs"
-            cases.append(Case("image-net", f"{dtype}-{rule}", dtype, unit, 100, True, 1.0, multiply_adds=IMAGE_NET))
-    for n in (32, 128):
-        cases.append(Case("small-net", f"batch-{n}", "f32", *small, multiply_adds=n * SMALL_NET))
-    cases.append(Case("tiny", "xor", "f32", *small))
-    for dtype in ("f32", "bf16"):
-        cases.append(Case("char-lm", dtype, dtype, "tokens/s", 2048, multiply_adds=CHAR_LM))
-    cases.append(Case("cnn", "f32", "f32", "images/s", 64, multiply_adds=CNN))
-    cases.append(Case("logistic", "f64", "f64", "s/1000 steps", 1000, True, bytes=100_000 * 30 * 8))
-    for n in (1, 1024):
-        cost = n * (784 * 128 + 1280) if n > 1 else 0
-        cases.append(Case("serve", f"batch-{n}", "f32", "us", 1e6, True, multiply_adds=cost))
-    cases.append(Case("start", "xor", "f32", "ms", 1e3, True))
-    return cases
-
-
-@dataclass(frozen=True)
-class Framework:
-    """A worker and how it is called."""
-
-    name: str
-    command: list[str]
-    variant: str = ""
-    # All jobs, where there are none.
-    jobs: tuple[str, ...] = ()
-    crate: str = ""
-
-    @property
-    def base(self) -> str:
-        return self.name.partition("-")[0]
-
-    def arguments(self, job: str, case: str) -> list[str]:
-        variant = ["--variant", self.variant] if self.variant else []
-        return [*self.command, "--job", job, "--case", case, "--threads", str(THREADS), *variant]
-
-
-def all_frameworks() -> list[Framework]:
-    def rust(name: str, variant: str = "", jobs: tuple[str, ...] = ()) -> Framework:
-        crate = name.partition("-")[0]
-        return Framework(name, [str(HERE / crate / "target" / "release" / f"bench-{crate}")], variant, jobs, crate)
-
-    def python(name: str, variant: str = "", jobs: tuple[str, ...] = ()) -> Framework:
-        base = name.partition("-")[0]
-        return Framework(name, [str(PYTHON), str(HERE / "python" / f"{base}_worker.py")], variant, jobs)
-
-    trained = ("image-net", "small-net", "tiny", "char-lm", "cnn", "logistic", "serve")
-    return [
-        rust("ironlearn"),
-        rust("ironlearn-loop", "loop", ("tiny",)),
-        python("numpy"),
-        python("torch"),
-        python("torch-compile", "compile", trained),
-        python("torch-channels-last", "channels-last", ("cnn",)),
-        python("jax"),
-        python("jax-loop", "loop", ("tiny",)),
-        python("onnxruntime", "", ("gemm", "serve")),
-        rust("candle"),
-        rust("burn"),
-    ]
-
-
-def environment() -> dict[str, str]:
-    """That of every worker: the same number of threads by every name that there is."""
-    names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "RAYON_NUM_THREADS")
-    own = {name: str(THREADS) for name in names}
-    return {**os.environ, **own, "TORCHINDUCTOR_CACHE_DIR": str(HERE / ".venv" / "inductor")}
-
-
-def die_with_parent() -> None:
-    """A worker that is stopped would otherwise outlive a harness that is killed."""
-    set_death_signal = 1
-    ctypes.CDLL(None).prctl(set_death_signal, signal.SIGKILL)
-
-
-class LeftOut(Exception):
-    """Why a framework has no value in a case."""
-
-
-class Worker:
-    """A process that runs one case, stopped while it is not its turn."""
-
-    def __init__(self, framework: Framework, case: Case) -> None:
-        self.framework = framework
-        self.case = case
-        self.version = ""
-        self.rates: list[float] = []
-        self.errors = tempfile.TemporaryFile("w+")
-        self.process = subprocess.Popen(
-            framework.arguments(case.job, case.name),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self.errors,
-            text=True,
-            env=environment(),
-            start_new_session=True,
-            preexec_fn=die_with_parent,
-        )
-
-    def signal(self, which: signal.Signals) -> None:
-        try:
-            os.killpg(self.process.pid, which)
-        except ProcessLookupError:
-            pass
-
-    def ask(self, line: str) -> None:
-        try:
-            print(line, file=self.process.stdin, flush=True)
-        except BrokenPipeError:
-            pass
-
-    def answer(self, seconds: float = 300.0) -> dict:
-        """The next line of the worker."""
-        watchdog = threading.Timer(seconds, self.signal, [signal.SIGKILL])
-        watchdog.start()
-        line = self.process.stdout.readline()
-        watchdog.cancel()
-        if not line:
-            self.process.wait()
-            self.errors.seek(0)
-            last = (self.errors.read().strip().splitlines() or [f"no answer within {seconds:.0f} s"])[-1]
-            raise LeftOut(f"failed: {last[:100]}")
-        found = json.loads(line)
-        if "unsupported" in found:
-            raise LeftOut(found["unsupported"])
-        return found
-
-    def loss(self) -> float:
-        """The loss after the steps asked for at the start; the worker is then stopped."""
-        self.version = self.answer()["version"]
-        loss = self.answer()["loss"]
-        self.signal(signal.SIGSTOP)
-        return loss
-
-    def block(self, seconds: float) -> float:
-        """Steps per second of one block."""
-        self.signal(signal.SIGCONT)
-        self.ask(f"run {seconds}")
-        found = self.answer()
-        self.signal(signal.SIGSTOP)
-        return found["steps"] / found["seconds"]
-
-    def peak_memory(self) -> int:
-        for line in Path(f"/proc/{self.process.pid}/status").read_text().splitlines():
-            if line.startswith("VmHWM"):
-                return int(line.split()[1]) * 1024
-        return 0
-
-    def end(self) -> None:
-        self.signal(signal.SIGKILL)
-        self.process.wait()
 
 
 @dataclass
