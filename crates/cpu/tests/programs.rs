@@ -285,3 +285,18 @@ fn a_loop_takes_rows_in_blocks_as_well() {
         assert!(one == bits(threads, fuse), "{threads} threads, fuse: {fuse}");
     }
 }
+
+#[test]
+fn what_many_products_read_is_copied_once() {
+    let tape = Tape::new(Mode::Infer);
+    let (x, w) = (tape.input::<f32>([4, 8, 16]), tape.input::<f32>([8, 5]));
+    // Rows of a permuted value have no stride of their own.
+    let rows = x.permute([0, 2, 1]).reshape([-1, 8]);
+    tape.output("a", rows.dot(w).node());
+    tape.output("b", rows.dot(w * 2.0).node());
+    let (graph, _) = tape.finish().unwrap();
+    let copies =
+        |kind: &StepKind| matches!(kind, StepKind::Fused { program, .. } if program.instrs.is_empty());
+    let plan = ironlearn_ir::plan::plan(&graph, Options::default()).unwrap();
+    assert_eq!(plan.steps.iter().filter(|s| copies(&s.kind)).count(), 1);
+}

@@ -41,6 +41,8 @@ struct Lowering<'a> {
     /// Nodes whose values are checked.
     checked: Vec<bool>,
     given: HashMap<NodeId, BufferId>,
+    /// Row-major copies of what is seen through views.
+    copies: HashMap<View, View>,
     /// The results of each loop.
     scans: HashMap<NodeId, Vec<View>>,
     options: Options,
@@ -65,7 +67,7 @@ impl<'a> Lowering<'a> {
         }
         let placed = vec![None; graph.nodes.len()];
         let (buffers, steps, outputs) = (vec![], vec![], vec![]);
-        let (folded, given, scans) = (HashMap::new(), HashMap::new(), HashMap::new());
+        let (folded, given, copies, scans) = (HashMap::new(), HashMap::new(), HashMap::new(), HashMap::new());
         Lowering {
             graph,
             groups,
@@ -77,6 +79,7 @@ impl<'a> Lowering<'a> {
             claimed,
             checked,
             given,
+            copies,
             scans,
             options,
         }
