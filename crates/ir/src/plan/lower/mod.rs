@@ -5,6 +5,7 @@ mod single;
 mod tiles;
 
 use super::group::{Groups, base, group, is_elementwise, is_view};
+use super::recompute::recompute;
 use super::{Buffer, BufferId, Home, Load, Options, Plan, PlanStep, StepKind, View};
 use crate::prim::Op;
 use crate::{DType, Graph, NodeId, SlotId, passes};
@@ -13,7 +14,8 @@ use std::collections::HashMap;
 /// Plans a graph: simplifies, groups, lowers, places buffers, verifies.
 pub fn plan(graph: &Graph, options: Options) -> Result<Plan, String> {
     let graph = passes::simplify(graph);
-    let groups = group(&graph, options.fuse);
+    let (graph, copies) = if options.fuse { recompute(&graph) } else { (graph, vec![]) };
+    let groups = group(&graph, &copies, options.fuse);
     let mut lowering = Lowering::new(&graph, groups, options);
     lowering.run()?;
     let Lowering { buffers, steps, outputs, .. } = lowering;
