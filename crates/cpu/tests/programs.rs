@@ -285,3 +285,51 @@ fn a_loop_takes_rows_in_blocks_as_well() {
         assert!(one == bits(threads, fuse), "{threads} threads, fuse: {fuse}");
     }
 }
+
+#[test]
+fn cheap_values_are_computed_again_in_the_backward_part() {
+    let [rows, inputs, width] = [96, 64, 128];
+    let mut store = Store::new();
+    let w = Array::of([inputs, width], numbers(inputs * width, 3)).unwrap();
+    let slots = [
+        store.add("w", Role::Parameter, w).unwrap(),
+        store.add("b", Role::Parameter, Array::of([width], numbers(width, 4)).unwrap()).unwrap(),
+    ];
+    let tape = Tape::new(Mode::Train);
+    let x = tape.input::<f32>([rows, inputs]);
+    let params = slots.map(|s| Var::<f32>::of(tape.slot(s, store.ty(s))));
+    let y = (x.dot(params[0]) + params[1]).gelu();
+    let loss = y.dot(params[0].transpose()).square().mean_all();
+    let grads = loss.grad(&params);
+    (0..2).for_each(|i| tape.assign(slots[i], (params[i] - grads[i] * 0.1).node()));
+    tape.output("loss", loss.node());
+    let (graph, _) = tape.finish().unwrap();
+    let plan = ironlearn_ir::plan::plan(&graph, Options::default()).unwrap();
+    let written = plan.steps.iter().map(|s| match &s.kind {
+        StepKind::Fused { program, .. } if program.dims.iter().product::<usize>() == rows * width => {
+            s.writes().len()
+        }
+        _ => 0,
+    });
+    assert_eq!(written.sum::<usize>(), 2, "its result and the gradient, nothing in between");
+    let case = (graph, store, vec![Array::of([rows, inputs], numbers(rows * inputs, 5)).unwrap()]);
+    let one = bits(&Cpu::new(1).unwrap(), &case, true);
+    for (threads, fuse) in [(2, true), (1, false)] {
+        assert!(one == bits(&Cpu::new(threads).unwrap(), &case, fuse), "{threads} threads, fuse: {fuse}");
+    }
+}
+
+#[test]
+fn what_many_products_read_is_copied_once() {
+    let tape = Tape::new(Mode::Infer);
+    let (x, w) = (tape.input::<f32>([4, 8, 16]), tape.input::<f32>([8, 5]));
+    // Rows of a permuted value have no stride of their own.
+    let rows = x.permute([0, 2, 1]).reshape([-1, 8]);
+    tape.output("a", rows.dot(w).node());
+    tape.output("b", rows.dot(w * 2.0).node());
+    let (graph, _) = tape.finish().unwrap();
+    let copies =
+        |kind: &StepKind| matches!(kind, StepKind::Fused { program, .. } if program.instrs.is_empty());
+    let plan = ironlearn_ir::plan::plan(&graph, Options::default()).unwrap();
+    assert_eq!(plan.steps.iter().filter(|s| copies(&s.kind)).count(), 1);
+}

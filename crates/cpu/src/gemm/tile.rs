@@ -57,7 +57,8 @@ unsafe fn tile<M: Mac, const MR: usize, const NV: usize>(
 /// Widest row of a tile, in elements.
 const WIDEST: usize = 32;
 
-/// Writes the sums of a tile to C.
+/// Writes the sums of a tile to C. Every loop over sums has a constant length and little in it, so that all are
+/// unrolled and the sums never leave their registers for an array.
 ///
 /// # Safety
 /// As for [`tile`].
@@ -65,26 +66,40 @@ const WIDEST: usize = 32;
 unsafe fn write<M: Mac, const MR: usize, const NV: usize>(sums: &[[M; NV]; MR], target: &Target<M::Out>) {
     const { assert!(NV * M::LANES <= WIDEST) };
     let &Target { c, ldc, cols, add } = target;
-    for (i, row) in sums.iter().enumerate() {
-        // SAFETY: full registers go to columns that exist; else `cols` elements pass through `spilled`, which
-        // has room for the whole row and has been written that far.
-        unsafe {
-            let c = c.add(i * ldc);
-            if cols == NV * M::LANES {
-                for (v, sum) in row.iter().enumerate() {
-                    sum.write(c.add(v * M::LANES), add);
-                }
-                continue;
-            }
-            let mut spilled = std::mem::MaybeUninit::<[M::Out; WIDEST]>::uninit();
-            let spilled = spilled.as_mut_ptr().cast::<M::Out>();
-            for (v, sum) in row.iter().enumerate() {
-                sum.write(spilled.add(v * M::LANES), false);
-            }
+    // SAFETY: full registers go to columns that exist; else `cols` elements of each row pass through `spilled`,
+    // which has room for whole rows and has been written that far.
+    unsafe {
+        if cols == NV * M::LANES {
+            return if add { write_full(sums, c, ldc, true) } else { write_full(sums, c, ldc, false) };
+        }
+        let mut spilled = std::mem::MaybeUninit::<[[M::Out; WIDEST]; MR]>::uninit();
+        let spilled = spilled.as_mut_ptr().cast::<M::Out>();
+        write_full(sums, spilled, WIDEST, false);
+        for i in 0..MR {
+            let (from, to) = (spilled.add(i * WIDEST), c.add(i * ldc));
             for j in 0..cols {
-                let sum = *spilled.add(j);
-                *c.add(j) = if add { M::sum(*c.add(j), sum) } else { sum };
+                let sum = *from.add(j);
+                *to.add(j) = if add { M::sum(*to.add(j), sum) } else { sum };
             }
+        }
+    }
+}
+
+/// Writes sums to rows that have room for full registers.
+///
+/// # Safety
+/// As for [`tile`].
+#[inline(always)]
+unsafe fn write_full<M: Mac, const MR: usize, const NV: usize>(
+    sums: &[[M; NV]; MR],
+    c: *mut M::Out,
+    ldc: usize,
+    add: bool,
+) {
+    for (i, row) in sums.iter().enumerate() {
+        for (v, sum) in row.iter().enumerate() {
+            // SAFETY: the caller's promise.
+            unsafe { sum.write(c.add(i * ldc + v * M::LANES), add) }
         }
     }
 }

@@ -47,8 +47,8 @@ pub(crate) fn base(graph: &Graph, mut id: NodeId) -> NodeId {
     id
 }
 
-/// Groups the nodes of a simplified graph.
-pub(super) fn group(graph: &Graph, fuse: bool) -> Groups {
+/// Groups the nodes of a simplified graph. Nodes that are `copies` are computed where they are used.
+pub(super) fn group(graph: &Graph, copies: &[bool], fuse: bool) -> Groups {
     let n = graph.nodes.len();
     let mut users = vec![Vec::new(); n];
     for id in graph.ids() {
@@ -60,7 +60,7 @@ pub(super) fn group(graph: &Graph, fuse: bool) -> Groups {
     graph.roots().for_each(|id| root[id.index()] = true);
     let mut depth = earliest(graph);
     let group = if fuse {
-        postpone(graph, &users, &root, &mut depth);
+        postpone(graph, copies, &users, &root, &mut depth);
         connect(graph, &depth)
     } else {
         // Ids are in an order that computes operands first.
@@ -75,7 +75,7 @@ pub(super) fn group(graph: &Graph, fuse: bool) -> Groups {
 }
 
 /// True where `user` computes on the elements of `x` as they come, without a view in between.
-fn direct(graph: &Graph, x: NodeId, user: NodeId) -> bool {
+pub(super) fn direct(graph: &Graph, x: NodeId, user: NodeId) -> bool {
     let (a, b) = (graph.node(x), graph.node(user));
     is_elementwise(&a.op) && is_elementwise(&b.op) && a.ty.shape == b.ty.shape
 }
@@ -98,8 +98,13 @@ fn earliest(graph: &Graph) -> Vec<u32> {
 
 /// Moves nodes to the group of their users where nothing more has to be stored for it: what only the
 /// backward part needs is then computed there, not stored by the forward part.
-fn postpone(graph: &Graph, users: &[Vec<NodeId>], root: &[bool], depth: &mut [u32]) {
+fn postpone(graph: &Graph, copies: &[bool], users: &[Vec<NodeId>], root: &[bool], depth: &mut [u32]) {
     for id in graph.ids().rev().filter(|&id| is_elementwise(&graph.node(id).op)) {
+        if copies.get(id.index()) == Some(&true) {
+            let first = users[id.index()].iter().map(|u| depth[u.index()]).min();
+            depth[id.index()] = first.unwrap_or(depth[id.index()]);
+            continue;
+        }
         let own = depth[id.index()];
         let Some(later) = users[id.index()].first().map(|u| depth[u.index()]).filter(|&d| d > own) else {
             continue;

@@ -5,6 +5,7 @@ mod single;
 mod tiles;
 
 use super::group::{Groups, base, group, is_elementwise, is_view};
+use super::recompute::recompute;
 use super::{Buffer, BufferId, Home, Load, Options, Plan, PlanStep, StepKind, View};
 use crate::prim::Op;
 use crate::{DType, Graph, NodeId, SlotId, passes};
@@ -13,7 +14,8 @@ use std::collections::HashMap;
 /// Plans a graph: simplifies, groups, lowers, places buffers, verifies.
 pub fn plan(graph: &Graph, options: Options) -> Result<Plan, String> {
     let graph = passes::simplify(graph);
-    let groups = group(&graph, options.fuse);
+    let (graph, copies) = if options.fuse { recompute(&graph) } else { (graph, vec![]) };
+    let groups = group(&graph, &copies, options.fuse);
     let mut lowering = Lowering::new(&graph, groups, options);
     lowering.run()?;
     let Lowering { buffers, steps, outputs, .. } = lowering;
@@ -41,6 +43,8 @@ struct Lowering<'a> {
     /// Nodes whose values are checked.
     checked: Vec<bool>,
     given: HashMap<NodeId, BufferId>,
+    /// Row-major copies of what is seen through views.
+    copies: HashMap<View, View>,
     /// The results of each loop.
     scans: HashMap<NodeId, Vec<View>>,
     options: Options,
@@ -65,7 +69,7 @@ impl<'a> Lowering<'a> {
         }
         let placed = vec![None; graph.nodes.len()];
         let (buffers, steps, outputs) = (vec![], vec![], vec![]);
-        let (folded, given, scans) = (HashMap::new(), HashMap::new(), HashMap::new());
+        let (folded, given, copies, scans) = (HashMap::new(), HashMap::new(), HashMap::new(), HashMap::new());
         Lowering {
             graph,
             groups,
@@ -77,6 +81,7 @@ impl<'a> Lowering<'a> {
             claimed,
             checked,
             given,
+            copies,
             scans,
             options,
         }

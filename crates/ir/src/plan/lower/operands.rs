@@ -73,11 +73,19 @@ impl Lowering<'_> {
         View::whole(buffer, &node.ty.shape)
     }
 
-    /// A load written to a new buffer, row-major.
+    /// A load written to a new buffer, row-major; once, however many ask for it.
     pub(super) fn copy(&mut self, node: NodeId, load: Load, shape: &[usize]) -> View {
+        if let Load::Memory(from) = &load
+            && let Some(copy) = self.copies.get(from)
+        {
+            return copy.flat(shape);
+        }
         let dtype = self.graph.node(node).ty.dtype;
         let buffer = self.buffer(dtype, shape.iter().product(), Home::Arena(0), false);
         let out = View::whole(buffer, shape);
+        if let Load::Memory(from) = &load {
+            self.copies.insert(from.clone(), out.clone());
+        }
         self.store(node, load, out.clone());
         out
     }
