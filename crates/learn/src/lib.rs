@@ -24,7 +24,7 @@ pub use error::{Error, FileError, Place};
 pub use init::Init;
 pub use ironlearn_cpu::Cpu;
 pub use ironlearn_ir::Phase;
-pub use ironlearn_ir::profile::StepProfile;
+pub use ironlearn_ir::profile::{SharedWork, StepProfile};
 pub use ironlearn_ir::{Element, Int, Num, Real, bf16, f16};
 pub use loss::Loss;
 pub use metric::Metric;
