@@ -60,10 +60,11 @@ fn prediction(profile: &Profile, limits: Limits) -> String {
     let speed = |cores| {
         let predicted = seconds(cores);
         let times = if predicted > 0.0 { profile.seconds() / predicted } else { 1.0 };
-        format!("{cores} cores {times:.2}x")
+        format!("{times:.2} with {cores}")
     };
     format!(
-        "predicted (not measured) from the work, the longest tasks and the traffic of this run with {} threads: {}",
+        "predicted (not measured) speed with other numbers of cores, from the work, the longest tasks and the traffic \
+         of this run with {} threads: {}",
         limits.threads,
         [1, 2, 4, 8, 16, 32].map(speed).join(", ")
     )
@@ -128,7 +129,7 @@ mod tests {
         assert_eq!(words(2)[6], "1%");
         assert_eq!(rows[3], "total of 2 operations: 1.000 s; arena of 12k bytes");
         assert_eq!(rows[4], "limit: products of 4 GFLOP/s, memory of 8.0 GB/s, whichever is nearer");
-        let expected = "1 cores 0.50x, 2 cores 1.00x, 4 cores 2.00x, 8 cores 4.00x, 16 cores 4.00x";
+        let expected = "0.50 with 1, 1.00 with 2, 2.00 with 4, 4.00 with 8, 4.00 with 16, 4.00 with 32";
         assert!(rows[5].contains("not measured") && rows[5].contains(expected), "{}", rows[5]);
     }
 
