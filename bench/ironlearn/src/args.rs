@@ -4,7 +4,8 @@ use std::path::PathBuf;
 
 /// What the worker is called with.
 pub const HELP: &str = "bench-ironlearn --job JOB --case CASE [--threads N] [--variant NAME] [--data DIR] \
-    [--seconds S | --hash]";
+    [--scale X] \
+    [--seconds S | --hash | --loss]";
 
 #[derive(Clone)]
 pub struct Args {
@@ -18,6 +19,10 @@ pub struct Args {
     pub seconds: Option<f64>,
     /// Prints a hash of all state after 20 steps.
     pub hash: bool,
+    /// Prints the loss of the step after 20 steps.
+    pub loss: bool,
+    /// A factor for inputs, or for embeddings: small ones make moments and activations denormal.
+    pub scale: f32,
 }
 
 impl Args {
@@ -30,6 +35,8 @@ impl Args {
             data: concat!(env!("CARGO_MANIFEST_DIR"), "/../data").into(),
             seconds: None,
             hash: false,
+            loss: false,
+            scale: 1.0,
         };
         while let Some(word) = words.next() {
             let mut value = || words.next().ok_or(format!("{word} needs a value"));
@@ -41,8 +48,9 @@ impl Args {
                 "--threads" => args.threads = value()?.parse().map_err(|e| wrong(&e))?,
                 "--data" => args.data = value()?.into(),
                 "--seconds" => args.seconds = Some(value()?.parse().map_err(|e| wrong(&e))?),
+                "--scale" => args.scale = value()?.parse().map_err(|e| wrong(&e))?,
                 "--hash" => args.hash = true,
-                "--profile" => return Err("the library does not give the times of a step's parts".into()),
+                "--loss" => args.loss = true,
                 _ => return Err(format!("no option {word}")),
             }
         }

@@ -4,6 +4,7 @@ mod char_lm;
 mod cnn;
 mod gemm;
 mod nets;
+mod scale;
 mod serve;
 
 use crate::args::Args;
@@ -32,6 +33,10 @@ pub fn build(args: &Args) -> Result<Work, Error> {
         ("cnn", "f32") => cnn::cnn(args),
         ("serve", "batch-1") => serve::serve(args, 1),
         ("serve", "batch-1024") => serve::serve(args, 1024),
+        ("rows", _) => scale::rows(args),
+        ("epochs", _) => scale::epochs(args, false),
+        ("epochs-from-files", _) => scale::epochs(args, true),
+        ("planning", _) => scale::planning(args),
         (job, case) => Err(Error::usage(format!("no job {job} with a case {case}"), "see bench/README.md")),
     }
 }

@@ -35,6 +35,8 @@ fn run(args: &Args) -> Result<(), Error> {
     if args.hash {
         work.run(20)?;
         println!("{:016x}", work.hash());
+    } else if args.loss {
+        println!("{:e}", work.run(21)?);
     } else if let Some(seconds) = args.seconds {
         by_hand(&mut work, seconds)?;
     } else {
@@ -48,8 +50,16 @@ fn by_hand(work: &mut Work, seconds: f64) -> Result<(), Error> {
     timed(work, seconds.min(1.0))?;
     let (steps, taken) = timed(work, seconds)?;
     let rate = steps as f64 / taken;
-    println!("{:.4} {}   {rate:.2} steps/s   {:.3} us/step", work.value(rate), work.unit(), 1e6 / rate);
+    let (value, unit) = (work.value(rate), work.unit());
+    println!("{value:.4} {unit}   {rate:.2} steps/s   {:.3} us/step   {} MB at most", 1e6 / rate, peak());
     Ok(())
+}
+
+/// The largest size of this process so far, in MB; 0 where the system does not tell.
+fn peak() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap_or_default();
+    line.split_whitespace().next().and_then(|n| n.parse::<u64>().ok()).unwrap_or(0) * 1024 / 1_000_000
 }
 
 /// Answers the harness: `loss N`, `run SECONDS`, `quit`.

@@ -72,6 +72,12 @@ pub fn options(args: &Args) -> Result<Options, Error> {
     Ok(Options::default().cpu(cpu).precision(if narrow { Precision::Bf16 } else { Precision::Full }))
 }
 
+/// The inputs of a job, times `--scale`.
+pub fn inputs<T: Real>(args: &Args, name: &str) -> Result<Tensor<T>, Error> {
+    let x = data::<f32>(args, name)?;
+    Ok(if args.scale == 1.0 { x.cast() } else { (&x * args.scale)?.cast() })
+}
+
 /// A file of bench/data.
 pub fn data<T: Element>(args: &Args, name: &str) -> Result<Tensor<T>, Error> {
     Tensor::read_npy(args.data.join(format!("{name}.npy")))
@@ -81,7 +87,10 @@ pub fn data<T: Element>(args: &Args, name: &str) -> Result<Tensor<T>, Error> {
 pub fn initial<T: Real>(args: &Args, job: &str, scope: &Scope) -> Result<(), Error> {
     let mut store = scope.store_mut();
     for id in store.trainable() {
-        let value = data::<f32>(args, &format!("{job}/{}", store.slot(id).name))?.cast::<T>();
+        let name = store.slot(id).name.clone();
+        let embeds = matches!(&name[..], "token.weight" | "place.weight");
+        let file = format!("{job}/{name}");
+        let value = if embeds { inputs::<T>(args, &file)? } else { data::<f32>(args, &file)?.cast::<T>() };
         store.set(id, value.into_array()).map_err(|e| Error::usage(e, "write bench/data anew"))?;
     }
     Ok(())
@@ -90,7 +99,10 @@ pub fn initial<T: Real>(args: &Args, job: &str, scope: &Scope) -> Result<(), Err
 /// Images as numbers in [-0.5, 0.5).
 pub fn pixels(args: &Args) -> Result<Tensor<f32>, Error> {
     let bytes = data::<u8>(args, "mnist/images")?;
-    Tensor::new(bytes.shape().clone(), bytes.iter().map(|p| f32::from(p) / 256.0 - 0.5).collect())
+    Tensor::new(
+        bytes.shape().clone(),
+        bytes.iter().map(|p| args.scale * (f32::from(p) / 256.0 - 0.5)).collect(),
+    )
 }
 
 /// Batch after batch of an array, without copying, and from the front again after the last whole one.

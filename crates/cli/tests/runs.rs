@@ -79,7 +79,8 @@ fn a_profile_ends_with_a_table_of_operations() {
     let (out, _) = ends_with(0, folder.path(), "train picture.toml --out run --profile");
     let table: Vec<&str> = out.lines().skip_while(|line| !line.contains("GFLOP/s")).collect();
     assert!(table.iter().any(|line| line.contains("dot [0]") && line.contains('%')), "{out}");
-    assert!(table.last().is_some_and(|line| line.contains("arena of")), "{out}");
+    assert!(table.iter().any(|line| line.contains("arena of")), "{out}");
+    assert!(table.last().is_some_and(|line| line.contains("predicted") && line.contains("with 32")), "{out}");
     let (out, _) = ends_with(0, folder.path(), "train picture.toml --out other");
     assert!(!out.contains("GFLOP/s"), "{out}");
 }

@@ -1,6 +1,7 @@
 //! Iron Learn: neural networks in floats and in integers.
 #![forbid(unsafe_code)]
 
+pub mod data;
 mod error;
 mod init;
 pub mod io;
@@ -18,11 +19,12 @@ pub mod task;
 pub mod tensor;
 pub mod train;
 
+pub use data::Dataset;
 pub use error::{Error, FileError, Place};
 pub use init::Init;
 pub use ironlearn_cpu::Cpu;
 pub use ironlearn_ir::Phase;
-pub use ironlearn_ir::profile::StepProfile;
+pub use ironlearn_ir::profile::{SharedWork, StepProfile};
 pub use ironlearn_ir::{Element, Int, Num, Real, bf16, f16};
 pub use loss::Loss;
 pub use metric::Metric;
@@ -32,17 +34,18 @@ pub use schedule::Schedule;
 pub use scope::{Param, Scope};
 pub use step::{Infer, Inputs, Micro, Options, Outputs, Precision, Profile, Signature, Step, StepReport};
 pub use tensor::Tensor;
-pub use train::{Dataset, Trainer, Training};
+pub use train::{Trainer, Training};
 
 /// What a program with a network needs: `use ironlearn::prelude::*;`.
 pub mod prelude {
+    pub use crate::data::Dataset;
     pub use crate::loss::*;
     pub use crate::metric::Metric;
     pub use crate::nn::*;
     pub use crate::optim::{Adam, AdamW, Group, Lion, Optimizer, RmsProp, Sgd};
     pub use crate::schedule::{Plateau, Schedule};
     pub use crate::step::signature::{bools, f32s, f64s, i8s, i16s, i32s, i64s, input_of, u8s, u32s};
-    pub use crate::train::{Dataset, Model, Silent, Trainer, Training};
+    pub use crate::train::{Model, Silent, Trainer, Training};
     pub use crate::{
         Error, Infer, Init, Options, Outputs, Param, Precision, Scope, Step, StepReport, Tensor,
     };

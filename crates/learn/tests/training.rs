@@ -1,6 +1,7 @@
 //! Training runs: bit-exact resume, early stopping, accumulation, what the watcher sees.
 #![allow(clippy::unwrap_used, reason = "a test that fails here says where")]
 
+use ironlearn::io::npy;
 use ironlearn::prelude::*;
 use ironlearn::train::{Control, EpochReport, Save, Start, Watch};
 use ironlearn_ir::Store;
@@ -51,13 +52,12 @@ fn values(store: &Store) -> Vec<(String, Array)> {
     store.ids().map(|id| (store.slot(id).name.clone(), store.slot(id).value.clone())).collect()
 }
 
-fn resumes_with_the_same_bits<T: Real>(accumulate: usize) {
+fn resumes_with_the_same_bits<T: Real>(data: &Dataset, accumulate: usize) {
     let (train, validation) = curve::<T>().split(0.13, 1).unwrap();
     assert_eq!((train.rows(), validation.rows()), (20, 3));
-    let data = curve::<T>();
     let build = |network: &Network<T>, watch: &mut Stop| {
         let training = training().accumulate(accumulate);
-        let mut trainer = training.build(network, &data, Some(&validation)).unwrap();
+        let mut trainer = training.build(network, data, Some(&validation)).unwrap();
         let outcome = trainer.run(watch, &mut |_, _| Ok(())).unwrap();
         (outcome, values(&network.scope().store()))
     };
@@ -99,9 +99,43 @@ fn resumes_with_the_same_bits<T: Real>(accumulate: usize) {
 
 #[test]
 fn a_stopped_run_goes_on_with_the_same_bits() {
-    resumes_with_the_same_bits::<f32>(1);
-    resumes_with_the_same_bits::<f64>(1);
-    resumes_with_the_same_bits::<f32>(2);
+    resumes_with_the_same_bits::<f32>(&curve::<f32>(), 1);
+    resumes_with_the_same_bits::<f64>(&curve::<f64>(), 1);
+    resumes_with_the_same_bits::<f32>(&curve::<f32>(), 2);
+}
+
+/// The curve in files; a window has 8 rows.
+fn curve_in_files(dir: &std::path::Path) -> Dataset {
+    let data = curve::<f32>();
+    let (x, y) = data.arrays().unwrap();
+    let paths = ["x.npy", "y.npy"].map(|name| dir.join(name));
+    npy::write(&paths[0], x.view()).unwrap();
+    npy::write(&paths[1], y.view()).unwrap();
+    Dataset::open_within(&paths[0], &paths[1], 2 * 8 * 8).unwrap()
+}
+
+#[test]
+fn a_stopped_run_on_files_goes_on_with_the_same_bits() {
+    let dir = tempfile::tempdir().unwrap();
+    let data = curve_in_files(dir.path());
+    resumes_with_the_same_bits::<f32>(&data, 1);
+    resumes_with_the_same_bits::<f32>(&data, 2);
+}
+
+#[test]
+fn portions_of_a_full_batch_give_the_same_bits_from_files() {
+    let dir = tempfile::tempdir().unwrap();
+    let run = |data: &Dataset, validation: &Dataset| {
+        let network = network::<f32>();
+        let training = Training::new(Loss::Mse, Adam::new(0.05)).epochs(3).accumulate(4);
+        let mut trainer = training.build(&network, data, Some(validation)).unwrap();
+        let outcome = trainer.run(&mut Silent, &mut |_, _| Ok(())).unwrap();
+        (outcome.evaluated, values(&network.scope().store()))
+    };
+    let (held, filed) = (curve::<f32>(), curve_in_files(dir.path()));
+    assert_eq!(run(&held, &held), run(&filed, &filed));
+    let error = Training::new(Loss::Mse, Sgd::new(0.1)).build(&network::<f32>(), &filed, None).err().unwrap();
+    assert!(error.to_string().contains("in portions"), "{error}");
 }
 
 #[test]

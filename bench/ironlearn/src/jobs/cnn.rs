@@ -1,7 +1,7 @@
 //! cnn: two convolutions with pooling on images of 28x28, batch 64.
 
 use crate::args::Args;
-use crate::work::{Batches, Unit, Work, data, initial, options};
+use crate::work::{Batches, Unit, Work, data, initial, inputs, options};
 use ironlearn::Error;
 use ironlearn::prelude::*;
 
@@ -16,7 +16,7 @@ pub fn cnn(args: &Args) -> Result<Work, Error> {
     let out = Linear::<f32>::new(&scope.at("out"), 32 * 7 * 7, 10);
     initial::<f32>(args, "cnn", &scope)?;
 
-    let x = Batches::new(data::<f32>(args, "cnn/x")?.into_vec(), [BATCH, 1, 28, 28]);
+    let x = Batches::new(inputs::<f32>(args, "cnn/x")?.into_vec(), [BATCH, 1, 28, 28]);
     let labels = data::<u8>(args, "mnist/labels")?.into_vec();
     let y = Batches::new(labels[..6400].to_vec(), [BATCH]);
     let signature = (f32s([BATCH, 1, 28, 28]), u8s([BATCH]));

@@ -1,7 +1,7 @@
 //! image-net, small-net, tiny and logistic: networks of linear layers.
 
 use crate::args::Args;
-use crate::work::{Batches, Unit, Work, data, initial, options, pixels};
+use crate::work::{Batches, Unit, Work, data, initial, inputs, options, pixels};
 use ironlearn::Error;
 use ironlearn::prelude::*;
 
@@ -12,7 +12,7 @@ pub fn image_net<T: Real>(args: &Args) -> Result<Work, Error> {
     let layers: Vec<_> =
         (0..4).map(|i| Linear::<T>::new(&scope.at(format!("l{i}")), sizes[i], sizes[i + 1])).collect();
     initial::<T>(args, "image-net", &scope)?;
-    let x = data::<f32>(args, "image-net/x")?.cast::<T>();
+    let x = inputs::<T>(args, "image-net/x")?;
     let y = data::<f32>(args, "image-net/y")?.cast::<T>();
     let optimizer: Optimizer =
         if args.case.ends_with("adam") { Adam::new(1e-3).into() } else { Sgd::new(0.1).into() };
@@ -58,7 +58,7 @@ pub fn tiny(args: &Args) -> Result<Work, Error> {
     let hidden = Linear::<f32>::new(&scope.at("hidden"), 2, 4);
     let out = Linear::<f32>::new(&scope.at("out"), 4, 1);
     initial::<f32>(args, "tiny", &scope)?;
-    let (x, y) = (data::<f32>(args, "tiny/x")?, data::<f32>(args, "tiny/y")?);
+    let (x, y) = (inputs::<f32>(args, "tiny/x")?, data::<f32>(args, "tiny/y")?);
     let signature = (f32s([4, 2]), f32s([4, 1]));
     let mut step = Step::build(&options(args)?, &scope, Sgd::new(0.5), signature, |_, (x, y)| {
         mse(out.apply(hidden.apply(x).tanh()).sigmoid(), y).into()

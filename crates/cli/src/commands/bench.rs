@@ -3,6 +3,7 @@
 use crate::args::BenchOptions;
 use crate::console::Console;
 use crate::machine;
+use ironlearn::job::Dtype;
 use ironlearn::prelude::*;
 use ironlearn::{Num, bf16};
 use ironlearn_cpu::Cpu;
@@ -59,6 +60,29 @@ pub fn run(options: &BenchOptions, console: &Console) -> Result<u8, Error> {
         "rates": rows.iter().map(row).collect::<Vec<_>>(),
     }));
     Ok(0)
+}
+
+/// The most that all threads of this machine do, measured.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    pub threads: usize,
+    /// Of matrix products with the element type of a job.
+    pub flops_per_second: f64,
+    /// Read from and written to memory.
+    pub bytes_per_second: f64,
+}
+
+/// Measures for some tenths of a second.
+pub fn limits(threads: Option<usize>, dtype: Dtype) -> Result<Limits, Error> {
+    let threads = threads.unwrap_or_else(machine::cores);
+    let cpu = Cpu::new(threads).map_err(|e| Error::usage(e, "unset IRONLEARN_ISA for the best"))?;
+    let bench = Bench { cpus: &[cpu.clone(), cpu], time: Duration::from_millis(50) };
+    let product = match dtype {
+        Dtype::F32 => bench.product::<f32>("f32")?,
+        Dtype::F64 => bench.product::<f64>("f64")?,
+    };
+    let best = |row: Row| row.rates[0].max(row.rates[1]) * 1e9;
+    Ok(Limits { threads, flops_per_second: best(product), bytes_per_second: best(bench.bandwidth()?) })
 }
 
 struct Bench<'a> {

@@ -1,5 +1,6 @@
 //! `ironlearn train` and what `resume` has in common with it.
 
+use super::bench;
 use crate::args::{Device, MachineOptions, TrainOptions};
 use crate::console::Console;
 use crate::engine::{Engine, Machine, TrainRequest};
@@ -78,7 +79,8 @@ pub fn carry_out(
     let outcome = outcome?;
     console.say(&summary::text(&outcome, path, session.stop));
     if run.machine.profile {
-        console.say(&profile::table(&outcome.profile));
+        let limits = bench::limits(run.machine.threads, run.job.train.dtype)?;
+        console.say(&profile::table(&outcome.profile, limits));
     }
     outcome.warnings.iter().for_each(|warning| console.warn(warning));
     let failures = [outcome.save_failure.clone(), session.failure.as_ref().map(Error::to_string)];

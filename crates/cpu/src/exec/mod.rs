@@ -9,6 +9,7 @@ mod finite;
 mod fold;
 mod fused;
 mod kernels;
+mod measured;
 mod memory;
 mod odometer;
 mod pooling;
@@ -26,6 +27,7 @@ use crate::pool::Pool;
 use ironlearn_ir::plan::{BufferId, Options, Plan, PlanStep, StepKind, View, plan};
 use ironlearn_ir::prim::Op;
 use ironlearn_ir::{Array, Failure, Graph, TensorType};
+use measured::Measured;
 use memory::{Shared, address};
 use program::data_at;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -112,6 +114,8 @@ struct Run<'a> {
     shared_bytes: usize,
     worker_bytes: usize,
     trouble: &'a Trouble,
+    /// Where the program is profiled.
+    measured: Option<&'a Measured>,
 }
 
 /// What went wrong in a run.
@@ -149,7 +153,9 @@ impl Run<'_> {
     /// only, else with the pool. Denormals are flushed by whoever runs the program.
     #[inline(always)]
     fn each(&self, tasks: usize, f: impl Fn(usize, usize) + Sync) {
-        if tasks > 1 && self.pool.threads() > 1 {
+        if let Some(measured) = self.measured {
+            measured.each(self.pool, tasks, &f);
+        } else if tasks > 1 && self.pool.threads() > 1 {
             self.pool.run(tasks, &f);
         } else {
             (0..tasks).for_each(|task| f(task, 0));

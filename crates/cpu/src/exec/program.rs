@@ -2,13 +2,14 @@
 
 use super::adam::checked_gradients;
 use super::blame;
+use super::measured::Measured;
 use super::memory::{self, Block, Shared, address, address_mut};
 use super::tile::Addresses;
 use super::{Cpu, Run, Scratch, Step, Trouble, compile_all};
 use crate::denormal::FlushDenormals;
 use ironlearn_ir::plan::{Buffer, Home, Plan, PlanStep};
 use ironlearn_ir::prim::Control;
-use ironlearn_ir::profile::StepProfile;
+use ironlearn_ir::profile::{SharedWork, StepProfile};
 use ironlearn_ir::program::check_inputs;
 use ironlearn_ir::{ArrayView, ControlBlock, DataRef, Failure, Program, SlotId, Store, TensorType, dispatch};
 use std::sync::Arc;
@@ -41,8 +42,8 @@ pub struct CpuProgram {
 struct Times {
     /// Runs so far.
     calls: u64,
-    /// Time spent in each step; empty where nobody asked.
-    steps: Vec<Duration>,
+    /// Time spent in each step, and what of it was shared; empty where nobody asked.
+    steps: Vec<(Duration, SharedWork)>,
 }
 
 /// The updates of a number of steps, committed when this is dropped, so that the store is never left with a
@@ -118,12 +119,13 @@ impl CpuProgram {
 
     /// Measures the time of every step from here on; costs two clock readings for each.
     pub fn profile(&mut self) {
-        self.times = Times { calls: 0, steps: vec![Duration::ZERO; self.steps.len()] };
+        self.times =
+            Times { calls: 0, steps: vec![(Duration::ZERO, SharedWork::default()); self.steps.len()] };
     }
 
     /// Each step with the time spent in it since [`CpuProgram::profile`].
     pub fn times(&self) -> impl Iterator<Item = (&PlanStep, Duration)> {
-        self.plan.steps.iter().zip(self.times.steps.iter().copied())
+        self.plan.steps.iter().zip(self.times.steps.iter().map(|(time, _)| *time))
     }
 
     /// Bytes of the arena.
@@ -165,7 +167,8 @@ impl CpuProgram {
         if cfg!(debug_assertions) {
             self.arena.poison();
         }
-        let trouble = Trouble::default();
+        let (trouble, measured) = (Trouble::default(), Measured::default());
+        let timed = !self.times.steps.is_empty();
         let run = Run {
             pool: &self.cpu.pool,
             addresses: &self.addresses[side],
@@ -173,14 +176,16 @@ impl CpuProgram {
             shared_bytes: self.shared_bytes,
             worker_bytes: self.worker_bytes,
             trouble: &trouble,
+            measured: timed.then_some(&measured),
         };
-        let timed = !self.times.steps.is_empty();
         self.times.calls += u64::from(timed);
         for (i, step) in self.steps.iter().enumerate() {
             let begin = timed.then(Instant::now);
             step.run(&self.plan, &run);
             if let Some(begin) = begin {
-                self.times.steps[i] += begin.elapsed();
+                let (time, shared) = &mut self.times.steps[i];
+                *time += begin.elapsed();
+                measured.take(shared);
             }
             if let Some(message) = trouble.failure() {
                 let node = self.plan.steps[i].node;
@@ -263,10 +268,11 @@ impl Program for CpuProgram {
     }
 
     fn step_profiles(&self) -> Vec<StepProfile> {
-        let of = |(step, time): (&PlanStep, Duration)| {
-            StepProfile::new(&self.plan, step, self.times.calls, time.as_secs_f64())
+        let steps = self.plan.steps.iter().zip(&self.times.steps);
+        let of = |(step, (time, shared)): (&PlanStep, &(Duration, SharedWork))| {
+            StepProfile::new(&self.plan, step, self.times.calls, time.as_secs_f64(), *shared)
         };
-        self.times().map(of).collect()
+        steps.map(of).collect()
     }
 }
 

@@ -13,6 +13,13 @@ use ironlearn_ir::{Array, ArrayView, DType, Data, Shape, Stored, dispatch};
 use std::io::{Read, Write};
 use std::path::Path;
 
+mod header;
+mod rows;
+
+pub use rows::Rows;
+
+use header::Header;
+
 const MAGIC: &[u8; 6] = b"\x93NUMPY";
 /// The longest header that is read; NumPy's own limit is 10,000 bytes.
 const MAX_HEADER_BYTES: u64 = 64 << 10;
@@ -82,6 +89,23 @@ fn header_of(array: ArrayView<'_>) -> Result<Vec<u8>, Error> {
 }
 
 fn decode<R: Read>(source: &mut Source<R>) -> Result<Array, Error> {
+    let head = head(source)?;
+    let data = source.elements(head.dtype, head.shape.elements(), head.order, "the elements", |_| ())?;
+    source.finish("the array")?;
+    let data = if head.fortran_order { row_major(&head.shape, data) } else { data };
+    Array::new(head.shape, data).map_err(|problem| FileError::new(source.path(), problem).into())
+}
+
+/// What stands before the elements.
+struct Head {
+    dtype: DType,
+    order: ByteOrder,
+    fortran_order: bool,
+    shape: Shape,
+}
+
+/// Reads up to the first element.
+fn head<R: Read>(source: &mut Source<R>) -> Result<Head, Error> {
     let path = source.path().to_owned();
     let advice = "write the array again, as numpy.save(file, x) does";
     let bad = |problem: &str, at: u64| FileError::new(&path, problem).at(Place::Byte(at)).hint(advice);
@@ -110,10 +134,7 @@ fn decode<R: Read>(source: &mut Source<R>) -> Result<Array, Error> {
         bad("elements of a type that is not read", at).found(format!("`{}`", header.descr)).hint(hint)
     })?;
     let shape = Shape::new(&header.shape).map_err(|problem| bad(&problem, at))?;
-    let data = source.elements(dtype, shape.elements(), order, "the elements", |_| ())?;
-    source.finish("the array")?;
-    let data = if header.fortran_order { row_major(&shape, data) } else { data };
-    Array::new(shape, data).map_err(|problem| bad(&problem, at).into())
+    Ok(Head { dtype, order, fortran_order: header.fortran_order, shape })
 }
 
 /// The type and byte order of a NumPy type code, or what to do about it.
@@ -159,138 +180,6 @@ fn row_major(shape: &Shape, data: Data) -> Data {
         }
         T::wrap(to)
     })
-}
-
-/// What the header's dictionary says.
-struct Header {
-    descr: String,
-    fortran_order: bool,
-    shape: Vec<usize>,
-}
-
-/// What is wrong with a header, after the offset where.
-type Wrong = (usize, &'static str);
-
-impl Header {
-    fn parse(text: &[u8]) -> Result<Header, Wrong> {
-        let mut p = Parser { text, at: 0 };
-        let (mut descr, mut fortran_order, mut shape) = (None, None, None);
-        p.token(b'{')?;
-        while !p.accept(b'}') {
-            let key = p.string()?;
-            p.token(b':')?;
-            match key.as_str() {
-                "descr" => descr = Some(p.descr()?),
-                "fortran_order" => fortran_order = Some(p.truth()?),
-                "shape" => shape = Some(p.shape()?),
-                _ => return Err((p.at, "unknown key")),
-            }
-            if !p.accept(b',') && p.peek() != Some(b'}') {
-                return Err((p.at, "expected `,` or `}`"));
-            }
-        }
-        if p.peek().is_some() {
-            return Err((p.at, "text after the dictionary"));
-        }
-        Ok(Header {
-            descr: descr.ok_or((p.at, "no `descr`"))?,
-            fortran_order: fortran_order.ok_or((p.at, "no `fortran_order`"))?,
-            shape: shape.ok_or((p.at, "no `shape`"))?,
-        })
-    }
-}
-
-/// Reads the few Python literals that a header has.
-struct Parser<'a> {
-    text: &'a [u8],
-    at: usize,
-}
-
-impl Parser<'_> {
-    /// The next byte that is not white space.
-    fn peek(&mut self) -> Option<u8> {
-        while self.text.get(self.at).is_some_and(u8::is_ascii_whitespace) {
-            self.at += 1;
-        }
-        self.text.get(self.at).copied()
-    }
-
-    fn accept(&mut self, token: u8) -> bool {
-        let yes = self.peek() == Some(token);
-        self.at += usize::from(yes);
-        yes
-    }
-
-    fn token(&mut self, token: u8) -> Result<(), Wrong> {
-        if self.accept(token) { Ok(()) } else { Err((self.at, "expected `{`, `(` or `:`")) }
-    }
-
-    fn string(&mut self) -> Result<String, Wrong> {
-        let quote =
-            self.peek().filter(|q| matches!(q, b'\'' | b'"')).ok_or((self.at, "expected a string"))?;
-        let start = self.at + 1;
-        let length =
-            self.text[start..].iter().position(|&b| b == quote).ok_or((self.at, "string without end"))?;
-        self.at = start + length + 1;
-        Ok(String::from_utf8_lossy(&self.text[start..start + length]).into_owned())
-    }
-
-    /// A type code, or a record as it stands (which no code matches).
-    fn descr(&mut self) -> Result<String, Wrong> {
-        if self.peek() != Some(b'[') {
-            return self.string();
-        }
-        let start = self.at;
-        let mut depth = 0;
-        for (i, b) in self.text[start..].iter().enumerate() {
-            depth += i32::from(*b == b'[') - i32::from(*b == b']');
-            if depth == 0 {
-                self.at = start + i + 1;
-                return Ok(String::from_utf8_lossy(&self.text[start..self.at]).into_owned());
-            }
-        }
-        Err((start, "record without end"))
-    }
-
-    fn truth(&mut self) -> Result<bool, Wrong> {
-        self.peek();
-        for (word, value) in [("True", true), ("False", false)] {
-            if self.text[self.at..].starts_with(word.as_bytes()) {
-                self.at += word.len();
-                return Ok(value);
-            }
-        }
-        Err((self.at, "expected True or False"))
-    }
-
-    fn shape(&mut self) -> Result<Vec<usize>, Wrong> {
-        self.token(b'(')?;
-        let mut shape = Vec::new();
-        while !self.accept(b')') {
-            shape.push(self.length()?);
-            if shape.len() > MAX_RANK {
-                return Err((self.at, "too many axes"));
-            }
-            if !self.accept(b',') && self.peek() != Some(b')') {
-                return Err((self.at, "expected `,` or `)`"));
-            }
-        }
-        Ok(shape)
-    }
-
-    fn length(&mut self) -> Result<usize, Wrong> {
-        self.peek();
-        let start = self.at;
-        let mut n = 0usize;
-        while let Some(digit) = self.text.get(self.at).filter(|b| b.is_ascii_digit()) {
-            n = n
-                .checked_mul(10)
-                .and_then(|n| n.checked_add(usize::from(digit - b'0')))
-                .ok_or((start, "a length that no memory holds"))?;
-            self.at += 1;
-        }
-        if self.at == start { Err((start, "expected a length")) } else { Ok(n) }
-    }
 }
 
 #[cfg(test)]

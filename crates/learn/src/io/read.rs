@@ -5,7 +5,7 @@ use super::bytes::{self, ByteOrder};
 use crate::error::{Error, FileError, Place};
 use ironlearn_ir::{DType, Data, dispatch};
 use std::fs::{File, Metadata};
-use std::io::{BufReader, ErrorKind, Read};
+use std::io::{self, BufReader, ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
 /// The largest JSON or text file that is read whole.
@@ -37,6 +37,11 @@ impl Source<BufReader<File>> {
         let kind = file.metadata().map_err(Error::io(path, "open"))?;
         refuse_irregular(path, &kind)?;
         Ok(Source { reader: BufReader::new(file), path: path.to_owned(), at: 0, end: kind.len() })
+    }
+
+    /// The file, to be read elsewhere.
+    pub(super) fn into_file(self) -> File {
+        self.reader.into_inner()
     }
 }
 
@@ -118,14 +123,25 @@ impl<R: Read> Source<R> {
         })
     }
 
+    /// An error unless exactly `n` elements of this type follow.
+    pub(super) fn holds(&self, dtype: DType, n: usize, what: &str) -> Result<(), Error> {
+        let bytes = (n as u64).saturating_mul(dtype.size() as u64);
+        self.expect(bytes, what)?;
+        self.nothing_beyond(self.at + bytes, what)
+    }
+
     /// An error where something follows what was read.
     pub fn finish(&self, what: &str) -> Result<(), Error> {
-        if self.left() == 0 {
+        self.nothing_beyond(self.at, what)
+    }
+
+    fn nothing_beyond(&self, end: u64, what: &str) -> Result<(), Error> {
+        if self.end == end {
             return Ok(());
         }
         Err(FileError::new(&self.path, format!("more bytes than {what} has"))
-            .at(Place::Byte(self.at))
-            .found(format!("{} bytes more", self.left()))
+            .at(Place::Byte(end))
+            .found(format!("{} bytes more", self.end - end))
             .hint("the file was put together wrongly, or its header is damaged: make it again")
             .into())
     }
@@ -156,6 +172,25 @@ impl<R: Read> Source<R> {
             }
             Err(e) => Err(Error::io(&self.path, "read")(e)),
         }
+    }
+}
+
+/// Fills `out` with the bytes of a file from `at` on, wherever else the file is read.
+pub(super) fn read_exact_at(file: &File, out: &mut [u8], at: u64) -> io::Result<()> {
+    #[cfg(unix)]
+    return std::os::unix::fs::FileExt::read_exact_at(file, out, at);
+    #[cfg(windows)]
+    {
+        let (mut out, mut at) = (out, at);
+        while !out.is_empty() {
+            match std::os::windows::fs::FileExt::seek_read(file, out, at) {
+                Ok(0) => return Err(ErrorKind::UnexpectedEof.into()),
+                Ok(n) => (out, at) = (&mut out[n..], at + n as u64),
+                Err(e) if e.kind() == ErrorKind::Interrupted => (),
+                Err(e) => return Err(e),
+            }
+        }
+        Ok(())
     }
 }
 

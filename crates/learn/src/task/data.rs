@@ -3,11 +3,11 @@
 use super::canvas::{Canvas, Style};
 use super::preparation::{Preparation, Reading, rows_of};
 use super::scaling::Scaling;
+use crate::data::Dataset;
 use crate::error::{Error, FileError, Place};
 use crate::io::original::DataSet;
 use crate::job::{self, Colour, Dtype, Inputs, Job, Layer, Targets};
 use crate::picture::Picture;
-use crate::train::Dataset;
 use ironlearn_ir::{Array, DType};
 use std::path::Path;
 
@@ -150,17 +150,18 @@ fn of_table(job: &Job, path: &Path, inputs: Inputs, targets: Targets) -> Result<
         parts => parts,
     };
     let statistics = |values: &Array, columns| Scaling::of(values.as_slice().unwrap_or_default(), columns);
+    let (x, y) = held(&train)?;
     let standardised = inputs == Inputs::Standardised && !takes_whole_numbers(job);
     let preparation = Preparation {
         columns,
         outputs,
         canvas: None,
-        input_scaling: standardised.then(|| statistics(train.inputs(), columns)),
-        target_scaling: (targets == Targets::Standardised).then(|| statistics(train.targets(), 1)),
+        input_scaling: standardised.then(|| statistics(x, columns)),
+        target_scaling: (targets == Targets::Standardised).then(|| statistics(y, 1)),
         reading,
     };
-    let judged = validation.as_ref().unwrap_or(&train);
-    let truth = Truth::Rows(judged.inputs().clone(), judged.targets().clone());
+    let (x, y) = held(validation.as_ref().unwrap_or(&train))?;
+    let truth = Truth::Rows(x.clone(), y.clone());
     let ready = |part: &Dataset| prepared(job, &preparation, part);
     let (train, validation) = (ready(&train)?, validation.as_ref().map(ready).transpose()?);
     Ok(Data { preparation, train, validation, truth })
@@ -168,8 +169,9 @@ fn of_table(job: &Job, path: &Path, inputs: Inputs, targets: Targets) -> Result<
 
 /// A part of a table as the network sees it.
 fn prepared(job: &Job, preparation: &Preparation, part: &Dataset) -> Result<Dataset, Error> {
-    let (x, y) = (part.inputs().as_slice::<f64>(), part.targets().as_slice::<f64>());
-    let (x, y, columns) = (x.unwrap_or_default(), y.unwrap_or_default(), preparation.columns);
+    let (x, y) = held(part)?;
+    let (x, y) = (x.as_slice::<f64>().unwrap_or_default(), y.as_slice::<f64>().unwrap_or_default());
+    let columns = preparation.columns;
     let whole = takes_whole_numbers(job);
     let inputs = rows_of(if whole { DType::I64 } else { dtype(job) }, part.rows(), columns, |i, row| {
         preparation.write_input(&x[i * columns..(i + 1) * columns], row);
@@ -184,6 +186,10 @@ fn prepared(job: &Job, preparation: &Preparation, part: &Dataset) -> Result<Data
     let shape: &[usize] = if classes { &[part.rows()] } else { &[part.rows(), 1] };
     let targets = targets.reshaped(shape).map_err(|e| Error::usage(e, "use fewer rows"))?;
     Dataset::new(inputs, targets)
+}
+
+fn held(data: &Dataset) -> Result<(&Array, &Array), Error> {
+    data.arrays().ok_or_else(|| Error::usage("a table is read whole", "load it with Dataset::new"))
 }
 
 /// The validation share of the job, where it has one.

@@ -90,7 +90,7 @@ fn train_as<T: Real>(request: &Request<'_>, watch: &mut dyn Watch) -> Result<Out
     }
     let mut trainer = training(request, &data).build(&network, &data.train, data.validation.as_ref())?;
     warnings.extend(trainer.step().warnings().iter().map(ToString::to_string));
-    let inputs = data.train.inputs().dtype();
+    let inputs = data.train.types(1)[0].dtype;
     let mut observer = Observer {
         watch,
         judge: Judge {

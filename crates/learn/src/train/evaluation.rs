@@ -1,9 +1,8 @@
 //! Loss and metrics over a whole data set.
 
-use super::dataset::{Dataset, copy_rows};
 use super::model::Model;
 use crate::metric::{Metric, Tally};
-use crate::{Error, Infer, Loss, Options, Outputs};
+use crate::{Dataset, Error, Infer, Loss, Options, Outputs};
 use ironlearn_ir::{Array, Real};
 
 /// Rows of a batch of evaluation: enough for the machine, not too much for its memory.
@@ -14,7 +13,6 @@ pub struct Evaluation {
     infer: Infer,
     batch: usize,
     buffers: Vec<(Array, Array)>,
-    order: Vec<u32>,
     metrics: Vec<Metric>,
 }
 
@@ -56,7 +54,6 @@ impl Evaluation {
             infer,
             batch,
             buffers: signatures.iter().map(zeros).collect(),
-            order: (0..data.rows() as u32).collect(),
             metrics: metrics.to_vec(),
         })
     }
@@ -65,13 +62,13 @@ impl Evaluation {
     pub fn run(&mut self, data: &Dataset) -> Result<Evaluated, Error> {
         let mut tally = Tally::new(&self.metrics);
         let mut total = 0.0;
-        for rows in self.order.chunks(self.batch) {
-            let buffers = self.buffers.iter_mut().find(|(x, _)| x.shape()[0] == rows.len());
+        for start in (0..data.rows()).step_by(self.batch) {
+            let rows = self.batch.min(data.rows() - start);
+            let buffers = self.buffers.iter_mut().find(|(x, _)| x.shape()[0] == rows);
             let Some((x, y)) = buffers else { continue };
-            copy_rows(data.inputs(), rows, x);
-            copy_rows(data.targets(), rows, y);
+            data.read(start, x, y)?;
             let report = self.infer.run(&(&*x, &*y))?;
-            total += report.loss() * rows.len() as f64;
+            total += report.loss() * rows as f64;
             if let Some(predicted) = report.get("prediction") {
                 tally.add(predicted, y.view())?;
             }

@@ -1,16 +1,13 @@
-//! Training: data sets, epochs, evaluation; what a run reports while it goes on, and how it is steered.
+//! Training: epochs, evaluation; what a run reports while it goes on, and how it is steered.
 
 mod best;
-mod dataset;
 mod evaluation;
 mod model;
-mod order;
 mod progress;
 mod trainer;
 mod training;
 mod watch;
 
-pub use dataset::Dataset;
 pub use evaluation::{Evaluated, Evaluation};
 pub use model::Model;
 pub use trainer::{Outcome, Save, Trainer};

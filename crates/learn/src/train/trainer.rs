@@ -1,14 +1,13 @@
 //! [`Trainer`]: epochs of steps over a data set, with evaluations between them.
 
 use super::best::Best;
-use super::dataset::{Dataset, copy_rows};
 use super::evaluation::{Evaluated, Evaluation};
 use super::model::Model;
-use super::order::shuffle;
 use super::progress::{Progress, ProgressSlots};
 use super::training::Training;
 use super::watch::{Control, EpochReport, Start, Watch};
-use crate::{Error, Micro, Outputs, Scope, Step};
+use crate::data::Feed;
+use crate::{Dataset, Error, Micro, Outputs, Scope, Step};
 use ironlearn_ir::{Array, Real, Store};
 use std::time::{Duration, Instant};
 
@@ -55,9 +54,7 @@ pub struct Trainer<'d> {
     best: Option<Best>,
     /// Rows of an optimizer step.
     batch: usize,
-    /// The order of the rows in an epoch, and which epoch it is of.
-    order: Vec<u32>,
-    order_of: Option<u64>,
+    feed: Feed<'d>,
     /// A buffer for each size of micro-batch.
     buffers: Vec<(Array, Array)>,
     train_time: Duration,
@@ -72,6 +69,14 @@ impl<'d> Trainer<'d> {
         validation: Option<&'d Dataset>,
     ) -> Result<Trainer<'d>, Error> {
         let n = data.rows();
+        if training.batch.is_none() && training.accumulate == 1 && data.arrays().is_none() {
+            let problem =
+                format!("a full batch of {n} rows, which stay in their files, would be held in memory");
+            return Err(Error::usage(
+                problem,
+                "train in batches, or compute its gradient in portions (accumulate)",
+            ));
+        }
         let batch = training.batch.unwrap_or(n).clamp(1, n);
         let mut sizes: Vec<usize> = [batch, n % batch]
             .iter()
@@ -89,6 +94,8 @@ impl<'d> Trainer<'d> {
         let seen = validation.unwrap_or(data);
         let evaluation = Evaluation::build(&options, model, &training.loss, &training.metrics, seen)?;
         let slots = ProgressSlots::of(&scope)?;
+        // A full batch is taken in the order of the data.
+        let feed = Feed::new(data, (batch < n).then(|| scope.seed()));
         let best = if training.patience > 0 { Some(Best::of(&scope)?) } else { None };
         let buffers = signatures.iter().map(|types| {
             let zeros = |i: usize| Array::zeros(types[i].dtype, types[i].shape.clone());
@@ -105,8 +112,7 @@ impl<'d> Trainer<'d> {
             slots,
             best,
             batch,
-            order: (0..n as u32).collect(),
-            order_of: None,
+            feed,
             train_time: Duration::ZERO,
         })
     }
@@ -170,12 +176,7 @@ impl<'d> Trainer<'d> {
         let start = progress.batch as usize * self.batch;
         let end = (start + self.batch).min(self.data.rows());
         let begin = Instant::now();
-        // A full batch is taken in the order of the data.
-        if self.order_of != Some(progress.epoch) && self.batch < self.data.rows() {
-            shuffle(self.scope.seed(), progress.epoch, &mut self.order);
-            self.order_of = Some(progress.epoch);
-        }
-        progress.loss_sum += self.take_step(start, end)?;
+        progress.loss_sum += self.take_step(progress.epoch, start, end)?;
         progress.loss_rows += (end - start) as f64;
         progress.batch += 1;
         self.slots.write(&mut self.scope.store_mut(), &progress);
@@ -184,18 +185,17 @@ impl<'d> Trainer<'d> {
     }
 
     /// A step with the rows at these places of the epoch's order; gives the sum of their losses.
-    fn take_step(&mut self, start: usize, end: usize) -> Result<f64, Error> {
+    fn take_step(&mut self, epoch: u64, start: usize, end: usize) -> Result<f64, Error> {
         let rows = end - start;
-        if self.training.accumulate == 1 && rows == self.data.rows() {
-            let report = self.step.run(&(self.data.inputs(), self.data.targets()))?;
-            return Ok(report.loss() * rows as f64);
+        if let (1, Some(all), true) = (self.training.accumulate, self.data.arrays(), rows == self.data.rows())
+        {
+            return Ok(self.step.run(&all)?.loss() * rows as f64);
         }
         let mut sum = 0.0;
         for (from, to) in cuts(start, end, self.training.accumulate) {
             let fits = |(x, _): &&mut (Array, Array)| x.shape()[0] == to - from;
             let Some((x, y)) = self.buffers.iter_mut().find(fits) else { continue };
-            copy_rows(self.data.inputs(), &self.order[from..to], x);
-            copy_rows(self.data.targets(), &self.order[from..to], y);
+            self.feed.fill(epoch, from, x, y)?;
             let batch = (&*x, &*y);
             let report = if self.training.accumulate == 1 {
                 self.step.run(&batch)?

@@ -1,10 +1,9 @@
 //! [`Training`]: how a model is trained, before it meets its data.
 
-use super::dataset::Dataset;
 use super::model::Model;
 use super::trainer::Trainer;
 use crate::metric::Metric;
-use crate::{Error, Loss, Optimizer, Options};
+use crate::{Dataset, Error, Loss, Optimizer, Options};
 use ironlearn_ir::Real;
 
 /// How a model is trained.

@@ -2,14 +2,12 @@
 //! goes on in the middle of an epoch with the same rows.
 
 use ironlearn_ir::prim::philox;
-use ironlearn_ir::prim::stream_of;
 
-/// Fills `order` with the numbers below its length in the order of this epoch.
+/// Fills `order` with the numbers below its length, in the order that this key has in this epoch.
 ///
 /// The shuffle of Fisher and Yates with random numbers from Philox; every permutation is equally likely up to
 /// one part in 2³².
-pub(super) fn shuffle(seed: u64, epoch: u64, order: &mut [u32]) {
-    let key = seed ^ stream_of("order of rows", 0);
+pub(super) fn shuffle(key: u64, epoch: u64, order: &mut [u32]) {
     for (i, place) in order.iter_mut().enumerate() {
         *place = i as u32;
     }
@@ -24,9 +22,9 @@ pub(super) fn shuffle(seed: u64, epoch: u64, order: &mut [u32]) {
 mod tests {
     use super::*;
 
-    fn order(seed: u64, epoch: u64, n: usize) -> Vec<u32> {
+    fn order(key: u64, epoch: u64, n: usize) -> Vec<u32> {
         let mut order = vec![0; n];
-        shuffle(seed, epoch, &mut order);
+        shuffle(key, epoch, &mut order);
         order
     }
 

@@ -1,0 +1,128 @@
+#!/usr/bin/env python3
+"""Tables of Iron Learn alone: the same bits for any number of threads, the instruction sets, denormal numbers, how
+cost grows with rows, and the planning of large networks. `bench/alone.py [threads isa denormals rows planning]`; see
+README.md."""
+
+import datetime
+import os
+import platform
+import subprocess
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+WORKER = HERE / "ironlearn" / "target" / "release" / "bench-ironlearn"
+
+JOBS = [
+    ("image-net", "f32-adam"),
+    ("image-net", "f64-adam"),
+    ("image-net", "bf16-adam"),
+    ("small-net", "batch-32"),
+    ("tiny", "xor"),
+    ("char-lm", "f32"),
+    ("cnn", "f32"),
+    ("logistic", "f64"),
+]
+
+
+def worker(job: str, case: str, *options: str, isa: str = "") -> str:
+    environment = {**os.environ, **({"IRONLEARN_ISA": isa} if isa else {})}
+    command = [WORKER, "--job", job, "--case", case, *options]
+    return subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout.strip()
+
+
+def rate(job: str, case: str, *options: str, isa: str = "", seconds: float = 1) -> tuple[float, str, int]:
+    """Value, unit, and the process's largest size in MB; the best of three runs."""
+    best = None
+    for _ in range(3):
+        line = worker(job, case, "--seconds", str(seconds), *options, isa=isa)
+        value, rest = line.split(" ", 1)
+        unit, _, rest = rest.partition("   ")
+        per_second = float(rest.split()[0])
+        if best is None or per_second > best[0]:
+            best = per_second, float(value), unit, int(line.split("   ")[-1].split()[0])
+    return best[1:]
+
+
+def digits(x: float) -> str:
+    return f"{x:,.0f}" if x >= 1000 else f"{x:.3g}"
+
+
+def threads() -> list[str]:
+    """All state after 20 steps."""
+    lines = ["## The same bits for any number of threads", "", "| job | case | 1, 2, 3, 8 threads |", "|---|---|---|"]
+    for job, case in JOBS:
+        hashes = {worker(job, case, "--hash", "--threads", str(n)) for n in (1, 2, 3, 8)}
+        found = f"same: {hashes.pop()}" if len(hashes) == 1 else f"DIFFERENT: {sorted(hashes)}"
+        lines.append(f"| {job} | {case} | {found} |")
+    return lines
+
+
+def isa() -> list[str]:
+    """The same program with each instruction set forced: loss after 20 steps, rate."""
+    sets = ["avx512", "avx512f", "avx2", "scalar"]
+    lines = ["## Each instruction set forced", "", "| job | case | set | loss after 20 steps | away from the first | rate |"]
+    lines.append("|---|---|---|--:|--:|--:|")
+    for job, case in JOBS:
+        first = None
+        for name in sets:
+            try:
+                loss = float(worker(job, case, "--loss", isa=name))
+            except subprocess.CalledProcessError as error:
+                lines.append(f"| {job} | {case} | {name} | {error.stderr.strip()} | | |")
+                continue
+            first = loss if first is None else first
+            value, unit, _ = rate(job, case, isa=name, seconds=0.5)
+            lines.append(
+                f"| {job} | {case} | {name} | {loss:.9g} | {abs(loss - first) / abs(first):.1e} | {digits(value)} {unit} |"
+            )
+    return lines
+
+
+def denormals() -> list[str]:
+    """Inputs so small that moments (1e-18) or activations (1e-39) are below the smallest normal number."""
+    lines = ["## Denormal numbers", "", "| job | case | inputs as they are | times 1e-18 | times 1e-39 |", "|---|---|--:|--:|--:|"]
+    for job, case in [("image-net", "f32-adam"), ("small-net", "batch-32"), ("char-lm", "f32"), ("cnn", "f32")]:
+        found = [rate(job, case, "--scale", scale) for scale in ("1", "1e-18", "1e-39")]
+        lines.append(f"| {job} | {case} | " + " | ".join(f"{digits(v)} {unit}" for v, unit, _ in found) + " |")
+    return lines
+
+
+def rows() -> list[str]:
+    """Cost per row, and memory."""
+    lines = ["## How cost grows with rows", "", "| rows | a step on all | epochs, in memory | epochs, from files |", "|--:|--:|--:|--:|"]
+    for n in (10**3, 10**4, 10**5, 10**6, 10**7):
+        cells = [rate(job, str(n)) for job in ("rows", "epochs", "epochs-from-files")]
+        lines.append(f"| {n:,} | " + " | ".join(f"{digits(v)} {unit}, {mb} MB" for v, unit, mb in cells) + " |")
+    return lines
+
+
+def planning() -> list[str]:
+    """Trace, gradient, plan, compilation."""
+    lines = ["## Planning a training step", "", "| million parameters | time |", "|--:|--:|"]
+    for millions in (4, 20, 100, 400):
+        lines.append(f"| {millions} | {digits(rate('planning', str(millions))[0])} s |")
+    return lines
+
+
+def main() -> None:
+    tables = {f.__name__: f for f in (threads, isa, denormals, rows, planning)}
+    chosen = sys.argv[1:] or list(tables)
+    subprocess.run([sys.executable, HERE / "data.py"], check=True)
+    subprocess.run(["cargo", "build", "--release", "--quiet"], cwd=HERE / "ironlearn", check=True)
+    head = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=HERE, capture_output=True, text=True).stdout.strip()
+    now = datetime.datetime.now()
+    name = next((l.split(":")[1].strip() for l in open("/proc/cpuinfo") if l.startswith("model name")), platform.machine())
+    out = HERE / "results" / f"alone-{now:%Y-%m-%d-%H%M}-{head}.md"
+    text = f"# Iron Learn alone, {now:%Y-%m-%d %H:%M}, commit {head}\n\n{name}, {os.cpu_count()} cores, 2 threads where nothing else is said.\n"
+    print(text)
+    for table in chosen:
+        lines = "\n".join(tables[table]())
+        print(lines + "\n", flush=True)
+        text += f"\n{lines}\n"
+    out.write_text(text)
+    print(out)
+
+
+if __name__ == "__main__":
+    main()

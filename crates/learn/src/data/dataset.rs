@@ -1,0 +1,244 @@
+//! [`Dataset`]: inputs and targets, row by row.
+
+use super::filed::Filed;
+use super::order::shuffle;
+use crate::Error;
+use ironlearn_ir::prim::{Cast, Primitive, stream_of};
+use ironlearn_ir::{Array, DType, TensorType, dispatch};
+use std::ops::Range;
+use std::path::Path;
+
+/// Inputs and targets with equally many rows, the first axis.
+///
+/// They are held in memory ([`Dataset::new`]) or stay in their files ([`Dataset::open`]), of which no more than some
+/// blocks of rows are in memory at a time, however large they are.
+#[derive(Clone, Debug)]
+pub struct Dataset(Kept);
+
+/// Where the rows are.
+#[derive(Clone, Debug)]
+pub(super) enum Kept {
+    Held { inputs: Array, targets: Array },
+    Filed(Filed),
+}
+
+impl Dataset {
+    /// A data set of `inputs` `[rows, ..]` and `targets` `[rows, ..]`.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] where the numbers of rows differ, are 0, or exceed `u32`.
+    pub fn new(inputs: Array, targets: Array) -> Result<Dataset, Error> {
+        let rows = |a: &Array| a.shape().first().copied();
+        match (rows(&inputs), rows(&targets)) {
+            (Some(n), Some(m)) if n == m && n > 0 && u32::try_from(n).is_ok() => {
+                Ok(Dataset(Kept::Held { inputs, targets }))
+            }
+            _ => Err(Error::usage(
+                format!("inputs {} and targets {} are no data set", inputs.shape(), targets.shape()),
+                "give both the same number of rows, at least one, as the first axis",
+            )),
+        }
+    }
+
+    /// A data set of two `.npy` files, `inputs` `[rows, ..]` and `targets` `[rows, ..]`, stored row by row. Their
+    /// rows are read as training needs them, while steps run, and 64 MiB of them are in memory at a time. The files
+    /// must stay as they are meanwhile.
+    ///
+    /// Training takes blocks of neighbouring rows in an order of their own for each epoch, and shuffles the rows of
+    /// all blocks that are in memory together. Where neighbours are alike, as in a file that is sorted by class,
+    /// shuffle the file once.
+    ///
+    /// # Errors
+    /// [`Error::File`] for anything but whole arrays, [`Error::Io`]; [`Error::Usage`] where the numbers of rows
+    /// differ or are 0.
+    pub fn open(inputs: impl AsRef<Path>, targets: impl AsRef<Path>) -> Result<Dataset, Error> {
+        Dataset::open_within(inputs, targets, 64 << 20)
+    }
+
+    /// [`Dataset::open`] with so many bytes of rows in memory: half of them in use, half for the rows that come
+    /// next; a row of inputs and targets at least. The order of the rows follows from it, too.
+    pub fn open_within(
+        inputs: impl AsRef<Path>,
+        targets: impl AsRef<Path>,
+        memory: usize,
+    ) -> Result<Dataset, Error> {
+        Ok(Dataset(Kept::Filed(Filed::open(inputs.as_ref(), targets.as_ref(), memory)?)))
+    }
+
+    /// The number of rows.
+    pub fn rows(&self) -> usize {
+        match &self.0 {
+            Kept::Held { inputs, .. } => inputs.shape()[0],
+            Kept::Filed(filed) => filed.rows(),
+        }
+    }
+    /// The inputs, `[rows, ..]`, and the targets, `[rows, ..]`, where they are held in memory.
+    pub fn arrays(&self) -> Option<(&Array, &Array)> {
+        match &self.0 {
+            Kept::Held { inputs, targets } => Some((inputs, targets)),
+            Kept::Filed(_) => None,
+        }
+    }
+    pub(super) fn kept(&self) -> &Kept {
+        &self.0
+    }
+
+    /// The same data with floats of this type; whole numbers stay as they are.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] where the data are in files and would have to be converted.
+    pub fn with_floats(self, dtype: DType) -> Result<Dataset, Error> {
+        let fits = |d: DType| d == dtype || !d.is_float();
+        let convert = |a: Array| {
+            if fits(a.dtype()) {
+                return Ok(a);
+            }
+            let ty = TensorType::new(dtype, a.shape().clone());
+            Cast(dtype).eval(&[&a], &ty).map_err(|e| Error::usage(e, "use another element type"))
+        };
+        match self.0 {
+            Kept::Held { inputs, targets } => {
+                Ok(Dataset(Kept::Held { inputs: convert(inputs)?, targets: convert(targets)? }))
+            }
+            Kept::Filed(filed) if filed.types(1).iter().all(|ty| fits(ty.dtype)) => {
+                Ok(Dataset(Kept::Filed(filed)))
+            }
+            Kept::Filed(_) => Err(Error::usage(
+                format!("the data's files do not hold {dtype}"),
+                "save them with this element type, or let the model convert what it is given: x.cast()",
+            )),
+        }
+    }
+
+    /// Two parts: the second has this share of the rows, at least one where it is not 0, picked by the seed; where
+    /// the rows are in files, whole blocks of them. Rows keep their order. `None` where nothing is left for the
+    /// first.
+    pub fn split(&self, share: f64, seed: u64) -> Option<(Dataset, Dataset)> {
+        let (inputs, targets) = match &self.0 {
+            Kept::Held { inputs, targets } => (inputs, targets),
+            Kept::Filed(filed) => {
+                let (first, second) = filed.split(share, seed)?;
+                return Some((Dataset(Kept::Filed(first)), Dataset(Kept::Filed(second))));
+            }
+        };
+        let n = self.rows();
+        let second = ((share * n as f64).round() as usize).max(usize::from(share > 0.0));
+        if second >= n {
+            return None;
+        }
+        let mut order = vec![0; n];
+        // No epoch has this number.
+        shuffle(seed ^ stream_of("order of rows", 0), u64::MAX, &mut order);
+        let (picked, left) = order.split_at_mut(second);
+        picked.sort_unstable();
+        left.sort_unstable();
+        let pick = |rows: &[u32]| {
+            let pick = |a: &Array| {
+                let mut dims = a.shape().to_vec();
+                dims[0] = rows.len();
+                let mut out = Array::zeros(a.dtype(), dims);
+                copy_rows(a, rows, &mut out, 0);
+                out
+            };
+            Dataset(Kept::Held { inputs: pick(inputs), targets: pick(targets) })
+        };
+        Some((pick(left), pick(picked)))
+    }
+
+    /// Fills `x` and `y` with the rows from this one on, in the data's own order.
+    ///
+    /// # Errors
+    /// Those of reading the files.
+    pub(crate) fn read(&self, first: usize, x: &mut Array, y: &mut Array) -> Result<(), Error> {
+        let rows = first..first + x.shape()[0];
+        match &self.0 {
+            Kept::Held { inputs, targets } => {
+                copy_range(inputs, rows.clone(), x);
+                copy_range(targets, rows, y);
+                Ok(())
+            }
+            Kept::Filed(filed) => filed.read(rows, x, y),
+        }
+    }
+
+    /// The type of `rows` rows of inputs and of targets.
+    pub(crate) fn types(&self, rows: usize) -> Vec<TensorType> {
+        let of = |a: &Array| {
+            let mut dims = a.shape().to_vec();
+            dims[0] = rows;
+            TensorType::new(a.dtype(), dims)
+        };
+        match &self.0 {
+            Kept::Held { inputs, targets } => vec![of(inputs), of(targets)],
+            Kept::Filed(filed) => filed.types(rows).into(),
+        }
+    }
+}
+
+/// Copies the rows of these numbers, without allocating, into `out` from its row `to` on.
+pub(super) fn copy_rows(from: &Array, rows: &[u32], out: &mut Array, to: usize) {
+    let width = from.shape().iter().skip(1).product::<usize>();
+    dispatch!(from.dtype(), T => {
+        if let (Some(from), Some(out)) = (from.as_slice::<T>(), out.as_slice_mut::<T>()) {
+            for (i, &row) in rows.iter().enumerate() {
+                let (at, to) = (row as usize * width, (to + i) * width);
+                out[to..to + width].copy_from_slice(&from[at..at + width]);
+            }
+        }
+    })
+}
+
+/// Copies neighbouring rows to the start of `out`.
+fn copy_range(from: &Array, rows: Range<usize>, out: &mut Array) {
+    let width = from.shape().iter().skip(1).product::<usize>();
+    dispatch!(from.dtype(), T => {
+        if let (Some(from), Some(out)) = (from.as_slice::<T>(), out.as_slice_mut::<T>()) {
+            out[..rows.len() * width].copy_from_slice(&from[rows.start * width..rows.end * width]);
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn data(rows: usize) -> Dataset {
+        let inputs = Array::of([rows, 2], (0..2 * rows).map(|x| x as f64).collect()).unwrap();
+        let targets = Array::of([rows], (0..rows).map(|x| x as u8).collect()).unwrap();
+        Dataset::new(inputs, targets).unwrap()
+    }
+
+    fn values(data: &Dataset) -> (&[f64], &[u8]) {
+        let (x, y) = data.arrays().unwrap();
+        (x.as_slice().unwrap(), y.as_slice().unwrap())
+    }
+
+    #[test]
+    fn a_split_keeps_every_row_once() {
+        let (train, validation) = data(10).split(0.3, 5).unwrap();
+        assert_eq!((train.rows(), validation.rows()), (7, 3));
+        let mut all = [&train, &validation].map(|part| values(part).1.to_vec()).concat();
+        all.sort_unstable();
+        assert_eq!(all, (0..10).collect::<Vec<_>>());
+        for part in [&train, &validation] {
+            let (x, y) = values(part);
+            assert!(y.iter().enumerate().all(|(i, &y)| x[2 * i] == 2.0 * f64::from(y)));
+        }
+        assert_ne!(values(&data(10).split(0.3, 6).unwrap().1), values(&validation));
+        assert!(data(1).split(0.5, 0).is_none());
+    }
+
+    #[test]
+    fn floats_change_type_and_classes_do_not() {
+        let d = data(2).with_floats(DType::F32).unwrap();
+        assert_eq!(d.types(1).iter().map(|ty| ty.dtype).collect::<Vec<_>>(), [DType::F32, DType::U8]);
+    }
+
+    #[test]
+    fn rows_must_agree() {
+        let a = |n| Array::zeros(DType::F32, [n, 2]);
+        assert!(Dataset::new(a(3), a(4)).is_err());
+        assert!(Dataset::new(a(0), a(0)).is_err());
+        assert!(Dataset::new(Array::scalar(1.0f32), a(1)).is_err());
+    }
+}

@@ -1,0 +1,153 @@
+//! [`Filed`]: rows that stay in their files. What is read at a time is a block of neighbouring rows, large enough
+//! that a disk reads it nearly as fast as it can; a part of a data set is a set of blocks.
+
+use super::order::shuffle;
+use crate::Error;
+use crate::io::npy::Rows;
+use ironlearn_ir::prim::stream_of;
+use ironlearn_ir::{Array, TensorType};
+use std::ops::Range;
+use std::path::Path;
+use std::sync::Arc;
+
+/// Most bytes of a block, where a row has fewer.
+const BLOCK_BYTES: usize = 256 << 10;
+/// Blocks of a window, at least, where a row is smaller than such a block.
+const BLOCKS: usize = 8;
+
+/// Some of the rows of a file of inputs and a file of targets.
+#[derive(Clone, Debug)]
+pub struct Filed {
+    inputs: Arc<Rows>,
+    targets: Arc<Rows>,
+    /// Rows of a block; the last one of the files may have fewer.
+    block: usize,
+    /// Blocks that are read into memory together, and whose rows are shuffled.
+    window: usize,
+    /// The blocks of this part, ascending.
+    blocks: Arc<[u32]>,
+}
+
+impl Filed {
+    /// All rows of two files, of which so many bytes are held in memory: half for the rows in use, half for those
+    /// that come next.
+    pub fn open(inputs: &Path, targets: &Path, memory: usize) -> Result<Filed, Error> {
+        let (inputs, targets) = (Rows::open(inputs)?, Rows::open(targets)?);
+        if inputs.rows() != targets.rows() || inputs.rows() == 0 {
+            let of = |rows: &Rows| format!("{} {}", rows.path().display(), rows.shape());
+            return Err(Error::usage(
+                format!("inputs {} and targets {} are no data set", of(&inputs), of(&targets)),
+                "give both the same number of rows, at least one, as the first axis",
+            ));
+        }
+        let row = (inputs.row_bytes() + targets.row_bytes()).max(1);
+        let block = (BLOCK_BYTES.min(memory / 2 / BLOCKS) / row).max(1);
+        let window = (memory / 2 / row / block).max(1);
+        let count = u32::try_from(inputs.rows().div_ceil(block))
+            .map_err(|_| Error::usage("the files have too many rows", "allow more memory, or cut them"))?;
+        let (inputs, targets) = (Arc::new(inputs), Arc::new(targets));
+        Ok(Filed { inputs, targets, block, window, blocks: (0..count).collect() })
+    }
+
+    /// The number of rows.
+    pub fn rows(&self) -> usize {
+        self.blocks.iter().map(|&b| self.rows_of(b).len()).sum()
+    }
+
+    /// The type of `rows` rows of inputs and of targets.
+    pub fn types(&self, rows: usize) -> [TensorType; 2] {
+        [&self.inputs, &self.targets].map(|file| {
+            let mut dims = file.shape().to_vec();
+            dims[0] = rows;
+            TensorType::new(file.dtype(), dims)
+        })
+    }
+
+    /// Two parts: the second has this share of the blocks.
+    pub fn split(&self, share: f64, seed: u64) -> Option<(Filed, Filed)> {
+        let n = self.blocks.len();
+        let second = ((share * n as f64).round() as usize).max(usize::from(share > 0.0));
+        if second >= n {
+            return None;
+        }
+        let mut order = vec![0; n];
+        // No epoch has this number.
+        shuffle(seed ^ stream_of("order of blocks", 0), u64::MAX, &mut order);
+        let (picked, left) = order.split_at_mut(second);
+        let part = |places: &mut [u32]| {
+            places.sort_unstable();
+            let blocks = places.iter().map(|&i| self.blocks[i as usize]).collect();
+            Filed { blocks, ..self.clone() }
+        };
+        Some((part(left), part(picked)))
+    }
+
+    /// The rows of the files that stand in a block.
+    fn rows_of(&self, block: u32) -> Range<usize> {
+        let start = block as usize * self.block;
+        start..(start + self.block).min(self.inputs.rows())
+    }
+
+    /// Reads these rows of this part.
+    pub fn read(&self, rows: Range<usize>, x: &mut Array, y: &mut Array) -> Result<(), Error> {
+        let mut first = 0;
+        for &block in self.blocks.iter() {
+            let these = self.rows_of(block);
+            let from = rows.start.max(first);
+            let to = rows.end.min(first + these.len());
+            if from < to {
+                let there = these.start + from - first..these.start + to - first;
+                self.inputs.read(there.clone(), x, from - rows.start)?;
+                self.targets.read(there, y, from - rows.start)?;
+            }
+            first += these.len();
+        }
+        Ok(())
+    }
+
+    /// The blocks in the order of an epoch, cut into windows.
+    pub fn order(&self, seed: Option<u64>, epoch: u64) -> Vec<u32> {
+        let mut order: Vec<u32> = (0..self.blocks.len() as u32).collect();
+        if let Some(seed) = seed {
+            shuffle(seed ^ stream_of("order of blocks", 0), epoch, &mut order);
+        }
+        order.iter().map(|&i| self.blocks[i as usize]).collect()
+    }
+
+    /// The window that has this place of an epoch's order, and the place of its first row.
+    pub fn window_of(&self, order: &[u32], place: usize) -> (usize, usize) {
+        let mut first = 0;
+        for (number, blocks) in order.chunks(self.window).enumerate() {
+            let rows: usize = blocks.iter().map(|&b| self.rows_of(b).len()).sum();
+            if place < first + rows {
+                return (number, first);
+            }
+            first += rows;
+        }
+        (order.len().div_ceil(self.window), first)
+    }
+
+    /// Reads a window of an epoch's order; gives the number of its rows.
+    pub fn read_window(
+        &self,
+        order: &[u32],
+        number: usize,
+        x: &mut Array,
+        y: &mut Array,
+    ) -> Result<usize, Error> {
+        let mut to = 0;
+        for &block in order.chunks(self.window).nth(number).unwrap_or_default() {
+            let rows = self.rows_of(block);
+            self.inputs.read(rows.clone(), x, to)?;
+            self.targets.read(rows.clone(), y, to)?;
+            to += rows.len();
+        }
+        Ok(to)
+    }
+
+    /// Room for a window.
+    pub fn buffers(&self) -> (Array, Array) {
+        let [x, y] = self.types((self.block * self.window).min(self.rows()));
+        (Array::zeros(x.dtype, x.shape), Array::zeros(y.dtype, y.shape))
+    }
+}
