@@ -189,7 +189,11 @@ impl<T: Copy + Default + 'static> Tile<'_, T> {
     /// As for [`Tile::sum`].
     #[inline(always)]
     unsafe fn write<S: Sums<Elem = T>, const M: usize, const NV: usize>(&self, total: &[[S; NV]; M]) {
-        for (i, total) in total.iter().enumerate().take(self.channels) {
+        // All `M`, so that the loop is unrolled and the sums stay in registers.
+        for (i, total) in total.iter().enumerate() {
+            if i >= self.channels {
+                break;
+            }
             for (sum, &[_, at]) in total.iter().zip(self.registers) {
                 let at = at as usize;
                 let mut rest = [T::default(); WIDEST];

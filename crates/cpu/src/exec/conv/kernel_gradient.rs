@@ -17,6 +17,9 @@ const REGISTERS: usize = 2;
 const WIDE: usize = 12;
 const NARROW: usize = 6;
 
+/// Channels and positions that are packed together.
+const CHANNELS: usize = 8;
+
 /// The sum over some images, ready to run.
 pub struct KernelGradient {
     pub images: usize,
@@ -173,14 +176,12 @@ impl<T: Copy + Default + 'static> Leaf<'_, T> {
         let mut channel = 0;
         while channel < k.filled {
             let width = (REGISTERS * k.lanes).min(k.filled - channel);
-            for i in 0..width {
+            for i in (0..width).step_by(CHANNELS) {
+                let n = k.outputs.saturating_sub(channel + i).min(CHANNELS).min(width - i);
                 // SAFETY: channels that exist are read, the panel is written.
                 unsafe {
-                    let from = g.add((channel + i) * k.positions);
-                    let exists = channel + i < k.outputs;
-                    for p in 0..k.positions {
-                        to.add(p * width + i).write(if exists { *from.add(p) } else { T::default() });
-                    }
+                    let (from, to) = (g.add((channel + i) * k.positions), to.add(i));
+                    pack_channels(from, k.positions, n, to, width, CHANNELS.min(width - i));
                 }
             }
             to = to.wrapping_add(width * k.positions);
@@ -226,6 +227,45 @@ impl<T: Copy + Default + 'static> Leaf<'_, T> {
     }
 }
 
+/// Packs `n` channels of so many positions, one after another, to rows of channels, `pitch` apart; fills rows up
+/// to `width` channels with zeros.
+///
+/// # Safety
+/// `from` holds the channels, `to` has room for the rows.
+#[inline(always)]
+unsafe fn pack_channels<T: Copy + Default>(
+    from: *const T,
+    positions: usize,
+    n: usize,
+    to: *mut T,
+    pitch: usize,
+    width: usize,
+) {
+    let mut done = 0;
+    // SAFETY: as the caller promises.
+    unsafe {
+        if n == CHANNELS {
+            while done + CHANNELS <= positions {
+                let rows: [[T; CHANNELS]; CHANNELS] = std::array::from_fn(|i| {
+                    from.add(i * positions + done).cast::<[T; CHANNELS]>().read_unaligned()
+                });
+                let columns: [[T; CHANNELS]; CHANNELS] =
+                    std::array::from_fn(|p| std::array::from_fn(|i| rows[i][p]));
+                for (p, column) in columns.into_iter().enumerate() {
+                    to.add((done + p) * pitch).cast::<[T; CHANNELS]>().write_unaligned(column);
+                }
+                done += CHANNELS;
+            }
+        }
+        for p in done..positions {
+            for i in 0..width {
+                let x = if i < n { *from.add(i * positions + p) } else { T::default() };
+                to.add(p * pitch + i).write(x);
+            }
+        }
+    }
+}
+
 /// Some elements of the window by some registers of output channels, over one block of positions.
 struct Tile<'a, T> {
     runs: &'a [Run],
@@ -261,10 +301,8 @@ impl<T: Copy + Default + 'static> Tile<'_, T> {
     #[inline(always)]
     unsafe fn sum<S: Sums<Elem = T>, const M: usize, const NV: usize>(&self) {
         let mut sums = [[S::splat(T::default()); NV]; M];
-        let mut terms = [self.terms[0]; M];
-        for (to, from) in terms.iter_mut().zip(self.terms) {
-            *to = *from;
-        }
+        let last = self.terms.len() - 1;
+        let terms: [usize; M] = std::array::from_fn(|t| self.terms[t.min(last)]);
         for run in self.runs {
             let mut x = self.grid.wrapping_add(run.grid);
             let mut g = self.panel.wrapping_add(run.position * NV * S::LANES);
@@ -286,7 +324,11 @@ impl<T: Copy + Default + 'static> Tile<'_, T> {
                 g = g.wrapping_add(NV * S::LANES);
             }
         }
-        for (t, sums) in sums.iter().enumerate().take(self.terms.len()) {
+        // All `M`, so that the loop is unrolled and the sums stay in registers.
+        for (t, sums) in sums.iter().enumerate() {
+            if t > last {
+                break;
+            }
             for (v, sum) in sums.iter().enumerate() {
                 let to = self.to.wrapping_add(t * self.pitch + v * S::LANES);
                 // SAFETY: the caller's promise.
