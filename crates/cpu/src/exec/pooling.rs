@@ -155,18 +155,26 @@ impl<T: Element> Kernel for Planes<'_, T> {
     type Out = ();
     #[inline(always)]
     fn run<F32: FloatLanes<Elem = f32>, F64: FloatLanes<Elem = f64>>(self) {
+        if self.windows.pairs { self.by_elements::<2>() } else { self.by_elements::<1>() }
+    }
+}
+
+impl<T: Element> Planes<'_, T> {
+    /// Pools, `P` neighbouring elements of a window at a time.
+    #[inline(always)]
+    fn by_elements<const P: usize>(self) {
         let w = self.windows;
         for p in 0..self.planes {
             let (x, y) = (p * w.x..(p + 1) * w.x, p * w.y..(p + 1) * w.y);
             match (w.kind, w.part) {
-                (PoolKind::Sum, PoolPart::Output) => w.sum(&self.first[x], &mut self.out[y]),
-                (PoolKind::Sum, _) => w.spread_sum(&self.first[y], &mut self.out[x]),
-                (PoolKind::Max, PoolPart::Output) => w.max(&self.first[x], &mut self.out[y]),
+                (PoolKind::Sum, PoolPart::Output) => w.sum::<T, P>(&self.first[x], &mut self.out[y]),
+                (PoolKind::Sum, _) => w.spread_sum::<T, P>(&self.first[y], &mut self.out[x]),
+                (PoolKind::Max, PoolPart::Output) => w.max::<T, P>(&self.first[x], &mut self.out[y]),
                 (PoolKind::Max, PoolPart::Spread) => {
-                    w.spread_max(&self.first[x.clone()], &self.last[y], &mut self.out[x]);
+                    w.spread_max::<T, P>(&self.first[x.clone()], &self.last[y], &mut self.out[x]);
                 }
                 (PoolKind::Max, PoolPart::Pick) => {
-                    w.pick(&self.first[x.clone()], &self.last[x], &mut self.out[y]);
+                    w.pick::<T, P>(&self.first[x.clone()], &self.last[x], &mut self.out[y]);
                 }
             }
         }
@@ -199,13 +207,14 @@ macro_rules! blocks {
 
 impl Windows {
     #[inline(always)]
-    fn sum<T: Element>(&self, x: &[T], y: &mut [T]) {
+    fn sum<T: Element, const P: usize>(&self, x: &[T], y: &mut [T]) {
         blocks!(self, true, |B, start, at| {
             let mut sum = [T::default(); B];
-            for (k, &e) in self.elements.iter().enumerate() {
-                let x = self.seen::<T, B>(x, start + e, k);
-                for (sum, x) in sum.iter_mut().zip(x) {
-                    *sum = sum.plus(x);
+            for &e in self.elements.iter().step_by(P) {
+                for x in self.seen::<T, B, P>(x, start + e) {
+                    for (sum, x) in sum.iter_mut().zip(x) {
+                        *sum = sum.plus(x);
+                    }
                 }
             }
             y[at..at + B].copy_from_slice(&sum);
@@ -213,33 +222,33 @@ impl Windows {
     }
 
     #[inline(always)]
-    fn max<T: Element>(&self, x: &[T], y: &mut [T]) {
+    fn max<T: Element, const P: usize>(&self, x: &[T], y: &mut [T]) {
         blocks!(self, true, |B, start, at| {
-            y[at..at + B].copy_from_slice(&self.largest::<T, B>(x, start).0);
+            y[at..at + B].copy_from_slice(&self.largest::<T, B, P>(x, start).0);
         });
     }
 
     #[inline(always)]
-    fn spread_sum<T: Element>(&self, g: &[T], x: &mut [T]) {
+    fn spread_sum<T: Element, const P: usize>(&self, g: &[T], x: &mut [T]) {
         self.clear(x);
         blocks!(self, self.apart, |B, start, at| {
-            self.spread::<T, B>(x, start, &array(&g[at..]), None);
+            self.spread::<T, B, P>(x, start, &array(&g[at..]), None);
         });
     }
 
     #[inline(always)]
-    fn spread_max<T: Element>(&self, x: &[T], g: &[T], out: &mut [T]) {
+    fn spread_max<T: Element, const P: usize>(&self, x: &[T], g: &[T], out: &mut [T]) {
         self.clear(out);
         blocks!(self, self.apart, |B, start, at| {
-            let largest = self.largest::<T, B>(x, start).1;
-            self.spread::<T, B>(out, start, &array(&g[at..]), Some(&largest));
+            let largest = self.largest::<T, B, P>(x, start).1;
+            self.spread::<T, B, P>(out, start, &array(&g[at..]), Some(&largest));
         });
     }
 
     #[inline(always)]
-    fn pick<T: Element>(&self, x: &[T], v: &[T], y: &mut [T]) {
+    fn pick<T: Element, const P: usize>(&self, x: &[T], v: &[T], y: &mut [T]) {
         blocks!(self, true, |B, start, at| {
-            let largest = self.largest::<T, B>(x, start).1;
+            let largest = self.largest::<T, B, P>(x, start).1;
             for i in 0..B {
                 y[at + i] = v[start + i * self.step + self.elements[largest[i] as usize]];
             }
@@ -248,14 +257,19 @@ impl Windows {
 
     /// The largest element of each of some windows, and which of its elements this is.
     #[inline(always)]
-    fn largest<T: Element, const B: usize>(&self, x: &[T], start: usize) -> ([T; B], [u32; B]) {
-        let (mut best, mut largest) = (self.seen::<T, B>(x, start + self.elements[0], 0), [0; B]);
-        for (k, &e) in self.elements.iter().enumerate().skip(1) {
-            let x = self.seen::<T, B>(x, start + e, k);
-            for i in 0..B {
-                let better = (x[i] > best[i]) | (x[i].is_nan() & !best[i].is_nan());
-                largest[i] = if better { k as u32 } else { largest[i] };
-                best[i] = if better { x[i] } else { best[i] };
+    fn largest<T: Element, const B: usize, const P: usize>(
+        &self,
+        x: &[T],
+        start: usize,
+    ) -> ([T; B], [u32; B]) {
+        let (mut best, mut largest) = (self.seen::<T, B, P>(x, start)[0], [0; B]);
+        for (k, &e) in self.elements.iter().enumerate().step_by(P) {
+            for (p, x) in self.seen::<T, B, P>(x, start + e).into_iter().enumerate() {
+                for i in 0..B {
+                    let better = (x[i] > best[i]) | (x[i].is_nan() & !best[i].is_nan());
+                    largest[i] = if better { (k + p) as u32 } else { largest[i] };
+                    best[i] = if better { x[i] } else { best[i] };
+                }
             }
         }
         (best, largest)
@@ -269,36 +283,29 @@ impl Windows {
         }
     }
 
-    /// What some windows have at their element `k`, which is element `at` of the plane for the first.
+    /// What some windows have at `P` neighbouring elements, of which the first is element `at` of the plane for the
+    /// first window. Pairs are read whole: taken apart by constants they are shuffled in registers.
     #[inline(always)]
-    fn seen<T: Element, const B: usize>(&self, x: &[T], at: usize, k: usize) -> [T; B] {
-        let mut here = [T::default(); B];
-        if self.pairs {
-            // Whole pairs, of which there are `B`: the second element begins no pair of its own.
-            let (pairs, _) = x[at - k % 2..][..2 * B].as_chunks::<2>();
-            for (here, pair) in here.iter_mut().zip(pairs) {
-                *here = pair[k % 2];
-            }
-            return here;
+    fn seen<T: Element, const B: usize, const P: usize>(&self, x: &[T], at: usize) -> [[T; B]; P] {
+        if P == 2 {
+            let (pairs, _) = x[at..][..2 * B].as_chunks::<2>();
+            return std::array::from_fn(|p| std::array::from_fn(|i| pairs[i][p]));
         }
         let x = &x[at..][..(B - 1) * self.step + 1];
-        for (i, here) in here.iter_mut().enumerate() {
-            *here = x[i * self.step];
-        }
-        here
+        [std::array::from_fn(|i| x[i * self.step]); P]
     }
 
     /// Gives the elements of some windows `g`: all of them, or the largest. Adds it, in order of the windows, where
     /// those overlap.
     #[inline(always)]
-    fn spread<T: Element, const B: usize>(
+    fn spread<T: Element, const B: usize, const P: usize>(
         &self,
         x: &mut [T],
         start: usize,
         g: &[T; B],
         largest: Option<&[u32; B]>,
     ) {
-        if self.pairs && self.apart {
+        if P == 2 && self.apart {
             for (k, &e) in self.elements.iter().enumerate().step_by(2) {
                 let (pairs, _) = x[start + e..][..2 * B].as_chunks_mut::<2>();
                 let (first, second) = (share(k, g, largest), share(k + 1, g, largest));
