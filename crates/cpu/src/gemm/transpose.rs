@@ -7,7 +7,7 @@ use std::arch::x86_64::*;
 /// # Safety
 /// `from` must be valid for reading them; the CPU must have AVX-512.
 #[inline(always)]
-pub(super) unsafe fn load<T>(from: *const T, count: usize) -> __m512i {
+pub(crate) unsafe fn load<T>(from: *const T, count: usize) -> __m512i {
     // SAFETY: the caller's promise.
     unsafe {
         match size_of::<T>() {
@@ -31,7 +31,7 @@ fn first(count: usize) -> u32 {
 /// Elements must have 4 or 8 bytes, `to` room for what is written, and `row` must be good for rows below `lanes`;
 /// the CPU must have AVX-512.
 #[inline(always)]
-pub(super) unsafe fn square<P>(
+pub(crate) unsafe fn square<P>(
     row: impl Fn(usize) -> __m512i,
     lanes: usize,
     to: *mut P,

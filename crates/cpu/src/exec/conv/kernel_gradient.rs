@@ -17,9 +17,6 @@ const REGISTERS: usize = 2;
 const WIDE: usize = 12;
 const NARROW: usize = 6;
 
-/// Channels and positions that are packed together.
-const CHANNELS: usize = 8;
-
 /// The sum over some images, ready to run.
 pub struct KernelGradient {
     pub images: usize,
@@ -157,7 +154,7 @@ impl<T: Copy + Default + 'static> Leaf<'_, T> {
                 for group in 0..k.groups {
                     let at = image * k.groups + group;
                     k.grid.fill(k.inputs, self.x.add(at * k.inputs * k.input_plane), self.grid, 0);
-                    self.pack(self.g.add(at * k.outputs * k.positions));
+                    self.pack::<S>(self.g.add(at * k.outputs * k.positions));
                     let sum = self.sum.add(group * k.terms.len() * k.filled);
                     self.add_image::<S>(sum, image > self.images.start);
                 }
@@ -170,18 +167,17 @@ impl<T: Copy + Default + 'static> Leaf<'_, T> {
     /// # Safety
     /// `g` holds the group's channels.
     #[inline(always)]
-    unsafe fn pack(&self, g: *const T) {
+    unsafe fn pack<S: Sums<Elem = T>>(&self, g: *const T) {
         let k = self.gradient;
         let mut to = self.packed;
         let mut channel = 0;
         while channel < k.filled {
             let width = (REGISTERS * k.lanes).min(k.filled - channel);
-            for i in (0..width).step_by(CHANNELS) {
-                let n = k.outputs.saturating_sub(channel + i).min(CHANNELS).min(width - i);
+            for i in (0..width).step_by(S::LANES) {
+                let n = (k.outputs - channel - i).min(S::LANES);
                 // SAFETY: channels that exist are read, the panel is written.
                 unsafe {
-                    let (from, to) = (g.add((channel + i) * k.positions), to.add(i));
-                    pack_channels(from, k.positions, n, to, width, CHANNELS.min(width - i));
+                    pack_channels::<S>(g.add((channel + i) * k.positions), k.positions, n, to.add(i), width)
                 }
             }
             to = to.wrapping_add(width * k.positions);
@@ -227,39 +223,34 @@ impl<T: Copy + Default + 'static> Leaf<'_, T> {
     }
 }
 
-/// Packs `n` channels of so many positions, one after another, to rows of channels, `pitch` apart; fills rows up
-/// to `width` channels with zeros.
+/// Packs `n` channels of so many positions, one after another, to rows of channels, `pitch` apart, filled up with
+/// zeros to a register.
 ///
 /// # Safety
 /// `from` holds the channels, `to` has room for the rows.
 #[inline(always)]
-unsafe fn pack_channels<T: Copy + Default>(
-    from: *const T,
+unsafe fn pack_channels<S: Sums>(
+    from: *const S::Elem,
     positions: usize,
     n: usize,
-    to: *mut T,
+    to: *mut S::Elem,
     pitch: usize,
-    width: usize,
 ) {
-    let mut done = 0;
-    // SAFETY: as the caller promises.
+    // SAFETY: as the caller promises; registers of 64 bytes are those of AVX-512.
     unsafe {
-        if n == CHANNELS {
-            while done + CHANNELS <= positions {
-                let rows: [[T; CHANNELS]; CHANNELS] = std::array::from_fn(|i| {
-                    from.add(i * positions + done).cast::<[T; CHANNELS]>().read_unaligned()
-                });
-                let columns: [[T; CHANNELS]; CHANNELS] =
-                    std::array::from_fn(|p| std::array::from_fn(|i| rows[i][p]));
-                for (p, column) in columns.into_iter().enumerate() {
-                    to.add((done + p) * pitch).cast::<[T; CHANNELS]>().write_unaligned(column);
-                }
-                done += CHANNELS;
+        #[cfg(target_arch = "x86_64")]
+        if is_wide::<S>() {
+            use crate::gemm::transpose::{load, square};
+            for p in (0..positions).step_by(S::LANES) {
+                let cells = S::LANES.min(positions - p);
+                let row = |i: usize| load(from.add(i * positions + p), cells);
+                square(row, n, to.add(p * pitch), pitch, cells, S::LANES);
             }
+            return;
         }
-        for p in done..positions {
-            for i in 0..width {
-                let x = if i < n { *from.add(i * positions + p) } else { T::default() };
+        for p in 0..positions {
+            for i in 0..S::LANES {
+                let x = if i < n { *from.add(i * positions + p) } else { S::Elem::default() };
                 to.add(p * pitch + i).write(x);
             }
         }
@@ -285,7 +276,8 @@ impl<T: Copy + Default + 'static> Tile<'_, T> {
         // SAFETY: the caller's promise.
         unsafe {
             match self.terms.len() {
-                9.. if is_wide::<S>() => self.sum::<S, WIDE, NV>(),
+                10.. if is_wide::<S>() => self.sum::<S, WIDE, NV>(),
+                9 if is_wide::<S>() => self.sum::<S, 9, NV>(),
                 7..=8 if is_wide::<S>() => self.sum::<S, 8, NV>(),
                 5.. => self.sum::<S, NARROW, NV>(),
                 3..=4 => self.sum::<S, 4, NV>(),
