@@ -42,8 +42,13 @@ pub(crate) unsafe fn square<P>(
     // SAFETY: the caller's promise.
     unsafe {
         if size_of::<P>() == 4 {
-            let rows =
-                std::array::from_fn(|lane| if lane < lanes { row(lane) } else { _mm512_setzero_si512() });
+            // A loop: what `from_fn` calls is not always inlined.
+            let mut rows = [_mm512_setzero_si512(); 16];
+            for (lane, to) in rows.iter_mut().enumerate() {
+                if lane < lanes {
+                    *to = row(lane);
+                }
+            }
             let mask = first(width) as __mmask16;
             for (cell, &column) in squares_of_16(rows).iter().enumerate() {
                 if cell < cells {
@@ -51,8 +56,12 @@ pub(crate) unsafe fn square<P>(
                 }
             }
         } else {
-            let rows =
-                std::array::from_fn(|lane| if lane < lanes { row(lane) } else { _mm512_setzero_si512() });
+            let mut rows = [_mm512_setzero_si512(); 8];
+            for (lane, to) in rows.iter_mut().enumerate() {
+                if lane < lanes {
+                    *to = row(lane);
+                }
+            }
             let mask = first(width) as __mmask8;
             for (cell, &column) in squares_of_8(rows).iter().enumerate() {
                 if cell < cells {

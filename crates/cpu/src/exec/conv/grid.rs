@@ -106,6 +106,11 @@ impl Grid {
         phase * self.steps[0] * self.axes[0].per_phase + at
     }
 
+    /// Elements from one row of the copy to the next.
+    pub fn row_pitch(&self) -> usize {
+        self.axes[self.axes.len() - 1].per_phase
+    }
+
     /// Elements that the copy of so many channels takes.
     pub fn elements(&self, channels: usize) -> usize {
         channels * self.channel + SLACK
