@@ -125,21 +125,21 @@ impl Pooling {
 
 /// An element that can be pooled.
 pub trait Element: NumLanes<Elem = Self> + PartialOrd + Default {
-    /// True for a NaN.
-    fn is_nan(self) -> bool;
+    /// True but for a NaN.
+    fn is_number(self) -> bool;
 }
 macro_rules! elements {
-    ($($t:ty: $x:ident => $is_nan:expr),*) => {$(
+    ($($t:ty: $x:ident => $is_number:expr),*) => {$(
         impl Element for $t {
             #[inline(always)]
-            fn is_nan(self) -> bool {
+            fn is_number(self) -> bool {
                 let $x = self;
-                $is_nan
+                $is_number
             }
         }
     )*};
 }
-elements!(f32: x => x.is_nan(), f64: x => x.is_nan(), i32: _x => false);
+elements!(f32: x => !x.is_nan(), f64: x => !x.is_nan(), i32: _x => true);
 
 /// Some planes and their windows.
 struct Planes<'a, T> {
@@ -256,6 +256,7 @@ impl Windows {
     }
 
     /// The largest element of each of some windows, and which of its elements this is.
+    #[expect(clippy::neg_cmp_op_on_partial_ord, reason = "a NaN is to take the place of a number")]
     #[inline(always)]
     fn largest<T: Element, const B: usize, const P: usize>(
         &self,
@@ -266,7 +267,8 @@ impl Windows {
         for (k, &e) in self.elements.iter().enumerate().step_by(P) {
             for (p, x) in self.seen::<T, B, P>(x, start + e).into_iter().enumerate() {
                 for i in 0..B {
-                    let better = (x[i] > best[i]) | (x[i].is_nan() & !best[i].is_nan());
+                    // Larger, or the first NaN: one comparison under the mask of another.
+                    let better = best[i].is_number() & !(x[i] <= best[i]);
                     largest[i] = if better { (k + p) as u32 } else { largest[i] };
                     best[i] = if better { x[i] } else { best[i] };
                 }
