@@ -24,7 +24,7 @@ const CHANNELS: usize = 8;
 /// Most registers of channels of a tile, where lanes are channels.
 const REGISTERS: usize = 2;
 /// Terms of a sum for which it is worth while to transpose results.
-const LONG: usize = 64;
+const LONG: usize = 8;
 
 /// A sliding window, ready to run.
 pub struct Slide {
