@@ -242,3 +242,39 @@ fn masks_keep_their_lanes() {
         isa.run(Masks);
     }
 }
+
+struct Parts;
+
+impl Kernel for Parts {
+    type Out = ();
+    #[inline(always)]
+    fn run<F32: FloatLanes<Elem = f32>, F64: FloatLanes<Elem = f64>>(self) {
+        parts_of_every_length::<F32>(f32::from);
+        parts_of_every_length::<F64>(f64::from);
+    }
+}
+
+/// Lanes beyond a part are loaded as zeros, and elements beyond it are not written.
+#[inline(always)]
+fn parts_of_every_length<L: FloatLanes>(of: impl Fn(u8) -> L::Elem)
+where
+    L::Elem: PartialEq + std::fmt::Debug,
+{
+    for n in 1..L::WIDTH {
+        let from: Vec<L::Elem> = (1..=n as u8).map(&of).collect();
+        let (mut whole, mut part) = (vec![of(77); L::WIDTH], vec![of(77); L::WIDTH]);
+        L::load_part(&from).store(&mut whole);
+        assert_eq!(whole[..n], from, "{n} of {}", L::WIDTH);
+        assert!(whole[n..].iter().all(|x| *x == of(0)), "{n} of {}: {whole:?}", L::WIDTH);
+        L::load(&whole).store_part(&mut part[..n]);
+        assert_eq!(part[..n], from, "{n} of {}", L::WIDTH);
+        assert!(part[n..].iter().all(|x| *x == of(77)), "{n} of {}: {part:?}", L::WIDTH);
+    }
+}
+
+#[test]
+fn parts_of_a_register_are_loaded_and_stored() {
+    for isa in Isa::available() {
+        isa.run(Parts);
+    }
+}

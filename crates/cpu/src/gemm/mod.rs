@@ -35,6 +35,7 @@ mod packed;
 mod plan;
 #[cfg(test)]
 mod rate;
+mod row;
 mod select;
 #[cfg(test)]
 mod tests;

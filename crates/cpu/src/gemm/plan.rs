@@ -1,6 +1,7 @@
 //! [`GemmPlan`]: a product with all decisions made.
 
 use super::kernel::{Blocking, KernelFn, Part, Way};
+use super::row::row_kernel;
 use super::select::{Kernel, Operand, select};
 use super::{GemmError, GemmSpec};
 use crate::isa::Isa;
@@ -71,7 +72,11 @@ impl GemmPlan {
         let transposed = is_column(&spec);
         let spec = if transposed { transpose(spec) } else { spec };
         let (kernel, a, b) = select(isa, spec.a_dtype, spec.b_dtype).ok_or(types)?;
-        Ok(GemmPlan { transposed, ..GemmPlan::with_kernel(kernel, a, b, spec, threads) })
+        let mut plan = GemmPlan::with_kernel(kernel, a, b, spec, threads);
+        if let Some(row) = row_kernel(isa, spec.b_dtype).filter(|_| spec.m == 1 && spec.b.col == 1) {
+            (plan.kernel, plan.worker_bytes) = (row, 0);
+        }
+        Ok(GemmPlan { transposed, ..plan })
     }
 
     /// The plan for a kernel and the ways in which the operands come to it.

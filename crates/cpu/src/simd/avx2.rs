@@ -43,6 +43,7 @@ macro_rules! formulas {
     )*};
 }
 
+// Common lengths without a mask: a load has to wait for a masked store of the same place.
 formulas! {
     fn first8(n: usize) -> __m256i {
         _mm256_cmpgt_epi32(_mm256_set1_epi32(n as i32), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7))
@@ -50,10 +51,34 @@ formulas! {
     fn first4(n: usize) -> __m256i {
         _mm256_cmpgt_epi64(_mm256_set1_epi64x(n as i64), _mm256_setr_epi64x(0, 1, 2, 3))
     }
-    fn load_part_ps(src: *const f32, n: usize) -> __m256 { _mm256_maskload_ps(src, first8(n)) }
-    fn store_part_ps(dst: *mut f32, n: usize, x: __m256) { _mm256_maskstore_ps(dst, first8(n), x) }
-    fn load_part_pd(src: *const f64, n: usize) -> __m256d { _mm256_maskload_pd(src, first4(n)) }
-    fn store_part_pd(dst: *mut f64, n: usize, x: __m256d) { _mm256_maskstore_pd(dst, first4(n), x) }
+    fn load_part_ps(src: *const f32, n: usize) -> __m256 {
+        match n {
+            1 => _mm256_zextps128_ps256(_mm_load_ss(src)),
+            4 => _mm256_zextps128_ps256(_mm_loadu_ps(src)),
+            _ => _mm256_maskload_ps(src, first8(n)),
+        }
+    }
+    fn store_part_ps(dst: *mut f32, n: usize, x: __m256) {
+        match n {
+            1 => _mm_store_ss(dst, _mm256_castps256_ps128(x)),
+            4 => _mm_storeu_ps(dst, _mm256_castps256_ps128(x)),
+            _ => _mm256_maskstore_ps(dst, first8(n), x),
+        }
+    }
+    fn load_part_pd(src: *const f64, n: usize) -> __m256d {
+        match n {
+            1 => _mm256_zextpd128_pd256(_mm_load_sd(src)),
+            2 => _mm256_zextpd128_pd256(_mm_loadu_pd(src)),
+            _ => _mm256_maskload_pd(src, first4(n)),
+        }
+    }
+    fn store_part_pd(dst: *mut f64, n: usize, x: __m256d) {
+        match n {
+            1 => _mm_store_sd(dst, _mm256_castpd256_pd128(x)),
+            2 => _mm_storeu_pd(dst, _mm256_castpd256_pd128(x)),
+            _ => _mm256_maskstore_pd(dst, first4(n), x),
+        }
+    }
     fn neg_ps(x: __m256) -> __m256 { _mm256_xor_ps(x, _mm256_set1_ps(-0.0)) }
     fn neg_pd(x: __m256d) -> __m256d { _mm256_xor_pd(x, _mm256_set1_pd(-0.0)) }
     fn abs_ps(x: __m256) -> __m256 { _mm256_andnot_ps(_mm256_set1_ps(-0.0), x) }

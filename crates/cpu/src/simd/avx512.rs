@@ -46,11 +46,40 @@ macro_rules! formulas {
     )*};
 }
 
+// Common lengths without a mask: a load has to wait for a masked store of the same place.
 formulas! {
-    fn load_part_ps(src: *const f32, n: usize) -> __m512 { _mm512_maskz_loadu_ps(!(!0u32 << n) as u16, src) }
-    fn store_part_ps(dst: *mut f32, n: usize, x: __m512) { _mm512_mask_storeu_ps(dst, !(!0u32 << n) as u16, x) }
-    fn load_part_pd(src: *const f64, n: usize) -> __m512d { _mm512_maskz_loadu_pd(!(!0u32 << n) as u8, src) }
-    fn store_part_pd(dst: *mut f64, n: usize, x: __m512d) { _mm512_mask_storeu_pd(dst, !(!0u32 << n) as u8, x) }
+    fn load_part_ps(src: *const f32, n: usize) -> __m512 {
+        match n {
+            1 => _mm512_zextps128_ps512(_mm_load_ss(src)),
+            4 => _mm512_zextps128_ps512(_mm_loadu_ps(src)),
+            8 => _mm512_zextps256_ps512(_mm256_loadu_ps(src)),
+            _ => _mm512_maskz_loadu_ps(!(!0u32 << n) as u16, src),
+        }
+    }
+    fn store_part_ps(dst: *mut f32, n: usize, x: __m512) {
+        match n {
+            1 => _mm_store_ss(dst, _mm512_castps512_ps128(x)),
+            4 => _mm_storeu_ps(dst, _mm512_castps512_ps128(x)),
+            8 => _mm256_storeu_ps(dst, _mm512_castps512_ps256(x)),
+            _ => _mm512_mask_storeu_ps(dst, !(!0u32 << n) as u16, x),
+        }
+    }
+    fn load_part_pd(src: *const f64, n: usize) -> __m512d {
+        match n {
+            1 => _mm512_zextpd128_pd512(_mm_load_sd(src)),
+            2 => _mm512_zextpd128_pd512(_mm_loadu_pd(src)),
+            4 => _mm512_zextpd256_pd512(_mm256_loadu_pd(src)),
+            _ => _mm512_maskz_loadu_pd(!(!0u32 << n) as u8, src),
+        }
+    }
+    fn store_part_pd(dst: *mut f64, n: usize, x: __m512d) {
+        match n {
+            1 => _mm_store_sd(dst, _mm512_castpd512_pd128(x)),
+            2 => _mm_storeu_pd(dst, _mm512_castpd512_pd128(x)),
+            4 => _mm256_storeu_pd(dst, _mm512_castpd512_pd256(x)),
+            _ => _mm512_mask_storeu_pd(dst, !(!0u32 << n) as u8, x),
+        }
+    }
     fn neg_ps(x: __m512) -> __m512 { _mm512_xor_ps(x, _mm512_set1_ps(-0.0)) }
     fn neg_pd(x: __m512d) -> __m512d { _mm512_xor_pd(x, _mm512_set1_pd(-0.0)) }
     fn abs_ps(x: __m512) -> __m512 { _mm512_andnot_ps(_mm512_set1_ps(-0.0), x) }

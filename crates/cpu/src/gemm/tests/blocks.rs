@@ -13,6 +13,7 @@ fn any_number_of_threads_gives_the_same_bits() {
         ([150, 300, 70], [Layout::Columns, Layout::Padded]),
         ([2500, 20, 65], [Layout::Padded, Layout::Columns]),
         ([9, 1500, 290], [Layout::Rows, Layout::Rows]),
+        ([1, 3001, 400], [Layout::Rows, Layout::Padded]),
     ] {
         let float = |seed| {
             let mut random = Random(seed);
@@ -38,6 +39,23 @@ fn a_column_of_a_transposed_matrix_has_the_documented_bits() {
         let case = Case::new([m, 1, 290], [Layout::Columns, Layout::Spread], accumulate, values);
         let bits = |x: f64| u128::from(x.to_bits());
         check(&case, &[Pool::new(2)], |c, a: f64, b: f64| a.mul_add(b, c), |c, sum| c + sum, bits);
+    }
+}
+
+#[test]
+fn a_row_has_the_documented_bits_whatever_its_width() {
+    // 245 columns of `f32` take strips of 8, 4, 2 and 1 registers of sixteen, and a part of one.
+    for (n, k, accumulate) in
+        [(245, 290, false), (125, 290, true), (10, 33, true), (1, 700, false), (37, 0, false)]
+    {
+        let (mut x, mut y, mut z) = (Random(4), Random(5), Random(6));
+        let layouts = [Layout::Reversed, Layout::Padded];
+        let values = (|| x.float() as f32, || y.float() as f32, || z.float() as f32);
+        let case = Case::new([1, n, k], layouts, accumulate, values);
+        check(&case, &[], |c, a: f32, b: f32| a.mul_add(b, c), |c, sum| c + sum, |x| x.to_bits().into());
+        let values = (|| x.float(), || y.float(), || z.float());
+        let case = Case::new([1, n, k], layouts, accumulate, values);
+        check(&case, &[], |c, a: f64, b: f64| a.mul_add(b, c), |c, sum| c + sum, |x| x.to_bits().into());
     }
 }
 
