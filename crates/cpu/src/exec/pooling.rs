@@ -12,8 +12,6 @@ use ironlearn_ir::prim::{self, PoolKind, PoolPart};
 
 /// Elements of a task, at least.
 const GRAIN: usize = 1 << 14;
-/// Windows whose largest elements are looked for at a time.
-const RUN: usize = 64;
 
 /// Pooling, ready to run.
 pub struct Pooling {
@@ -40,9 +38,12 @@ struct Windows {
     step: usize,
     /// Elements of a window, counted from its first.
     elements: Vec<usize>,
-    /// Elements of a window that lie one after another where windows neither overlap nor leave gaps along the
-    /// last axis, else 0.
-    touching: usize,
+    /// Two elements after two elements along the last axis.
+    pairs: bool,
+    /// No two windows overlap.
+    apart: bool,
+    /// Every element is in a window.
+    covered: bool,
 }
 
 impl Pooling {
@@ -67,7 +68,10 @@ impl Pooling {
                 count: y[last + 2],
                 step,
                 elements,
-                touching: if size == step { size } else { 0 },
+                pairs: size == 2 && step == 2,
+                apart: pool.size.iter().zip(&pool.stride).all(|(size, stride)| size <= stride),
+                covered: pool.size.iter().zip(&pool.stride).all(|(size, stride)| size >= stride)
+                    && (0..spatial).all(|a| (pool.x[a + 2] - pool.size[a]).is_multiple_of(pool.stride[a])),
             },
             planes: y[0] * y[1],
             x: x.to_vec(),
@@ -121,21 +125,21 @@ impl Pooling {
 
 /// An element that can be pooled.
 pub trait Element: NumLanes<Elem = Self> + PartialOrd + Default {
-    /// True for a NaN.
-    fn is_nan(self) -> bool;
+    /// True but for a NaN.
+    fn is_number(self) -> bool;
 }
 macro_rules! elements {
-    ($($t:ty: $x:ident => $is_nan:expr),*) => {$(
+    ($($t:ty: $x:ident => $is_number:expr),*) => {$(
         impl Element for $t {
             #[inline(always)]
-            fn is_nan(self) -> bool {
+            fn is_number(self) -> bool {
                 let $x = self;
-                $is_nan
+                $is_number
             }
         }
     )*};
 }
-elements!(f32: x => x.is_nan(), f64: x => x.is_nan(), i32: _x => false);
+elements!(f32: x => !x.is_nan(), f64: x => !x.is_nan(), i32: _x => true);
 
 /// Some planes and their windows.
 struct Planes<'a, T> {
@@ -151,146 +155,194 @@ impl<T: Element> Kernel for Planes<'_, T> {
     type Out = ();
     #[inline(always)]
     fn run<F32: FloatLanes<Elem = f32>, F64: FloatLanes<Elem = f64>>(self) {
+        if self.windows.pairs { self.by_elements::<2>() } else { self.by_elements::<1>() }
+    }
+}
+
+impl<T: Element> Planes<'_, T> {
+    /// Pools, `P` neighbouring elements of a window at a time.
+    #[inline(always)]
+    fn by_elements<const P: usize>(self) {
         let w = self.windows;
         for p in 0..self.planes {
             let (x, y) = (p * w.x..(p + 1) * w.x, p * w.y..(p + 1) * w.y);
             match (w.kind, w.part) {
-                (PoolKind::Sum, PoolPart::Output) => w.sum(&self.first[x], &mut self.out[y]),
-                (PoolKind::Sum, _) => w.spread_sum(&self.first[y], &mut self.out[x]),
-                (PoolKind::Max, PoolPart::Output) => w.max(&self.first[x], &mut self.out[y]),
+                (PoolKind::Sum, PoolPart::Output) => w.sum::<T, P>(&self.first[x], &mut self.out[y]),
+                (PoolKind::Sum, _) => w.spread_sum::<T, P>(&self.first[y], &mut self.out[x]),
+                (PoolKind::Max, PoolPart::Output) => w.max::<T, P>(&self.first[x], &mut self.out[y]),
                 (PoolKind::Max, PoolPart::Spread) => {
-                    w.spread_max(&self.first[x.clone()], &self.last[y], &mut self.out[x]);
+                    w.spread_max::<T, P>(&self.first[x.clone()], &self.last[y], &mut self.out[x]);
                 }
                 (PoolKind::Max, PoolPart::Pick) => {
-                    w.pick(&self.first[x.clone()], &self.last[x], &mut self.out[y]);
+                    w.pick::<T, P>(&self.first[x.clone()], &self.last[x], &mut self.out[y]);
                 }
             }
         }
     }
 }
 
+/// Goes through the windows of a plane in blocks of 8, 4 or 1: `$b` windows, of which the first begins at element
+/// `$start` and is window `$at`. If `$again`, the last block of a row may have windows of the one before.
+macro_rules! blocks {
+    ($w:expr, $again:expr, |$b:ident, $start:ident, $at:ident| $body:block) => {
+        let n = $w.count;
+        for (r, &row) in $w.rows.iter().enumerate() {
+            let mut q = 0;
+            blocks!(8, $w, $again, n, r, row, q, $b, $start, $at, $body);
+            blocks!(4, $w, $again, n, r, row, q, $b, $start, $at, $body);
+            blocks!(1, $w, $again, n, r, row, q, $b, $start, $at, $body);
+        }
+    };
+    ($size:literal, $w:expr, $again:expr, $n:ident, $r:ident, $row:ident, $q:ident,
+        $b:ident, $start:ident, $at:ident, $body:block) => {
+        while $q < $n && $n >= $size && ($again || $n - $q >= $size) {
+            const $b: usize = $size;
+            $q = $q.min($n - $size);
+            let ($start, $at) = ($row + $q * $w.step, $r * $n + $q);
+            $body
+            $q += $size;
+        }
+    };
+}
+
 impl Windows {
-    /// Calls `f` with windows in runs: the first element of the first, the number of the first, how many.
     #[inline(always)]
-    fn for_each_run(&self, mut f: impl FnMut(usize, usize, usize)) {
-        for (r, &row) in self.rows.iter().enumerate() {
-            for q in (0..self.count).step_by(RUN) {
-                f(row + q * self.step, r * self.count + q, RUN.min(self.count - q));
+    fn sum<T: Element, const P: usize>(&self, x: &[T], y: &mut [T]) {
+        blocks!(self, true, |B, start, at| {
+            let mut sum = [T::default(); B];
+            for &e in self.elements.iter().step_by(P) {
+                for x in self.seen::<T, B, P>(x, start + e) {
+                    for (sum, x) in sum.iter_mut().zip(x) {
+                        *sum = sum.plus(x);
+                    }
+                }
             }
+            y[at..at + B].copy_from_slice(&sum);
+        });
+    }
+
+    #[inline(always)]
+    fn max<T: Element, const P: usize>(&self, x: &[T], y: &mut [T]) {
+        blocks!(self, true, |B, start, at| {
+            y[at..at + B].copy_from_slice(&self.largest::<T, B, P>(x, start).0);
+        });
+    }
+
+    #[inline(always)]
+    fn spread_sum<T: Element, const P: usize>(&self, g: &[T], x: &mut [T]) {
+        self.clear(x);
+        blocks!(self, self.apart, |B, start, at| {
+            self.spread::<T, B, P>(x, start, &array(&g[at..]), None);
+        });
+    }
+
+    #[inline(always)]
+    fn spread_max<T: Element, const P: usize>(&self, x: &[T], g: &[T], out: &mut [T]) {
+        self.clear(out);
+        blocks!(self, self.apart, |B, start, at| {
+            let largest = self.largest::<T, B, P>(x, start).1;
+            self.spread::<T, B, P>(out, start, &array(&g[at..]), Some(&largest));
+        });
+    }
+
+    #[inline(always)]
+    fn pick<T: Element, const P: usize>(&self, x: &[T], v: &[T], y: &mut [T]) {
+        blocks!(self, true, |B, start, at| {
+            let largest = self.largest::<T, B, P>(x, start).1;
+            for i in 0..B {
+                y[at + i] = v[start + i * self.step + self.elements[largest[i] as usize]];
+            }
+        });
+    }
+
+    /// The largest element of each of some windows, and which of its elements this is.
+    #[expect(clippy::neg_cmp_op_on_partial_ord, reason = "a NaN is to take the place of a number")]
+    #[inline(always)]
+    fn largest<T: Element, const B: usize, const P: usize>(
+        &self,
+        x: &[T],
+        start: usize,
+    ) -> ([T; B], [u32; B]) {
+        let (mut best, mut largest) = (self.seen::<T, B, P>(x, start)[0], [0; B]);
+        for (k, &e) in self.elements.iter().enumerate().step_by(P) {
+            for (p, x) in self.seen::<T, B, P>(x, start + e).into_iter().enumerate() {
+                for i in 0..B {
+                    // Larger, or the first NaN: one comparison under the mask of another.
+                    let better = best[i].is_number() & !(x[i] <= best[i]);
+                    largest[i] = if better { (k + p) as u32 } else { largest[i] };
+                    best[i] = if better { x[i] } else { best[i] };
+                }
+            }
+        }
+        (best, largest)
+    }
+
+    /// Zeros for what no window writes, and for what several windows add to.
+    #[inline(always)]
+    fn clear<T: Element>(&self, x: &mut [T]) {
+        if !(self.apart && self.covered) {
+            x.fill(T::default());
         }
     }
 
+    /// What some windows have at `P` neighbouring elements, of which the first is element `at` of the plane for the
+    /// first window. Pairs are read whole: taken apart by constants they are shuffled in registers.
     #[inline(always)]
-    fn sum<T: Element>(&self, x: &[T], y: &mut [T]) {
-        y.fill(T::default());
-        self.for_each_run(|start, at, n| {
-            let y = &mut y[at..at + n];
-            for &e in &self.elements {
-                strided(&x[start + e..], self.step, n, |i, x| y[i] = y[i].plus(x));
-            }
-        });
-    }
-
-    #[inline(always)]
-    fn max<T: Element>(&self, x: &[T], y: &mut [T]) {
-        self.for_each_run(|start, at, n| {
-            let y = &mut y[at..at + n];
-            strided(&x[start + self.elements[0]..], self.step, n, |i, x| y[i] = x);
-            for &e in &self.elements[1..] {
-                strided(&x[start + e..], self.step, n, |i, x| {
-                    y[i] = if (x > y[i]) | x.is_nan() { x } else { y[i] };
-                });
-            }
-        });
-    }
-
-    #[inline(always)]
-    fn spread_sum<T: Element>(&self, g: &[T], x: &mut [T]) {
-        x.fill(T::default());
-        self.for_each_run(|start, at, n| {
-            let g = &g[at..at + n];
-            self.add(start, n, x, |_, i| g[i]);
-        });
-    }
-
-    #[inline(always)]
-    fn spread_max<T: Element>(&self, x: &[T], g: &[T], out: &mut [T]) {
-        out.fill(T::default());
-        self.for_each_run(|start, at, n| {
-            let (largest, g) = (self.largest(x, start, n), &g[at..at + n]);
-            let largest = &largest[..n];
-            self.add(start, n, out, |k, i| if largest[i] == k as u32 { g[i] } else { T::default() });
-        });
-    }
-
-    #[inline(always)]
-    fn pick<T: Element>(&self, x: &[T], v: &[T], y: &mut [T]) {
-        self.for_each_run(|start, at, n| {
-            let largest = self.largest(x, start, n);
-            for (i, y) in y[at..at + n].iter_mut().enumerate() {
-                *y = v[start + i * self.step + self.elements[largest[i] as usize]];
-            }
-        });
-    }
-
-    /// Which element is the largest in each of a run of windows.
-    #[inline(always)]
-    fn largest<T: Element>(&self, x: &[T], start: usize, n: usize) -> [u32; RUN] {
-        let (mut best, mut largest) = ([T::default(); RUN], [0; RUN]);
-        let (values, places) = (&mut best[..n], &mut largest[..n]);
-        strided(&x[start + self.elements[0]..], self.step, n, |i, x| values[i] = x);
-        for (k, &e) in self.elements.iter().enumerate().skip(1) {
-            strided(&x[start + e..], self.step, n, |i, x| {
-                let better = (x > values[i]) | (x.is_nan() & !values[i].is_nan());
-                places[i] = if better { k as u32 } else { places[i] };
-                values[i] = if better { x } else { values[i] };
-            });
+    fn seen<T: Element, const B: usize, const P: usize>(&self, x: &[T], at: usize) -> [[T; B]; P] {
+        if P == 2 {
+            let (pairs, _) = x[at..][..2 * B].as_chunks::<2>();
+            return std::array::from_fn(|p| std::array::from_fn(|i| pairs[i][p]));
         }
-        largest
+        let x = &x[at..][..(B - 1) * self.step + 1];
+        [std::array::from_fn(|i| x[i * self.step]); P]
     }
 
-    /// Adds `share(element, window)` to every element of a run of windows, in order of the windows.
+    /// Gives the elements of some windows `g`: all of them, or the largest. Adds it, in order of the windows, where
+    /// those overlap.
     #[inline(always)]
-    fn add<T: Element>(&self, start: usize, n: usize, x: &mut [T], share: impl Fn(usize, usize) -> T) {
-        if self.touching == 2 {
+    fn spread<T: Element, const B: usize, const P: usize>(
+        &self,
+        x: &mut [T],
+        start: usize,
+        g: &[T; B],
+        largest: Option<&[u32; B]>,
+    ) {
+        if P == 2 && self.apart {
             for (k, &e) in self.elements.iter().enumerate().step_by(2) {
-                let (pairs, _) = x[start + e..][..2 * n].as_chunks_mut::<2>();
-                for (i, [a, b]) in pairs.iter_mut().enumerate() {
-                    (*a, *b) = (a.plus(share(k, i)), b.plus(share(k + 1, i)));
+                let (pairs, _) = x[start + e..][..2 * B].as_chunks_mut::<2>();
+                let (first, second) = (share(k, g, largest), share(k + 1, g, largest));
+                for (pair, shares) in pairs.iter_mut().zip(first.into_iter().zip(second)) {
+                    *pair = shares.into();
                 }
             }
             return;
         }
         // Where windows overlap, later elements of one are earlier ones of the next.
         for (k, &e) in self.elements.iter().enumerate().rev() {
-            for (i, x) in x[start + e..].iter_mut().step_by(self.step).take(n).enumerate() {
-                *x = x.plus(share(k, i));
+            let x = &mut x[start + e..][..(B - 1) * self.step + 1];
+            for (i, share) in share(k, g, largest).into_iter().enumerate() {
+                let x = &mut x[i * self.step];
+                *x = if self.apart { share } else { x.plus(share) };
             }
         }
     }
 }
 
-/// Calls `f` with `n` elements that lie `step` apart.
+/// What element `k` of some windows gets.
 #[inline(always)]
-fn strided<T: Copy>(x: &[T], step: usize, n: usize, mut f: impl FnMut(usize, T)) {
-    match step {
-        1 => {
-            for (i, &x) in x[..n].iter().enumerate() {
-                f(i, x);
-            }
-        }
-        2 => {
-            // The last element may be the last of all.
-            let (pairs, _) = x[..2 * (n - 1)].as_chunks::<2>();
-            for (i, pair) in pairs.iter().enumerate() {
-                f(i, pair[0]);
-            }
-            f(n - 1, x[2 * (n - 1)]);
-        }
-        _ => {
-            for (i, &x) in x.iter().step_by(step).take(n).enumerate() {
-                f(i, x);
-            }
+fn share<T: Element, const B: usize>(k: usize, g: &[T; B], largest: Option<&[u32; B]>) -> [T; B] {
+    let mut share = *g;
+    if let Some(largest) = largest {
+        for (share, &largest) in share.iter_mut().zip(largest) {
+            *share = if largest == k as u32 { *share } else { T::default() };
         }
     }
+    share
+}
+
+#[inline(always)]
+fn array<T: Element, const B: usize>(x: &[T]) -> [T; B] {
+    let mut array = [T::default(); B];
+    array.copy_from_slice(&x[..B]);
+    array
 }

@@ -41,7 +41,7 @@ mod select;
 mod tests;
 mod tile;
 #[cfg(target_arch = "x86_64")]
-mod transpose;
+pub(crate) mod transpose;
 
 use ironlearn_ir::DType;
 pub use packed::PackedGemm;

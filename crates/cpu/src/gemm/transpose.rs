@@ -7,7 +7,7 @@ use std::arch::x86_64::*;
 /// # Safety
 /// `from` must be valid for reading them; the CPU must have AVX-512.
 #[inline(always)]
-pub(super) unsafe fn load<T>(from: *const T, count: usize) -> __m512i {
+pub(crate) unsafe fn load<T>(from: *const T, count: usize) -> __m512i {
     // SAFETY: the caller's promise.
     unsafe {
         match size_of::<T>() {
@@ -31,7 +31,7 @@ fn first(count: usize) -> u32 {
 /// Elements must have 4 or 8 bytes, `to` room for what is written, and `row` must be good for rows below `lanes`;
 /// the CPU must have AVX-512.
 #[inline(always)]
-pub(super) unsafe fn square<P>(
+pub(crate) unsafe fn square<P>(
     row: impl Fn(usize) -> __m512i,
     lanes: usize,
     to: *mut P,
@@ -42,8 +42,13 @@ pub(super) unsafe fn square<P>(
     // SAFETY: the caller's promise.
     unsafe {
         if size_of::<P>() == 4 {
-            let rows =
-                std::array::from_fn(|lane| if lane < lanes { row(lane) } else { _mm512_setzero_si512() });
+            // A loop: what `from_fn` calls is not always inlined.
+            let mut rows = [_mm512_setzero_si512(); 16];
+            for (lane, to) in rows.iter_mut().enumerate() {
+                if lane < lanes {
+                    *to = row(lane);
+                }
+            }
             let mask = first(width) as __mmask16;
             for (cell, &column) in squares_of_16(rows).iter().enumerate() {
                 if cell < cells {
@@ -51,8 +56,12 @@ pub(super) unsafe fn square<P>(
                 }
             }
         } else {
-            let rows =
-                std::array::from_fn(|lane| if lane < lanes { row(lane) } else { _mm512_setzero_si512() });
+            let mut rows = [_mm512_setzero_si512(); 8];
+            for (lane, to) in rows.iter_mut().enumerate() {
+                if lane < lanes {
+                    *to = row(lane);
+                }
+            }
             let mask = first(width) as __mmask8;
             for (cell, &column) in squares_of_8(rows).iter().enumerate() {
                 if cell < cells {

@@ -5,9 +5,10 @@
 //! first is the largest, and of a window with NaNs the first NaN. Every part but the maximum itself is linear
 //! in its last operand, and the derivative of each is another part.
 
-use super::{Cost, Derivative, Misfit, Op, Primitive, Pullback, for_each_index};
+use super::elementwise::{Add, Maximum, Minimum};
+use super::{Cost, Derivative, MapRef, Misfit, Op, Primitive, Pullback, for_each_index};
 use crate::lanes::NumLanes;
-use crate::{Array, DType, Dyn, Shape, TensorType};
+use crate::{Array, DType, Dyn, NodeId, Shape, TensorType};
 
 /// How the elements of a window become one.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -191,18 +192,54 @@ fn largest<T: PartialOrd + Copy>(x: &[T], window: &[usize]) -> usize {
 
 impl<'g> Dyn<'g> {
     /// The largest element, or the sum, of windows of `[N, C, spatial…]`. Half types are summed in `f32`.
+    ///
+    /// Where a bias or a rectifier comes before, the largest element is looked for first: it has the largest
+    /// result, and then only that one has to be computed.
     #[track_caller]
     pub fn pool(self, kind: PoolKind, size: &[usize], stride: &[usize]) -> Dyn<'g> {
         let (own, wide) = (self.dtype(), self.dtype().accumulator());
-        let (size, stride) = (size.to_vec(), stride.to_vec());
-        let pool = Pool { kind, part: PoolPart::Output, size, stride, x: self.shape() };
+        let (sizes, strides) = (size.to_vec(), stride.to_vec());
+        let pool = Pool { kind, part: PoolPart::Output, size: sizes, stride: strides, x: self.shape() };
+        if kind == PoolKind::Max
+            && pool.output().is_ok()
+            && let Some((map, mut x, plane)) = self.increasing()
+        {
+            x[1 - plane] = x[1 - plane].pool(kind, size, stride);
+            x[plane] = x[plane].broadcast_to(&x[1 - plane].shape());
+            return self.tape().push(Op::Map(map), &x);
+        }
         self.tape().push(pool, &[self.cast(wide)]).cast(own)
+    }
+
+    /// The function and its operands where this is a function of two floats that decreases with neither, and one
+    /// of them, whose place is given and which stands there before it was broadcast, is the same all over a plane.
+    fn increasing(self) -> Option<(MapRef, [Dyn<'g>; 2], usize)> {
+        let maps = [MapRef::of::<Add>(), MapRef::of::<Maximum>(), MapRef::of::<Minimum>()];
+        let found = self.tape().with_graph(|graph| {
+            let node = graph.node(self.id());
+            let (Op::Map(map), &[a, b]) = (&node.op, &node.inputs[..]) else { return None };
+            let known = node.ty.dtype.is_float() && maps.contains(map);
+            let spatial = node.ty.shape.rank().checked_sub(2)?;
+            let of_plane = |x: NodeId| {
+                let before = *graph.node(x).inputs.first()?;
+                let shape = &graph.node(before).ty.shape;
+                let same = shape.iter().rev().take(spatial).all(|&n| n == 1);
+                (matches!(graph.node(x).op, Op::Broadcast(_)) && same).then_some(before)
+            };
+            match (of_plane(a), of_plane(b)) {
+                (_, Some(b)) if known => Some((*map, [a, b], 1)),
+                (Some(a), None) if known => Some((*map, [a, b], 0)),
+                _ => None,
+            }
+        });
+        found.map(|(map, x, plane)| (map, x.map(|x| self.with_id(x)), plane))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{ControlBlock, Env, Mode, Store, Tape, Var, interpret};
 
     fn pool(kind: PoolKind, part: PoolPart, size: &[usize], stride: &[usize], x: &[usize]) -> Pool {
         Pool { kind, part, size: size.to_vec(), stride: stride.to_vec(), x: x.into() }
@@ -239,5 +276,39 @@ mod tests {
         let make = |part| pool(PoolKind::Sum, part, &[3], &[2], &[1, 1, 6]);
         assert_eq!(eval(&make(PoolPart::Output), &[&[1.0, 2.0, 3.0, 4.0, 5.0, 6.0]]), [6.0, 12.0]);
         assert_eq!(eval(&make(PoolPart::Spread), &[&[1.0, 10.0]]), [1.0, 1.0, 11.0, 10.0, 10.0, 0.0]);
+    }
+
+    /// The bits of a pooled rectifier with a bias and of its gradient, and the shapes of its elementwise functions.
+    fn rectified(commuted: bool) -> (Vec<u32>, Vec<Shape>) {
+        let tape = Tape::new(Mode::Train);
+        let (x, bias) = (tape.input::<f32>([2, 3, 4, 5]), tape.input::<f32>([3]));
+        let r = (x + bias.reshape([1, 3, 1, 1])).maximum(0.0);
+        // What goes through a cast to its own type and back is not seen through.
+        let r = if commuted { r } else { r.cast::<f64>().cast::<f32>() };
+        let y = Var::<f32>::of(r.node().pool(PoolKind::Max, &[2, 2], &[2, 1]));
+        let loss = (y * y).sum_all();
+        let grads = loss.grad(&[x, bias]);
+        [y, grads[0], grads[1]].iter().zip(["y", "x", "b"]).for_each(|(v, name)| tape.output(name, v.node()));
+        let (graph, _) = tape.finish().unwrap_or_else(|e| panic!("{e}"));
+        let numbers = |n: usize| (0..n).map(|i| ((i * 37 % 61) as f32 - 30.3) * 0.1).collect();
+        let inputs = [(&[2, 3, 4, 5][..], 120), (&[3][..], 3)];
+        let inputs = inputs.map(|(shape, n)| Array::of(shape, numbers(n)).expect("as many"));
+        let env = Env::new(inputs.to_vec(), &Store::new(), ControlBlock::default());
+        let values = interpret(&graph, &env).expect("values");
+        let all = graph.outputs.iter().flat_map(|(_, id)| {
+            let value = values[id.index()].as_ref().and_then(|a| a.as_slice::<f32>()).expect("floats");
+            value.iter().map(|x| x.to_bits()).collect::<Vec<_>>()
+        });
+        let live = graph.live();
+        let maps = graph.ids().filter(|id| live[id.index()] && matches!(graph.node(*id).op, Op::Map(_)));
+        (all.collect(), maps.map(|id| graph.node(id).ty.shape.clone()).collect())
+    }
+
+    #[test]
+    fn a_bias_and_a_rectifier_are_computed_after_the_largest_is_found() {
+        let ((bits, shapes), (plain, before)) = (rectified(true), rectified(false));
+        assert_eq!(bits, plain);
+        let whole = Shape::from([2, 3, 4, 5]);
+        assert!(before.contains(&whole) && !shapes.contains(&whole), "{shapes:?}");
     }
 }

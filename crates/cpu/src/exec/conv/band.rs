@@ -1,5 +1,6 @@
 //! [`Band`]: the results of a [`Slide`] in a part of one image, tile by tile.
 
+use super::across::Across;
 use super::grid::copy;
 use super::slide::{Phase, Slide};
 use super::sums::{Sums, is_wide, sums_kernel};
@@ -56,6 +57,10 @@ impl<T: Copy + Default + 'static> Band<'_, T> {
     #[inline(always)]
     unsafe fn tiles<S: Sums<Elem = T>>(&self, phase: &Phase, panels: *const T, to: *mut T) {
         let target = self.slide.target;
+        if self.slide.across {
+            // SAFETY: the caller's promise.
+            return unsafe { self.tiles_across::<S>(phase, panels, to) };
+        }
         for registers in phase.registers.chunks(REGISTERS) {
             let (mut channel, mut panel) = (0, panels);
             while channel < target {
@@ -72,6 +77,33 @@ impl<T: Copy + Default + 'static> Band<'_, T> {
                 };
                 // SAFETY: the caller's promise.
                 unsafe { tile.compute::<S>(channels) };
+                panel = panel.wrapping_add(channels * phase.terms.len());
+                channel += channels;
+            }
+        }
+    }
+
+    /// [`Band::tiles`] where lanes are channels.
+    ///
+    /// # Safety
+    /// As for [`Band::tiles`].
+    #[inline(always)]
+    unsafe fn tiles_across<S: Sums<Elem = T>>(&self, phase: &Phase, panels: *const T, to: *mut T) {
+        let target = self.slide.target;
+        for &[from, at] in &phase.registers {
+            let (mut channel, mut panel) = (0, panels);
+            while channel < target {
+                let channels = self.slide.next(channel);
+                let tile = Across {
+                    terms: &phase.terms,
+                    panel,
+                    grid: self.grid.wrapping_add(from as usize),
+                    to: to.wrapping_add(channel * phase.pitch + at as usize),
+                    pitch: phase.pitch,
+                    channels: channels.min(target - channel),
+                };
+                // SAFETY: the caller's promise.
+                unsafe { tile.compute::<S>(phase.each) };
                 panel = panel.wrapping_add(channels * phase.terms.len());
                 channel += channels;
             }
@@ -189,7 +221,11 @@ impl<T: Copy + Default + 'static> Tile<'_, T> {
     /// As for [`Tile::sum`].
     #[inline(always)]
     unsafe fn write<S: Sums<Elem = T>, const M: usize, const NV: usize>(&self, total: &[[S; NV]; M]) {
-        for (i, total) in total.iter().enumerate().take(self.channels) {
+        // All `M`, so that the loop is unrolled and the sums stay in registers.
+        for (i, total) in total.iter().enumerate() {
+            if i >= self.channels {
+                break;
+            }
             for (sum, &[_, at]) in total.iter().zip(self.registers) {
                 let at = at as usize;
                 let mut rest = [T::default(); WIDEST];

@@ -33,19 +33,15 @@ pub struct Grid {
     rows: Vec<Row>,
 }
 
-/// A row of the copy: one phase of the last axis at one place of the others.
+/// What the image has of a row of the copy: one phase of the last axis at one place of the others.
 struct Row {
     to: usize,
     /// Place along the first of several axes; 0 where there is one.
     first: isize,
     /// Where the row's first element comes from, less what `first` adds.
     from: isize,
-    /// It lies inside of the image along the axes between the first and the last.
-    inside: bool,
-    /// Zeros, elements, zeros.
-    left: usize,
+    /// Elements that the image has.
     n: usize,
-    right: usize,
 }
 
 impl Grid {
@@ -67,7 +63,7 @@ impl Grid {
             for j in indices(&outer) {
                 let place: Vec<usize> =
                     (0..=last).map(|a| phase[a] + j.get(a).map_or(0, |j| j * phases[a])).collect();
-                grid.rows.push(grid.row(&place, &strides));
+                grid.rows.extend(Some(grid.row(&place, &strides)).filter(|row| row.n > 0));
             }
         }
         grid
@@ -91,15 +87,11 @@ impl Grid {
         let (step, room) = (axis.stride, axis.length as isize - start);
         let left = if start < 0 { (-start as usize).div_ceil(step).min(axis.per_phase) } else { 0 };
         let end = if room <= 0 { 0 } else { (room as usize).div_ceil(step).min(axis.per_phase) };
-        let n = end.saturating_sub(left);
         Row {
-            to: self.place(place),
+            to: self.place(place) + left,
             first,
             from: from + start + (left * step) as isize,
-            inside,
-            left,
-            n,
-            right: axis.per_phase - left - n,
+            n: if inside { end.saturating_sub(left) } else { 0 },
         }
     }
 
@@ -112,6 +104,11 @@ impl Grid {
             at += u[a] / axis.stride * self.steps[a];
         }
         phase * self.steps[0] * self.axes[0].per_phase + at
+    }
+
+    /// Elements from one row of the copy to the next.
+    pub fn row_pitch(&self) -> usize {
+        self.axes[self.axes.len() - 1].per_phase
     }
 
     /// Elements that the copy of so many channels takes.
@@ -134,31 +131,20 @@ impl Grid {
         let rows = 0..if last == 0 { 1 } else { first.length as isize };
         // SAFETY: rows lie in the copy, elements that are read inside of the image, as the caller promises.
         unsafe {
+            // All at once: borders are short, and there are many.
+            for i in 0..self.elements(channels) {
+                to.add(i).write(T::default());
+            }
             for c in 0..channels {
                 let (from, to) = (from.add(c * self.plane), to.add(c * self.channel));
                 for row in &self.rows {
-                    let (i, to) = (row.first + moved, to.add(row.to));
-                    if !row.inside || !rows.contains(&i) {
-                        zero(to, row.left + row.n + row.right);
-                        continue;
+                    let i = row.first + moved;
+                    if rows.contains(&i) {
+                        copy(from.offset(row.from + i * pitch), step, to.add(row.to), row.n);
                     }
-                    zero(to, row.left);
-                    copy(from.offset(row.from + i * pitch), step, to.add(row.left), row.n);
-                    zero(to.add(row.left + row.n), row.right);
                 }
             }
-            zero(to.add(channels * self.channel), SLACK);
         }
-    }
-}
-
-/// # Safety
-/// `to` has room for `n` elements.
-#[inline(always)]
-unsafe fn zero<T: Copy + Default>(to: *mut T, n: usize) {
-    for i in 0..n {
-        // SAFETY: as the caller promises.
-        unsafe { to.add(i).write(T::default()) }
     }
 }
 

@@ -154,7 +154,7 @@ impl<T: Copy + Default + 'static> Leaf<'_, T> {
                 for group in 0..k.groups {
                     let at = image * k.groups + group;
                     k.grid.fill(k.inputs, self.x.add(at * k.inputs * k.input_plane), self.grid, 0);
-                    self.pack(self.g.add(at * k.outputs * k.positions));
+                    self.pack::<S>(self.g.add(at * k.outputs * k.positions));
                     let sum = self.sum.add(group * k.terms.len() * k.filled);
                     self.add_image::<S>(sum, image > self.images.start);
                 }
@@ -167,20 +167,17 @@ impl<T: Copy + Default + 'static> Leaf<'_, T> {
     /// # Safety
     /// `g` holds the group's channels.
     #[inline(always)]
-    unsafe fn pack(&self, g: *const T) {
+    unsafe fn pack<S: Sums<Elem = T>>(&self, g: *const T) {
         let k = self.gradient;
         let mut to = self.packed;
         let mut channel = 0;
         while channel < k.filled {
             let width = (REGISTERS * k.lanes).min(k.filled - channel);
-            for i in 0..width {
+            for i in (0..width).step_by(S::LANES) {
+                let n = (k.outputs - channel - i).min(S::LANES);
                 // SAFETY: channels that exist are read, the panel is written.
                 unsafe {
-                    let from = g.add((channel + i) * k.positions);
-                    let exists = channel + i < k.outputs;
-                    for p in 0..k.positions {
-                        to.add(p * width + i).write(if exists { *from.add(p) } else { T::default() });
-                    }
+                    pack_channels::<S>(g.add((channel + i) * k.positions), k.positions, n, to.add(i), width)
                 }
             }
             to = to.wrapping_add(width * k.positions);
@@ -226,6 +223,40 @@ impl<T: Copy + Default + 'static> Leaf<'_, T> {
     }
 }
 
+/// Packs `n` channels of so many positions, one after another, to rows of channels, `pitch` apart, filled up with
+/// zeros to a register.
+///
+/// # Safety
+/// `from` holds the channels, `to` has room for the rows.
+#[inline(always)]
+unsafe fn pack_channels<S: Sums>(
+    from: *const S::Elem,
+    positions: usize,
+    n: usize,
+    to: *mut S::Elem,
+    pitch: usize,
+) {
+    // SAFETY: as the caller promises; registers of 64 bytes are those of AVX-512.
+    unsafe {
+        #[cfg(target_arch = "x86_64")]
+        if is_wide::<S>() {
+            use crate::gemm::transpose::{load, square};
+            for p in (0..positions).step_by(S::LANES) {
+                let cells = S::LANES.min(positions - p);
+                let row = |i: usize| load(from.add(i * positions + p), cells);
+                square(row, n, to.add(p * pitch), pitch, cells, S::LANES);
+            }
+            return;
+        }
+        for p in 0..positions {
+            for i in 0..S::LANES {
+                let x = if i < n { *from.add(i * positions + p) } else { S::Elem::default() };
+                to.add(p * pitch + i).write(x);
+            }
+        }
+    }
+}
+
 /// Some elements of the window by some registers of output channels, over one block of positions.
 struct Tile<'a, T> {
     runs: &'a [Run],
@@ -245,7 +276,8 @@ impl<T: Copy + Default + 'static> Tile<'_, T> {
         // SAFETY: the caller's promise.
         unsafe {
             match self.terms.len() {
-                9.. if is_wide::<S>() => self.sum::<S, WIDE, NV>(),
+                10.. if is_wide::<S>() => self.sum::<S, WIDE, NV>(),
+                9 if is_wide::<S>() => self.sum::<S, 9, NV>(),
                 7..=8 if is_wide::<S>() => self.sum::<S, 8, NV>(),
                 5.. => self.sum::<S, NARROW, NV>(),
                 3..=4 => self.sum::<S, 4, NV>(),
@@ -261,10 +293,8 @@ impl<T: Copy + Default + 'static> Tile<'_, T> {
     #[inline(always)]
     unsafe fn sum<S: Sums<Elem = T>, const M: usize, const NV: usize>(&self) {
         let mut sums = [[S::splat(T::default()); NV]; M];
-        let mut terms = [self.terms[0]; M];
-        for (to, from) in terms.iter_mut().zip(self.terms) {
-            *to = *from;
-        }
+        let last = self.terms.len() - 1;
+        let terms: [usize; M] = std::array::from_fn(|t| self.terms[t.min(last)]);
         for run in self.runs {
             let mut x = self.grid.wrapping_add(run.grid);
             let mut g = self.panel.wrapping_add(run.position * NV * S::LANES);
@@ -286,7 +316,11 @@ impl<T: Copy + Default + 'static> Tile<'_, T> {
                 g = g.wrapping_add(NV * S::LANES);
             }
         }
-        for (t, sums) in sums.iter().enumerate().take(self.terms.len()) {
+        // All `M`, so that the loop is unrolled and the sums stay in registers.
+        for (t, sums) in sums.iter().enumerate() {
+            if t > last {
+                break;
+            }
             for (v, sum) in sums.iter().enumerate() {
                 let to = self.to.wrapping_add(t * self.pitch + v * S::LANES);
                 // SAFETY: the caller's promise.

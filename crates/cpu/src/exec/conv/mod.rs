@@ -3,6 +3,7 @@
 //! [`Slide`] computes convolutions and input gradients, image by image, without unfolding windows: a copy of the
 //! image with its border is read in place by every element of the window. [`KernelGradient`] sums over images.
 
+mod across;
 mod band;
 mod grid;
 mod kernel_gradient;

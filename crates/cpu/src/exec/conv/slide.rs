@@ -1,13 +1,14 @@
 //! Windows that slide over images: convolution, and its input gradient, which is one with the kernel's other
 //! side.
 //!
-//! Lanes are neighbouring results of one channel. A tile is some channels by some registers of results; its sums
-//! run over the channels that are read and, within each, over the elements of the window, in blocks as in a
+//! Lanes are neighbouring results of one channel, or, where that fills registers better, channels of one result. A
+//! tile is some channels by some registers of results; its sums run over the channels that are read and, within each, over the elements of the window, in blocks as in a
 //! product, so the bits depend on no tile. Where windows of the input gradient lie `stride` apart, results fall
 //! into as many phases along the axis, each with its own part of the window; they, and rows much shorter than a
 //! register, are computed in scratch memory, the rows with what lies between them, and copied from there.
 
 use super::super::odometer::indices;
+use super::across;
 use super::grid::{Axis, Grid};
 use ironlearn_ir::Shape;
 use ironlearn_ir::prim::{self, Part};
@@ -20,6 +21,10 @@ const PARTS: usize = 16;
 const ENOUGH: usize = 1 << 18;
 /// Most channels of a tile.
 const CHANNELS: usize = 8;
+/// Most registers of channels of a tile, where lanes are channels.
+const REGISTERS: usize = 2;
+/// Terms of a sum for which it is worth while to transpose results.
+const LONG: usize = 8;
 
 /// A sliding window, ready to run.
 pub struct Slide {
@@ -44,6 +49,9 @@ pub struct Slide {
     pub results: usize,
     /// Most channels of a tile.
     tile: usize,
+    /// Lanes are channels.
+    pub across: bool,
+    lanes: usize,
 }
 
 /// Results that see the same elements of the window.
@@ -55,7 +63,7 @@ pub struct Phase {
     /// Where the panels begin, and how many elements a group has.
     pub panel: usize,
     pub group_panel: usize,
-    /// Registers of results: place in the grid, and among a channel's results.
+    /// Registers of results, or tiles of them where lanes are channels: place in the grid, and among a channel's results.
     pub registers: Vec<[u32; 2]>,
     /// Results of a channel, and elements from one channel to the next.
     pub end: usize,
@@ -65,6 +73,8 @@ pub struct Phase {
     /// Results of a row, and elements between the places where they belong.
     pub row: usize,
     pub row_step: usize,
+    /// Results of a tile, where lanes are channels.
+    pub each: usize,
 }
 
 /// What results of one phase see along one axis.
@@ -107,6 +117,11 @@ fn axis(conv: &prim::Conv, y: &Shape, a: usize) -> (Axis, Vec<AxisPhase>) {
     (Axis { length: y, before: most as isize - earliest as isize, stride: 1, per_phase }, phases)
 }
 
+/// Results of a row that are computed together where lanes are channels.
+fn pixels(row: usize) -> usize {
+    across::PIXELS.into_iter().find(|&n| n <= row).unwrap_or(1)
+}
+
 impl Slide {
     /// For registers of so many lanes, 32 of them if `wide`, and elements of some size.
     pub fn new(conv: &prim::Conv, y: &Shape, (lanes, wide): (usize, bool), size: usize) -> Slide {
@@ -130,11 +145,14 @@ impl Slide {
             panels: 0,
             results: 0,
             tile: if wide { CHANNELS } else { CHANNELS / 2 },
+            across: false,
+            lanes,
         };
         let counts: Vec<usize> = along.iter().map(|p| p.len()).collect();
         if axes.len() > 1 && counts.iter().all(|&n| n == 1) {
             slide.cut(plane(&conv.w[2..]), axes, size);
         }
+        slide.across = wide && slide.better_across(plane(&conv.w[2..]), &along);
         let rest = to[2] - (slide.bands - 1) * slide.band;
         for (which, places) in [slide.band, rest].into_iter().enumerate() {
             slide.panels = 0;
@@ -162,6 +180,16 @@ impl Slide {
         self.grid = Grid::new(axes);
     }
 
+    /// True where channels of a result fill registers better than neighbouring results do.
+    fn better_across(&self, window: usize, along: &[Vec<AxisPhase>]) -> bool {
+        let (last, lanes) = (along.len() - 1, self.lanes);
+        let (pitch, step) = (self.grid.row_pitch(), along[last].len());
+        let row = along[last].iter().map(|p| p.count).max().unwrap_or(0);
+        let beside = row.next_multiple_of(lanes).min(pitch) * self.target;
+        let across = row.next_multiple_of(pixels(row)) * self.target.next_multiple_of(lanes);
+        last > 0 && self.source * window >= LONG * step && across * 16 < beside * 15
+    }
+
     /// A phase with so many places along the first axis, or fewer where it has not as many.
     fn phase(
         &mut self,
@@ -187,11 +215,12 @@ impl Slide {
         let row = counts[last];
         // All that the grid has from the first result to the last, or row by row.
         let all = counts.iter().zip(steps).map(|(n, s)| (n - 1) * s).sum::<usize>() + 1;
-        let flat = all.div_ceil(lanes) * 8 < lines.len() * row.div_ceil(lanes) * 7;
+        let flat = !self.across && all.div_ceil(lanes) * 8 < lines.len() * row.div_ceil(lanes) * 7;
         let scratch = flat || along.iter().any(|p| p.step > 1);
         let end = if flat { all } else { lines.len() * row };
         let pitch = if scratch { end } else { self.target_plane };
-        let starts = |n: usize| (0..n.div_ceil(lanes)).map(move |v| (v * lanes).min(n.saturating_sub(lanes)));
+        let each = if self.across { pixels(row) } else { lanes };
+        let starts = |n: usize| (0..n.div_ceil(each)).map(move |v| (v * each).min(n.saturating_sub(each)));
         let registers = match flat {
             true => starts(all).map(|v| [v as u32; 2]).collect(),
             false => (lines.iter().enumerate())
@@ -218,6 +247,7 @@ impl Slide {
             rows,
             row,
             row_step: along[last].step,
+            each,
         };
         self.panels += self.groups * phase.group_panel;
         self.results = self.results.max(if scratch { self.target * pitch } else { 0 });
@@ -232,7 +262,11 @@ impl Slide {
     /// Channels of the next tile, those beyond the last one included.
     #[inline(always)]
     pub fn next(&self, channel: usize) -> usize {
-        (self.target - channel).min(self.tile).next_power_of_two()
+        let rest = self.target - channel;
+        if self.across {
+            return rest.next_multiple_of(self.lanes).min(REGISTERS * self.lanes);
+        }
+        rest.min(self.tile).next_power_of_two()
     }
 
     /// Channels of all tiles.

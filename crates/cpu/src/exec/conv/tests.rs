@@ -2,6 +2,7 @@
 //! number of threads.
 #![allow(clippy::unwrap_used, reason = "a test that fails here says where")]
 
+use super::Slide;
 use crate::exec::Cpu;
 use crate::isa::Isa;
 use ironlearn_ir::plan::Options;
@@ -150,4 +151,31 @@ fn large_and_narrow_images() {
         check(&conv(part, [3, 33, 7, 7], [10, 33, 3, 3], 1, 1), DType::F32, &mut draw);
         check(&conv(part, [2, 16, 9, 3], [16, 1, 3, 3], 1, 1), DType::F32, &mut draw);
     }
+}
+
+/// Rows that fill registers of 64 bytes less well than channels do, of 14, 8, 4 and 3 results.
+#[test]
+fn lanes_that_are_channels() {
+    let mut draw = Draw(2 << 32);
+    let shapes = [
+        ([2, 16, 14, 14], [32, 16, 3, 3], 1),
+        ([1, 48, 3, 8], [42, 48, 3, 3], 1),
+        ([2, 32, 4, 4], [64, 32, 3, 3], 1),
+        ([1, 32, 3, 3], [64, 32, 3, 3], 1),
+        ([1, 64, 28, 28], [32, 64, 3, 3], 2),
+    ];
+    let mut across = [0; 2];
+    for (x, w, stride) in shapes {
+        for part in [Part::Output, Part::GradInput] {
+            let (stride, dilation) = (vec![stride; 2], vec![1; 2]);
+            let window = Window { stride, dilation, before: vec![1; 2], after: vec![1; 2], groups: 1 };
+            let conv = Conv { part, window, x: x.into(), w: w.into() };
+            let y = conv.output().unwrap();
+            for (which, (dtype, lanes)) in [(DType::F32, 16), (DType::F64, 8)].into_iter().enumerate() {
+                across[which] += usize::from(Slide::new(&conv, &y, (lanes, true), dtype.size()).across);
+                check(&conv, dtype, &mut draw);
+            }
+        }
+    }
+    assert_eq!(across, [10, 8]);
 }
