@@ -39,12 +39,31 @@ class Row:
         return statistics.median(self.rates)
 
 
+class Others:
+    """What other processes, and other guests of the same machine, take of the CPU from here on."""
+
+    def __init__(self) -> None:
+        self.begin = self.counters()
+
+    @staticmethod
+    def counters() -> tuple[float, float, float]:
+        """Seconds on the clock, of all processors that were not idle, and of this process and its children."""
+        times = [int(n) for n in Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:]]
+        busy = sum(times[:3]) + sum(times[5:8])
+        own = os.times()
+        return time.monotonic(), busy / os.sysconf("SC_CLK_TCK"), sum(own[:4])
+
+    def share(self) -> float:
+        clock, busy, own = (now - before for now, before in zip(self.counters(), self.begin))
+        return max(busy - own, 0) / (clock * (os.cpu_count() or 1))
+
+
 class Comparison:
     def __init__(self, frameworks: list[Framework], rounds: int, seconds: float | None) -> None:
         self.frameworks = frameworks
         self.rounds = rounds
         self.seconds = seconds
-        self.load = os.getloadavg()[0]
+        self.others = Others()
         self.rows: list[Row] = []
         self.versions: dict[str, str] = {}
         # The best rate of multiply-adds of any framework by type, and of bytes: the practical limits.
@@ -271,7 +290,8 @@ def heading(comparison: Comparison) -> str:
     information = Path("/proc/cpuinfo").read_text().splitlines()
     names = [line.partition(":")[2].strip() for line in information if line.startswith("model name")]
     cpu = names[0] if names else platform.machine()
-    quiet = "; NOT QUIET: other processes took part of the time" if comparison.load > 0.5 else ""
+    others = comparison.others.share()
+    quiet = "; NOT QUIET" if others > 0.05 else ""
     versions = ", ".join(f"{name} {version}" for name, version in sorted(comparison.versions.items()))
     limits = [f"{name} {2e-9 * rate:,.0f} GFLOP/s" for name, rate in comparison.limits.items() if name != "memory"]
     limits += [f"memory {rate / 1e9:.1f} GB/s" for name, rate in comparison.limits.items() if name == "memory"]
@@ -280,7 +300,7 @@ def heading(comparison: Comparison) -> str:
             f"# {time.strftime('%Y-%m-%d %H:%M')}, commit {commit()}",
             "",
             f"- CPU: {cpu}, {os.cpu_count()} cores, {THREADS} threads; Linux {platform.release()}",
-            f"- load of the machine before: {comparison.load:.1f}{quiet}",
+            f"- others took {100 * others:.0f} % of the CPU meanwhile{quiet}",
             f"- versions: {versions}; Python {platform.python_version()}",
             f"- practical limits: {', '.join(limits) or 'not measured'}",
             f"- {comparison.rounds} rounds, frameworks in turn",
