@@ -31,10 +31,12 @@ def worker(job: str, case: str, *options: str, isa: str = "") -> str:
     return subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout.strip()
 
 
-def rate(job: str, case: str, *options: str, isa: str = "", seconds: float = 1) -> tuple[float, str, int]:
-    """Value, unit, and the process's largest size in MB; the best of three runs."""
+def rate(
+    job: str, case: str, *options: str, isa: str = "", seconds: float = 1, runs: int = 3
+) -> tuple[float, str, int]:
+    """Value, unit, and the process's largest size in MB; the best of some runs."""
     best = None
-    for _ in range(3):
+    for _ in range(runs):
         line = worker(job, case, "--seconds", str(seconds), *options, isa=isa)
         value, rest = line.split(" ", 1)
         unit, _, rest = rest.partition("   ")
@@ -64,6 +66,8 @@ def isa() -> list[str]:
     lines = ["## Each instruction set forced", "", "| job | case | set | loss after 20 steps | away from the first | rate |"]
     lines.append("|---|---|---|--:|--:|--:|")
     for job, case in JOBS:
+        if case == "f64-adam":
+            continue  # Minutes without vectors; logistic is in f64, too.
         first = None
         for name in sets:
             try:
@@ -72,7 +76,7 @@ def isa() -> list[str]:
                 lines.append(f"| {job} | {case} | {name} | {error.stderr.strip()} | | |")
                 continue
             first = loss if first is None else first
-            value, unit, _ = rate(job, case, isa=name, seconds=0.5)
+            value, unit, _ = rate(job, case, isa=name, seconds=0.5, runs=1)
             lines.append(
                 f"| {job} | {case} | {name} | {loss:.9g} | {abs(loss - first) / abs(first):.1e} | {digits(value)} {unit} |"
             )
@@ -83,8 +87,15 @@ def denormals() -> list[str]:
     """Inputs so small that moments (1e-18) or activations (1e-39) are below the smallest normal number."""
     lines = ["## Denormal numbers", "", "| job | case | inputs as they are | times 1e-18 | times 1e-39 |", "|---|---|--:|--:|--:|"]
     for job, case in [("image-net", "f32-adam"), ("small-net", "batch-32"), ("char-lm", "f32"), ("cnn", "f32")]:
-        found = [rate(job, case, "--scale", scale) for scale in ("1", "1e-18", "1e-39")]
-        lines.append(f"| {job} | {case} | " + " | ".join(f"{digits(v)} {unit}" for v, unit, _ in found) + " |")
+        cells = []
+        for scale in ("1", "1e-18", "1e-39"):
+            try:
+                value, unit, _ = rate(job, case, "--scale", scale)
+                cells.append(f"{digits(value)} {unit}")
+            except subprocess.CalledProcessError:
+                # Layer norm of nothing but zeros multiplies gradients by 300 in every layer.
+                cells.append("gradients overflow: refused")
+        lines.append(f"| {job} | {case} | {' | '.join(cells)} |")
     return lines
 
 
