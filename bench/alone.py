@@ -8,20 +8,21 @@ import os
 import platform
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 WORKER = HERE / "ironlearn" / "target" / "release" / "bench-ironlearn"
 
 JOBS = [
-    ("image-net", "f32-adam"),
-    ("image-net", "f64-adam"),
-    ("image-net", "bf16-adam"),
-    ("small-net", "batch-32"),
     ("tiny", "xor"),
-    ("char-lm", "f32"),
-    ("cnn", "f32"),
+    ("small-net", "batch-32"),
     ("logistic", "f64"),
+    ("cnn", "f32"),
+    ("char-lm", "f32"),
+    ("image-net", "f32-adam"),
+    ("image-net", "bf16-adam"),
+    ("image-net", "f64-adam"),
 ]
 
 
@@ -50,21 +51,20 @@ def digits(x: float) -> str:
     return f"{x:,.0f}" if x >= 1000 else f"{x:.3g}"
 
 
-def threads() -> list[str]:
+def threads() -> Iterator[str]:
     """All state after 20 steps."""
-    lines = ["## The same bits for any number of threads", "", "| job | case | 1, 2, 3, 8 threads |", "|---|---|---|"]
+    yield from ["## The same bits for any number of threads", "", "| job | case | 1, 2, 3, 8 threads |", "|---|---|---|"]
     for job, case in JOBS:
         hashes = {worker(job, case, "--hash", "--threads", str(n)) for n in (1, 2, 3, 8)}
         found = f"same: {hashes.pop()}" if len(hashes) == 1 else f"DIFFERENT: {sorted(hashes)}"
-        lines.append(f"| {job} | {case} | {found} |")
-    return lines
+        yield f"| {job} | {case} | {found} |"
 
 
-def isa() -> list[str]:
+def isa() -> Iterator[str]:
     """The same program with each instruction set forced: loss after 20 steps, rate."""
     sets = ["avx512", "avx512f", "avx2", "scalar"]
-    lines = ["## Each instruction set forced", "", "| job | case | set | loss after 20 steps | away from the first | rate |"]
-    lines.append("|---|---|---|--:|--:|--:|")
+    yield from ["## Each instruction set forced", "", "| job | case | set | loss after 20 steps | away from the first | rate |"]
+    yield "|---|---|---|--:|--:|--:|"
     for job, case in JOBS:
         if case == "f64-adam":
             continue  # Minutes without vectors; logistic is in f64, too.
@@ -73,19 +73,17 @@ def isa() -> list[str]:
             try:
                 loss = float(worker(job, case, "--loss", isa=name))
             except subprocess.CalledProcessError as error:
-                lines.append(f"| {job} | {case} | {name} | {error.stderr.strip()} | | |")
+                yield f"| {job} | {case} | {name} | {error.stderr.strip()} | | |"
                 continue
             first = loss if first is None else first
             value, unit, _ = rate(job, case, isa=name, seconds=0.5, runs=1)
-            lines.append(
-                f"| {job} | {case} | {name} | {loss:.9g} | {abs(loss - first) / abs(first):.1e} | {digits(value)} {unit} |"
-            )
-    return lines
+            away = f"{abs(loss - first) / abs(first):.1e}"
+            yield f"| {job} | {case} | {name} | {loss:.9g} | {away} | {digits(value)} {unit} |"
 
 
-def denormals() -> list[str]:
+def denormals() -> Iterator[str]:
     """Inputs so small that moments (1e-18) or activations (1e-39) are below the smallest normal number."""
-    lines = ["## Denormal numbers", "", "| job | case | inputs as they are | times 1e-18 | times 1e-39 |", "|---|---|--:|--:|--:|"]
+    yield from ["## Denormal numbers", "", "| job | case | inputs as they are | times 1e-18 | times 1e-39 |", "|---|---|--:|--:|--:|"]
     for job, case in [("image-net", "f32-adam"), ("small-net", "batch-32"), ("char-lm", "f32"), ("cnn", "f32")]:
         cells = []
         for scale in ("1", "1e-18", "1e-39"):
@@ -95,25 +93,22 @@ def denormals() -> list[str]:
             except subprocess.CalledProcessError:
                 # Layer norm of nothing but zeros multiplies gradients by 300 in every layer.
                 cells.append("gradients overflow: refused")
-        lines.append(f"| {job} | {case} | {' | '.join(cells)} |")
-    return lines
+        yield f"| {job} | {case} | {' | '.join(cells)} |"
 
 
-def rows() -> list[str]:
+def rows() -> Iterator[str]:
     """Cost per row, and memory."""
-    lines = ["## How cost grows with rows", "", "| rows | a step on all | epochs, in memory | epochs, from files |", "|--:|--:|--:|--:|"]
+    yield from ["## How cost grows with rows", "", "| rows | a step on all | epochs, in memory | epochs, from files |", "|--:|--:|--:|--:|"]
     for n in (10**3, 10**4, 10**5, 10**6, 10**7):
         cells = [rate(job, str(n)) for job in ("rows", "epochs", "epochs-from-files")]
-        lines.append(f"| {n:,} | " + " | ".join(f"{digits(v)} {unit}, {mb} MB" for v, unit, mb in cells) + " |")
-    return lines
+        yield f"| {n:,} | " + " | ".join(f"{digits(v)} {unit}, {mb} MB" for v, unit, mb in cells) + " |"
 
 
-def planning() -> list[str]:
+def planning() -> Iterator[str]:
     """Trace, gradient, plan, compilation."""
-    lines = ["## Planning a training step", "", "| million parameters | time |", "|--:|--:|"]
+    yield from ["## Planning a training step", "", "| million parameters | time |", "|--:|--:|"]
     for millions in (4, 20, 100, 400):
-        lines.append(f"| {millions} | {digits(rate('planning', str(millions))[0])} s |")
-    return lines
+        yield f"| {millions} | {digits(rate('planning', str(millions))[0])} s |"
 
 
 def main() -> None:
@@ -128,9 +123,11 @@ def main() -> None:
     text = f"# Iron Learn alone, {now:%Y-%m-%d %H:%M}, commit {head}\n\n{name}, {os.cpu_count()} cores, 2 threads where nothing else is said.\n"
     print(text)
     for table in chosen:
-        lines = "\n".join(tables[table]())
-        print(lines + "\n", flush=True)
-        text += f"\n{lines}\n"
+        text += "\n"
+        for line in tables[table]():
+            print(line, flush=True)
+            text += f"{line}\n"
+        print()
     out.write_text(text)
     print(out)
 
