@@ -14,7 +14,7 @@ pub(crate) enum Feed<'d> {
     /// Any row may follow any other.
     Held { inputs: &'d Array, targets: &'d Array, seed: Option<u64>, order: Vec<u32>, of: Option<u64> },
     /// Blocks of rows are shuffled, then the rows within a window of some blocks.
-    Filed(Windows),
+    Filed(Box<Windows>),
 }
 
 impl<'d> Feed<'d> {
@@ -25,7 +25,8 @@ impl<'d> Feed<'d> {
                 Feed::Held { inputs, targets, seed, order: (0..data.rows() as u32).collect(), of: None }
             }
             Kept::Filed(filed) => {
-                Feed::Filed(Windows { data: filed.clone(), seed, here: None, next: None, spare: None })
+                let windows = Windows { data: filed.clone(), seed, here: None, next: None, spare: None };
+                Feed::Filed(Box::new(windows))
             }
         }
     }
