@@ -2,10 +2,11 @@
 //! side.
 //!
 //! Lanes are neighbouring results of one channel, or, where that fills registers better, channels of one result. A
-//! tile is some channels by some registers of results; its sums run over the channels that are read and, within each, over the elements of the window, in blocks as in a
-//! product, so the bits depend on no tile. Where windows of the input gradient lie `stride` apart, results fall
-//! into as many phases along the axis, each with its own part of the window; they, and rows much shorter than a
-//! register, are computed in scratch memory, the rows with what lies between them, and copied from there.
+//! tile is some channels by some registers of results; its sums run over the channels that are read and, within each,
+//! over the elements of the window, in blocks as in a product, so the bits depend on no tile. Where windows of the
+//! input gradient lie `stride` apart, results fall into as many phases along the axis, each with its own part of the
+//! window; they, and rows much shorter than a register, are computed in scratch memory, the rows with what lies
+//! between them, and copied from there.
 
 use super::super::odometer::indices;
 use super::across;
@@ -63,7 +64,8 @@ pub struct Phase {
     /// Where the panels begin, and how many elements a group has.
     pub panel: usize,
     pub group_panel: usize,
-    /// Registers of results, or tiles of them where lanes are channels: place in the grid, and among a channel's results.
+    /// Registers of results, or tiles of them where lanes are channels: place in the grid, and among a channel's
+    /// results.
     pub registers: Vec<[u32; 2]>,
     /// Results of a channel, and elements from one channel to the next.
     pub end: usize,
