@@ -1,10 +1,10 @@
 //! [`Dataset`]: inputs and targets, row by row.
 
 use super::filed::Filed;
-use super::order::shuffle;
+use super::order::split;
 use crate::Error;
 use ironlearn_ir::prim::{Cast, Primitive, stream_of};
-use ironlearn_ir::{Array, DType, TensorType, dispatch};
+use ironlearn_ir::{Array, DType, Shape, TensorType, dispatch};
 use std::ops::Range;
 use std::path::Path;
 
@@ -121,28 +121,17 @@ impl Dataset {
                 return Some((Dataset(Kept::Filed(first)), Dataset(Kept::Filed(second))));
             }
         };
-        let n = self.rows();
-        let second = ((share * n as f64).round() as usize).max(usize::from(share > 0.0));
-        if second >= n {
-            return None;
-        }
-        let mut order = vec![0; n];
-        // No epoch has this number.
-        shuffle(seed ^ stream_of("order of rows", 0), u64::MAX, &mut order);
-        let (picked, left) = order.split_at_mut(second);
-        picked.sort_unstable();
-        left.sort_unstable();
+        let (left, picked) = split(seed ^ stream_of("order of rows", 0), self.rows(), share)?;
         let pick = |rows: &[u32]| {
             let pick = |a: &Array| {
-                let mut dims = a.shape().to_vec();
-                dims[0] = rows.len();
-                let mut out = Array::zeros(a.dtype(), dims);
+                let ty = type_of_rows(a.dtype(), a.shape(), rows.len());
+                let mut out = Array::zeros(ty.dtype, ty.shape);
                 copy_rows(a, rows, &mut out, 0);
                 out
             };
             Dataset(Kept::Held { inputs: pick(inputs), targets: pick(targets) })
         };
-        Some((pick(left), pick(picked)))
+        Some((pick(&left), pick(&picked)))
     }
 
     /// Fills `x` and `y` with the rows from this one on, in the data's own order.
@@ -163,16 +152,19 @@ impl Dataset {
 
     /// The type of `rows` rows of inputs and of targets.
     pub(crate) fn types(&self, rows: usize) -> Vec<TensorType> {
-        let of = |a: &Array| {
-            let mut dims = a.shape().to_vec();
-            dims[0] = rows;
-            TensorType::new(a.dtype(), dims)
-        };
+        let of = |a: &Array| type_of_rows(a.dtype(), a.shape(), rows);
         match &self.0 {
             Kept::Held { inputs, targets } => vec![of(inputs), of(targets)],
             Kept::Filed(filed) => filed.types(rows).into(),
         }
     }
+}
+
+/// The type of so many rows of an array.
+pub(super) fn type_of_rows(dtype: DType, shape: &Shape, rows: usize) -> TensorType {
+    let mut dims = shape.to_vec();
+    dims[0] = rows;
+    TensorType::new(dtype, dims)
 }
 
 /// Copies the rows of these numbers, without allocating, into `out` from its row `to` on.

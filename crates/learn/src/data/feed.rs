@@ -228,6 +228,35 @@ mod tests {
     }
 
     #[test]
+    fn blocks_of_several_rows_end_with_a_shorter_one() {
+        let dir = tempfile::tempdir().unwrap();
+        drop(filed(&dir, 50));
+        let (x, y) = (dir.path().join("x.npy"), dir.path().join("y.npy"));
+        // Blocks of 3 rows, the last of 2; a window has 8 of them.
+        let data = Dataset::open_within(&x, &y, 2 * 8 * 3 * 8).unwrap();
+        let (train, rest) = data.split(0.5, 1).unwrap();
+        assert_eq!(data.rows(), 50);
+        assert_eq!([train.rows(), rest.rows()].iter().sum::<usize>(), 50);
+        let mut all = Vec::new();
+        for part in [&train, &rest] {
+            let n = part.rows();
+            let own = epoch(&mut Feed::new(part, None), 0, n, 4);
+            for (first, rows) in [(0, n), (1, n - 1), (n - 3, 3), (4, 7)] {
+                let (mut x, mut y) = (Array::zeros(DType::I32, [rows, 1]), Array::zeros(DType::I32, [rows]));
+                part.read(first, &mut x, &mut y).unwrap();
+                assert_eq!(y.as_slice::<i32>().unwrap(), &own[first..first + rows]);
+            }
+            let mut shuffled = epoch(&mut Feed::new(part, Some(5)), 1, n, 7);
+            assert_ne!(shuffled, own);
+            shuffled.sort_unstable();
+            assert_eq!(shuffled, own);
+            all.extend(own);
+        }
+        all.sort_unstable();
+        assert_eq!(all, (0..50).collect::<Vec<_>>());
+    }
+
+    #[test]
     fn a_file_that_shrinks_is_an_error_and_not_an_end() {
         let dir = tempfile::tempdir().unwrap();
         let data = filed(&dir, 50);

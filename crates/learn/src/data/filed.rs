@@ -1,7 +1,8 @@
 //! [`Filed`]: rows that stay in their files. What is read at a time is a block of neighbouring rows, large enough
 //! that a disk reads it nearly as fast as it can; a part of a data set is a set of blocks.
 
-use super::order::shuffle;
+use super::dataset::type_of_rows;
+use super::order::{shuffle, split};
 use crate::Error;
 use crate::io::npy::Rows;
 use ironlearn_ir::prim::stream_of;
@@ -49,33 +50,20 @@ impl Filed {
         Ok(Filed { inputs, targets, block, window, blocks: (0..count).collect() })
     }
 
-    /// The number of rows.
+    /// The number of rows. No block but the last one has fewer than the others.
     pub fn rows(&self) -> usize {
-        self.blocks.iter().map(|&b| self.rows_of(b).len()).sum()
+        self.blocks.last().map_or(0, |&last| (self.blocks.len() - 1) * self.block + self.rows_of(last).len())
     }
 
     /// The type of `rows` rows of inputs and of targets.
     pub fn types(&self, rows: usize) -> [TensorType; 2] {
-        [&self.inputs, &self.targets].map(|file| {
-            let mut dims = file.shape().to_vec();
-            dims[0] = rows;
-            TensorType::new(file.dtype(), dims)
-        })
+        [&self.inputs, &self.targets].map(|file| type_of_rows(file.dtype(), file.shape(), rows))
     }
 
     /// Two parts: the second has this share of the blocks.
     pub fn split(&self, share: f64, seed: u64) -> Option<(Filed, Filed)> {
-        let n = self.blocks.len();
-        let second = ((share * n as f64).round() as usize).max(usize::from(share > 0.0));
-        if second >= n {
-            return None;
-        }
-        let mut order = vec![0; n];
-        // No epoch has this number.
-        shuffle(seed ^ stream_of("order of blocks", 0), u64::MAX, &mut order);
-        let (picked, left) = order.split_at_mut(second);
-        let part = |places: &mut [u32]| {
-            places.sort_unstable();
+        let (left, picked) = split(seed ^ stream_of("order of blocks", 0), self.blocks.len(), share)?;
+        let part = |places: Vec<u32>| {
             let blocks = places.iter().map(|&i| self.blocks[i as usize]).collect();
             Filed { blocks, ..self.clone() }
         };
@@ -90,17 +78,15 @@ impl Filed {
 
     /// Reads these rows of this part.
     pub fn read(&self, rows: Range<usize>, x: &mut Array, y: &mut Array) -> Result<(), Error> {
-        let mut first = 0;
-        for &block in self.blocks.iter() {
-            let these = self.rows_of(block);
-            let from = rows.start.max(first);
-            let to = rows.end.min(first + these.len());
-            if from < to {
-                let there = these.start + from - first..these.start + to - first;
-                self.inputs.read(there.clone(), x, from - rows.start)?;
-                self.targets.read(there, y, from - rows.start)?;
-            }
-            first += these.len();
+        let mut at = rows.start;
+        while at < rows.end {
+            // No block but the last one has fewer rows than the others.
+            let these = self.rows_of(self.blocks[at / self.block]);
+            let there =
+                these.start + at % self.block..these.end.min(these.start + at % self.block + rows.end - at);
+            self.inputs.read(there.clone(), x, at - rows.start)?;
+            self.targets.read(there.clone(), y, at - rows.start)?;
+            at += there.len();
         }
         Ok(())
     }

@@ -18,6 +18,22 @@ pub(super) fn shuffle(key: u64, epoch: u64, order: &mut [u32]) {
     }
 }
 
+/// Numbers below `n` in two parts, both ascending: the second has this share of them, at least one where it is not
+/// 0, picked by the key. `None` where nothing is left for the first.
+pub(super) fn split(key: u64, n: usize, share: f64) -> Option<(Vec<u32>, Vec<u32>)> {
+    let second = ((share * n as f64).round() as usize).max(usize::from(share > 0.0));
+    if second >= n {
+        return None;
+    }
+    let mut order = vec![0; n];
+    // No epoch has this number.
+    shuffle(key, u64::MAX, &mut order);
+    let mut left = order.split_off(second);
+    order.sort_unstable();
+    left.sort_unstable();
+    Some((left, order))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

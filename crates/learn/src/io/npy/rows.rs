@@ -4,7 +4,7 @@ use super::head;
 use crate::error::{Error, FileError, Place};
 use crate::io::bytes::{self, ByteOrder, Bytes};
 use crate::io::read::{Source, read_exact_at};
-use ironlearn_ir::{Array, DType, Shape, Stored, dispatch};
+use ironlearn_ir::{Array, DType, Shape, dispatch};
 use std::fs::File;
 use std::io::ErrorKind;
 use std::ops::Range;
@@ -95,7 +95,7 @@ impl Rows {
                 let (these, rest) = out.split_at_mut(n);
                 for (i, (x, e)) in these.iter_mut().zip(part.chunks_exact(size)).enumerate() {
                     *x = <T as Bytes>::get(e).ok_or_else(|| {
-                        FileError::new(&self.path, format!("not a {}", T::wrap_ref(&[]).dtype()))
+                        FileError::new(&self.path, format!("not a {}", self.dtype))
                             .at(Place::Byte(at + (i * size) as u64))
                             .found(format!("the bytes {e:02x?}"))
                     })?;
