@@ -231,13 +231,14 @@ impl TileProgram {
             }
         }
         for instruction in &self.instructions {
-            let first = instruction.args[0].address(at, registers, start).cast_const();
-            let mut x = [first; 3];
-            for (x, arg) in x.iter_mut().zip(&instruction.args).take(instruction.arity).skip(1) {
-                *x = arg.address(at, registers, start);
-            }
+            let address = |place: Place| place.address(at, registers, start).cast_const();
+            let [a, b, c] = instruction.args;
+            let a = address(a);
+            // Pointer by pointer: an array that is copied as one is read before it is all written.
+            let b = if instruction.arity > 1 { address(b) } else { a };
+            let c = if instruction.arity > 2 { address(c) } else { a };
             let dst = instruction.to.address(at, registers, start);
-            instruction.kernel.run(&mut Tile { dst, x, n });
+            instruction.kernel.run(&mut Tile { dst, x: [a, b, c], n });
         }
     }
 }
