@@ -88,10 +88,18 @@ fn header_of(array: ArrayView<'_>) -> Result<Vec<u8>, Error> {
     Ok(header)
 }
 
-fn decode<R: Read>(source: &mut Source<R>) -> Result<Array, Error> {
+/// Goes through a stream that holds an array: what [`decode`] would refuse in it is refused, but for elements that
+/// are no `bool`, and nothing is kept.
+pub(super) fn check<R: Read>(mut source: Source<R>) -> Result<(), Error> {
+    let head = head(&mut source)?;
+    source.holds(head.dtype, head.shape.elements(), "the elements")?;
+    source.skip_to_end("the elements")
+}
+
+pub(super) fn decode<R: Read>(source: &mut Source<R>) -> Result<Array, Error> {
     let head = head(source)?;
+    source.holds(head.dtype, head.shape.elements(), "the elements")?;
     let data = source.elements(head.dtype, head.shape.elements(), head.order, "the elements", |_| ())?;
-    source.finish("the array")?;
     let data = if head.fortran_order { row_major(&head.shape, data) } else { data };
     Array::new(head.shape, data).map_err(|problem| FileError::new(source.path(), problem).into())
 }
