@@ -73,7 +73,10 @@ impl Npz {
             return Err(FileError::new(path, "the array is larger than its compressed bytes can be read as")
                 .at(Place::Byte(0))
                 .found(format!("{bytes} bytes from {packed}, at most {most} are read"))
-                .hint(format!("{} is damaged; or, where it is right, save the array with numpy.savez", whole.display()))
+                .hint(format!(
+                    "{} is damaged; or, where it is right, save the array with numpy.savez",
+                    whole.display()
+                ))
                 .into());
         }
         Ok(Source::of_stream(path, file, bytes))
@@ -102,8 +105,8 @@ mod tests {
     use super::*;
     use crate::io::damage::damaged;
     use std::io::{Cursor, Write};
-    use zip::write::{SimpleFileOptions, ZipWriter};
     use zip::CompressionMethod;
+    use zip::write::{SimpleFileOptions, ZipWriter};
 
     fn archive(method: CompressionMethod, arrays: &[(&str, &Array)]) -> Vec<u8> {
         let mut zip = ZipWriter::new(Cursor::new(Vec::new()));
