@@ -8,7 +8,7 @@
 use super::atomic::write_atomically;
 use super::bytes::{self, ByteOrder};
 use super::read::Source;
-use crate::error::{Error, FileError, Place};
+use crate::error::{Error, FileError, Place, beginning};
 use ironlearn_ir::{Array, ArrayView, DType, Data, Shape, Stored, dispatch};
 use std::io::{Read, Write};
 use std::path::Path;
@@ -135,11 +135,12 @@ fn head<R: Read>(source: &mut Source<R>) -> Result<Head, Error> {
     let text = source.bytes(length, "the header")?;
     let header = Header::parse(&text).map_err(|(offset, problem)| {
         let rest = String::from_utf8_lossy(text.get(offset..).unwrap_or_default());
-        let found: String = rest.chars().take(60).collect();
-        bad(&format!("the header is damaged: {problem}"), at + offset as u64).found(found)
+        bad(&format!("the header is damaged: {problem}"), at + offset as u64).found(beginning(&rest))
     })?;
     let (dtype, order) = element_type(&header.descr).map_err(|hint| {
-        bad("elements of a type that is not read", at).found(format!("`{}`", header.descr)).hint(hint)
+        bad("elements of a type that is not read", at)
+            .found(format!("`{}`", beginning(&header.descr)))
+            .hint(hint)
     })?;
     let shape = Shape::new(&header.shape).map_err(|problem| bad(&problem, at))?;
     Ok(Head { dtype, order, fortran_order: header.fortran_order, shape })

@@ -8,9 +8,9 @@ use ironlearn_ir::Array;
 use std::fs::File;
 use std::io::{BufReader, ErrorKind};
 use std::path::{Path, PathBuf};
-use zip::ZipArchive;
 use zip::read::ZipFile;
 use zip::result::ZipError;
+use zip::{CompressionMethod, ZipArchive};
 
 /// An archive of arrays. Its list of names is held in memory, the arrays are read as they are asked for.
 #[derive(Debug)]
@@ -67,6 +67,13 @@ impl Npz {
     fn member(&mut self, index: usize, path: &Path) -> Result<Source<ZipFile<'_, BufReader<File>>>, Error> {
         let whole = self.path.clone();
         let file = self.archive.by_index(index).map_err(|e| damaged(path, Place::Whole, e))?;
+        if !matches!(file.compression(), CompressionMethod::Stored | CompressionMethod::Deflated) {
+            return Err(FileError::new(path, "the array is compressed by a method that is not read")
+                .at(Place::Byte(0))
+                .found(file.compression().to_string())
+                .hint(REWRITE)
+                .into());
+        }
         let (bytes, packed) = (file.size(), file.compressed_size());
         let most = MAX_INFLATED_BYTES.min(packed.saturating_mul(MAX_RATIO)).max(packed);
         if bytes > most {
@@ -87,17 +94,21 @@ fn file_name(name: &str) -> String {
     format!("{name}.npy")
 }
 
+const REWRITE: &str = "write it with numpy.savez or numpy.savez_compressed";
+const DAMAGED: &str = "it is no .npz file, was cut short or was changed: copy or make it again";
+
 fn damaged(path: &Path, place: Place, e: ZipError) -> Error {
+    let found = e.to_string();
     let hint = match e {
-        ZipError::Io(e) if !matches!(e.kind(), ErrorKind::UnexpectedEof | ErrorKind::InvalidData) => {
-            return Error::io(path, "read")(e);
-        }
-        ZipError::UnsupportedArchive(_) | ZipError::CompressionMethodNotSupported(_) => {
-            "write it with numpy.savez or numpy.savez_compressed"
-        }
-        _ => "it is no .npz file, was cut short or was changed: copy or make it again",
+        ZipError::UnsupportedArchive(_) | ZipError::CompressionMethodNotSupported(_) => REWRITE,
+        ZipError::Io(e) => match e.kind() {
+            ErrorKind::UnexpectedEof | ErrorKind::InvalidData | ErrorKind::InvalidInput => DAMAGED,
+            ErrorKind::Unsupported => REWRITE,
+            _ => return Error::io(path, "read")(e),
+        },
+        _ => DAMAGED,
     };
-    FileError::new(path, "the zip archive cannot be read").at(place).found(e.to_string()).hint(hint).into()
+    FileError::new(path, "the zip archive cannot be read").at(place).found(found).hint(hint).into()
 }
 
 #[cfg(test)]
@@ -105,7 +116,6 @@ mod tests {
     use super::*;
     use crate::io::damage::damaged;
     use std::io::{Cursor, Write};
-    use zip::CompressionMethod;
     use zip::write::{SimpleFileOptions, ZipWriter};
 
     fn archive(method: CompressionMethod, arrays: &[(&str, &Array)]) -> Vec<u8> {

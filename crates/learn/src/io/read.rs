@@ -125,6 +125,7 @@ impl<R: Read> Source<R> {
                         None => return Err(FileError::new(&self.path, format!("{what}: not a {dtype}"))
                             .at(Place::Byte(at + (i * size) as u64))
                             .found(format!("the bytes {e:02x?}"))
+                            .hint("the file is damaged: copy or make it again")
                             .into()),
                     }
                 }
@@ -243,6 +244,7 @@ pub fn whole(path: &Path, cap: u64) -> Result<Vec<u8>, Error> {
     if n > cap {
         return Err(FileError::new(path, "the file is too large")
             .found(format!("{n} bytes, at most {cap} are read"))
+            .hint("name a smaller file; rows of any number are read from .npy files")
             .into());
     }
     source.bytes(n, "the file")
