@@ -1,18 +1,23 @@
 //! Reading PNG, JPEG and WebP, whatever they hold, into 8 bits a channel.
 
-use super::Picture;
+use super::{Picture, whole};
 use crate::error::{Error, FileError};
-use crate::io::read::{MAX_PICTURE_BYTES, reserve, whole};
-use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits};
+use crate::io::read::{self, MAX_PICTURE_BYTES, reserve};
+use image::error::DecodingError;
+use image::{DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, Limits};
+use std::borrow::Cow;
 use std::io::Cursor;
 use std::path::Path;
 
-/// The largest picture that is read, in pixels.
+/// The largest picture that is read, in pixels. Of a WebP file fewer are, 9 million at least and more where the file
+/// is large; of a JPEG file no more than it has bits for.
 pub const MAX_PIXELS: u64 = 40_000_000;
 /// The longest side that is read, in pixels.
 pub const MAX_SIDE: u32 = 65_535;
 /// The most memory that decoding a picture may take, in bytes.
 pub const MAX_DECODE_BYTES: u64 = 512 << 20;
+/// What a picture takes at most before anything else is looked at than its header.
+const FEW_BYTES: u64 = 32 << 20;
 
 impl Picture {
     /// Reads a PNG, JPEG or WebP file; which one it is says its content, not its name.
@@ -25,7 +30,7 @@ impl Picture {
     /// [`Error::File`] for any other format, a damaged file, or one beyond [`MAX_PIXELS`], [`MAX_SIDE`] or
     /// [`MAX_DECODE_BYTES`]; [`Error::Io`]; [`Error::Memory`].
     pub fn read(path: &Path) -> Result<Picture, Error> {
-        Picture::parse(path, &whole(path, MAX_PICTURE_BYTES)?)
+        Picture::parse(path, &read::whole(path, MAX_PICTURE_BYTES)?)
     }
 
     /// The same from the bytes of a file; `path` stands in the messages.
@@ -49,8 +54,8 @@ fn decode(path: &Path, bytes: &[u8]) -> Result<DynamicImage, Error> {
                 .into());
         }
     };
-    let damaged = |e: image::ImageError| match e {
-        image::ImageError::Limits(e) => too_large(path, e.to_string()),
+    let damaged = |e: ImageError| match e {
+        ImageError::Limits(e) => too_large(path, e.to_string(), MAX_PIXELS),
         e => FileError::new(path, format!("the {format:?} picture cannot be decoded"))
             .found(e.to_string())
             .hint("the file is damaged or of an unusual kind: save it again as PNG")
@@ -60,32 +65,70 @@ fn decode(path: &Path, bytes: &[u8]) -> Result<DynamicImage, Error> {
     limits.max_image_width = Some(MAX_SIDE);
     limits.max_image_height = Some(MAX_SIDE);
     limits.max_alloc = Some(MAX_DECODE_BYTES);
-    let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
+    let needed = match format {
+        ImageFormat::Png => Cow::Owned(whole::png(path, bytes)?),
+        ImageFormat::Jpeg => whole::jpeg(path, bytes).map(|()| Cow::Borrowed(bytes))?,
+        _ => whole::webp(path, bytes).map(|()| Cow::Borrowed(bytes))?,
+    };
+    let mut reader = ImageReader::with_format(Cursor::new(&needed[..]), format);
     reader.limits(limits);
     let mut decoder = reader.into_decoder().map_err(damaged)?;
     let (width, height) = decoder.dimensions();
-    if u64::from(width) * u64::from(height) > MAX_PIXELS || decoder.total_bytes() > MAX_DECODE_BYTES {
-        return Err(too_large(path, format!("{width}×{height} pixels")));
+    let (pixels, total) = (u64::from(width) * u64::from(height), decoder.total_bytes());
+    let most = most_pixels(format, bytes);
+    if pixels > most || total > MAX_DECODE_BYTES {
+        return Err(too_large(path, format!("{width}×{height} pixels in {} bytes", bytes.len()), most));
+    }
+    if format == ImageFormat::Png && total > FEW_BYTES {
+        check_rows(&needed)
+            .map_err(|e| damaged(ImageError::Decoding(DecodingError::new(format.into(), e))))?;
     }
     // Refuses what memory cannot hold before the decoder, which would abort, asks for it.
-    reserve(&mut Vec::<u8>::new(), decoder.total_bytes(), "a decoded picture")?;
+    reserve(&mut Vec::<u8>::new(), total, "a decoded picture")?;
     let orientation = decoder.orientation().map_err(damaged)?;
     let mut image = DynamicImage::from_decoder(decoder).map_err(damaged)?;
     image.apply_orientation(orientation);
     Ok(image)
 }
 
-fn too_large(path: &Path, found: String) -> Error {
+/// The most pixels that a file of this format and size can be read as.
+fn most_pixels(format: ImageFormat, bytes: &[u8]) -> u64 {
+    let size = bytes.len() as u64;
+    match format {
+        // A block of 64 pixels has one bit at least.
+        ImageFormat::Jpeg => MAX_PIXELS.min(512 * size),
+        // Its decoder takes memory for all pixels before it looks at the first: so many bytes for each.
+        ImageFormat::WebP => {
+            let each = if bytes.get(12..16) == Some(b"VP8 ") { 5 } else { 7 };
+            MAX_PIXELS.min((FEW_BYTES * 2 + 2 * size) / each)
+        }
+        _ => MAX_PIXELS,
+    }
+}
+
+/// Goes through the rows of a PNG picture without keeping them: one that is damaged at its end, or holds less than
+/// its header says, is refused before there is room for its pixels.
+fn check_rows(bytes: &[u8]) -> Result<(), png::DecodingError> {
+    let limits = png::Limits { bytes: FEW_BYTES as usize };
+    let mut reader = png::Decoder::new_with_limits(Cursor::new(bytes), limits).read_info()?;
+    while reader.next_row()?.is_some() {}
+    Ok(())
+}
+
+fn too_large(path: &Path, found: String, most: u64) -> Error {
     FileError::new(path, "the picture is too large")
         .found(found)
-        .hint(format!("make it smaller: at most {MAX_PIXELS} pixels, {MAX_SIDE} on a side"))
+        .hint(format!("make it smaller, or save it as PNG: at most {most} pixels, {MAX_SIDE} on a side"))
         .into()
 }
 
 fn to_eight_bits(path: &Path, image: DynamicImage) -> Result<Picture, Error> {
     let (width, height) = (image.width() as usize, image.height() as usize);
     if width == 0 || height == 0 {
-        return Err(FileError::new(path, "the picture is empty").found(format!("{width}×{height}")).into());
+        return Err(FileError::new(path, "the picture is empty")
+            .found(format!("{width}×{height}"))
+            .hint("save it again as PNG")
+            .into());
     }
     let color = image.color();
     let (channels, mut pixels) = match (color.has_color(), color.has_alpha()) {
