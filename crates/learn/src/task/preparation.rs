@@ -7,6 +7,7 @@ use crate::error::{Error, FileError, Place};
 use crate::io::original::DataSet;
 use crate::io::{npz::Npz, read};
 use crate::job::{self, Job, Task};
+use crate::picture::MAX_PIXELS;
 use ironlearn_ir::{Array, DType};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
@@ -87,6 +88,24 @@ impl Reading {
 }
 
 impl Preparation {
+    /// What in a preparation from a file contradicts itself, if anything does.
+    pub(super) fn check(&self) -> Result<(), String> {
+        if self.columns == 0 || self.outputs == 0 {
+            return Err(format!("{} columns and {} outputs", self.columns, self.outputs));
+        }
+        if let Some(Canvas { width, height, channels, .. }) = self.canvas {
+            let area = width.checked_mul(height).filter(|&area| area > 0 && area as u64 <= MAX_PIXELS);
+            if area.is_none() || channels != self.outputs || !matches!(channels, 1 | 3) || self.columns != 2 {
+                return Err(format!("a canvas of {width}×{height} pixels of {channels} values"));
+            }
+        }
+        let fits = |scaling: &Option<Scaling>, n| scaling.as_ref().is_none_or(|scaling| scaling.scales(n));
+        if !fits(&self.input_scaling, self.columns) || !fits(&self.target_scaling, self.outputs) {
+            return Err("a scaling of other columns, or by what is no positive number".into());
+        }
+        Ok(())
+    }
+
     /// Numbers that the network takes for a row.
     pub fn inputs(&self) -> usize {
         self.canvas.map_or(self.columns, |canvas| canvas.inputs())
