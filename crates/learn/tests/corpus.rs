@@ -43,7 +43,7 @@ fn make(case: &Case, folder: &Path) -> PathBuf {
         }
         Made::Unreadable => {
             fs::write(&path, b"secret").unwrap();
-            fs::set_permissions(&path, fs::Permissions::from_mode(0)).unwrap();
+            fs::set_permissions(&path, fs::Permissions::from_mode(0o0)).unwrap();
         }
         Made::Directory => fs::create_dir(&path).unwrap(),
         Made::Pipe => assert!(Command::new("mkfifo").arg(&path).status().unwrap().success()),
