@@ -7,3 +7,4 @@ pub mod gradcheck;
 pub mod random_graph;
 pub mod registry;
 pub mod rng;
+pub mod tier;

@@ -5,7 +5,7 @@ use super::tile::Addresses;
 use crate::isa::{Entry, Isa, Routine};
 use ironlearn_ir::DType;
 use ironlearn_ir::lanes::FloatLanes;
-use ironlearn_ir::plan::{BufferId, Load, Plan, PlanStep, Program, StepKind, TileOp, Value, View};
+use ironlearn_ir::plan::{BufferId, Load, Plan, Program, TileOp, Value, View};
 
 /// The update of one parameter, ready to run.
 pub struct Adam {
@@ -147,17 +147,6 @@ impl Adam {
         self.entry.call(&mut update);
         update.finite
     }
-}
-
-/// The gradients that need no check where they are written: an update reads all of one, and what is not finite
-/// in it is not finite in the mean either, which is checked.
-pub fn checked_gradients(isa: Isa, plan: &Plan) -> Vec<BufferId> {
-    let gradient = |step: &PlanStep| {
-        let StepKind::Fused { program, stores } = &step.kind else { return None };
-        let (buffer, _) = Adam::new(isa, plan, program, stores)?.vectors[0];
-        (program.dims.iter().product::<usize>() == plan.buffer(buffer).len).then_some(buffer)
-    };
-    plan.steps.iter().filter_map(gradient).collect()
 }
 
 /// Remembers an operand, or compares it with what is remembered.

@@ -4,7 +4,7 @@ use super::filed::Filed;
 use super::order::split;
 use crate::Error;
 use ironlearn_ir::prim::{Cast, Primitive, stream_of};
-use ironlearn_ir::{Array, DType, Shape, TensorType, dispatch};
+use ironlearn_ir::{Array, DType, DataRef, Shape, TensorType, dispatch};
 use std::ops::Range;
 use std::path::Path;
 
@@ -83,6 +83,26 @@ impl Dataset {
         &self.0
     }
 
+    /// Nothing, where all numbers that are held in memory are finite.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] with the row and the place in it of the first that is not.
+    pub fn check_finite(&self) -> Result<(), Error> {
+        let Kept::Held { inputs, targets } = &self.0 else { return Ok(()) };
+        for (name, array) in [("inputs", inputs), ("targets", targets)] {
+            if let Some((at, value)) = first_not_finite(array) {
+                let width = array.shape().iter().skip(1).product::<usize>().max(1);
+                let problem =
+                    format!("row {} of the {name} holds {value} in column {}", at / width, at % width);
+                return Err(Error::usage(
+                    problem,
+                    "clean the data, or leave the row out; rows and columns are counted from 0",
+                ));
+            }
+        }
+        Ok(())
+    }
+
     /// The same data with floats of this type; whole numbers stay as they are.
     ///
     /// # Errors
@@ -157,6 +177,20 @@ impl Dataset {
             Kept::Held { inputs, targets } => vec![of(inputs), of(targets)],
             Kept::Filed(filed) => filed.types(rows).into(),
         }
+    }
+}
+
+/// The first number of an array that is infinite or none, and its place.
+fn first_not_finite(array: &Array) -> Option<(usize, f64)> {
+    fn look<T: Copy>(values: &[T], wide: impl Fn(T) -> f64) -> Option<(usize, f64)> {
+        values.iter().map(|&x| wide(x)).enumerate().find(|(_, x)| !x.is_finite())
+    }
+    match array.data().view() {
+        DataRef::F32(values) => look(values, f64::from),
+        DataRef::F64(values) => look(values, |x| x),
+        DataRef::F16(values) => look(values, f64::from),
+        DataRef::Bf16(values) => look(values, f64::from),
+        _ => None,
     }
 }
 

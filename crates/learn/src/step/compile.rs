@@ -124,7 +124,8 @@ pub(crate) fn failed(failure: Failure, step: u64) -> Error {
         Failure::NonFinite(blame) => Error::Diverged {
             step,
             problem: blame.to_string(),
-            hint: "try a smaller learning rate, clip_norm, or check the data; no state has moved".into(),
+            hint: format!("{}; no state has moved", blame.advice()),
+            blame: Some(blame),
         },
         Failure::Unexplained(unexplained) => Error::Diverged {
             step,
@@ -132,6 +133,7 @@ pub(crate) fn failed(failure: Failure, step: u64) -> Error {
             hint: "run it again, and `ironlearn doctor`: this can be failing memory, or a fault of Iron Learn that \
                    is worth a report; no state has moved"
                 .into(),
+            blame: None,
         },
         Failure::Input { .. } => Error::usage(
             failure.to_string(),

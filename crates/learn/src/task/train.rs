@@ -53,6 +53,8 @@ pub struct Outcome {
     pub train_time: Duration,
     /// The run ended before its time because its loss no longer fell.
     pub stopped_early: bool,
+    /// Steps that were skipped because their numbers were not finite, those before a resume included.
+    pub skipped: u64,
     /// Something could not be written, for this reason.
     pub save_failure: Option<String>,
     /// What deserves attention.
@@ -122,6 +124,12 @@ fn train_as<T: Real>(request: &Request<'_>, watch: &mut dyn Watch) -> Result<Out
         saved.note(Save::Last, |path| model_file::save(path, &scope.store(), job, &data.preparation));
     }
     let outcome = ran?;
+    if let Some(first) = &outcome.first_skipped {
+        warnings.push(format!(
+            "{} steps were skipped, their numbers were not finite; the first: {first}",
+            outcome.skipped
+        ));
+    }
     let (measures, picture_failure) = observer.finish(job)?;
     warnings.extend(measures.warning.clone());
     let failures = [saved.last, saved.best, observer.failure.map(|e| e.to_string()), picture_failure];
@@ -134,6 +142,7 @@ fn train_as<T: Real>(request: &Request<'_>, watch: &mut dyn Watch) -> Result<Out
         steps_here: outcome.steps_here,
         train_time: outcome.train_time,
         stopped_early: outcome.stopped_early,
+        skipped: outcome.skipped,
         save_failure: failures.into_iter().flatten().next(),
         warnings,
         network: network.to_string(),
@@ -168,6 +177,7 @@ fn training(request: &Request<'_>, data: &Data) -> Training {
         .epochs(job.train.epochs)
         .accumulate(job.train.accumulate)
         .evaluate_every(job.train.evaluate_every)
+        .when_not_finite(recipe::when_not_finite(job))
         .patience(job.train.patience)
         .min_improvement(job.train.min_improvement);
     if batch < rows { training.batch(batch) } else { training }
@@ -280,7 +290,8 @@ impl Watch for Observer<'_> {
     fn after_epoch(&mut self, report: &EpochReport) -> Control {
         match self.look(report.epoch) {
             Ok(measures) => {
-                self.watch.after_epoch(&EpochReport { metrics: measures.values, ..report.clone() })
+                let metrics = [measures.values, report.metrics.clone()].concat();
+                self.watch.after_epoch(&EpochReport { metrics, ..report.clone() })
             }
             Err(error) => {
                 self.error.get_or_insert(error);
