@@ -10,8 +10,11 @@ mod runner;
 #[path = "corpus/samples.rs"]
 mod samples;
 
+use ironlearn::Error;
 use ironlearn_testkit::alloc::{Counting, peak};
-use ironlearn_testkit::corpus::{Case, Expected, Made};
+use ironlearn_testkit::corpus::{Case, Expected, Made, damaged};
+use ironlearn_testkit::rng::Rng;
+use ironlearn_testkit::tier;
 use runner::Line;
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -24,7 +27,9 @@ use std::time::{Duration, Instant};
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
-const SEED: u64 = 20_261_125;
+/// The format of good files with damage at random, and the largest file that is damaged so.
+const DAMAGED: &str = "damaged";
+const SMALL: usize = 16 << 10;
 /// Memory that may be taken beyond twice the file.
 const MEMORY: u64 = 64 << 20;
 const TIME: Duration = Duration::from_secs(2);
@@ -56,7 +61,7 @@ fn make(case: &Case, folder: &Path) -> PathBuf {
 }
 
 /// What is wrong with the answer to a case.
-fn judge(case: &Case, path: &Path, answer: &Result<(), ironlearn::Error>) -> Option<String> {
+fn judge(case: &Case, path: &Path, answer: &Result<(), Error>) -> Option<String> {
     let (place, reason, code) = match (&case.expected, answer) {
         (Expected::Accepted, Ok(())) => return None,
         (Expected::Accepted, Err(e)) => return Some(format!("a good file is refused: {e}")),
@@ -72,49 +77,89 @@ fn judge(case: &Case, path: &Path, answer: &Result<(), ironlearn::Error>) -> Opt
         (_, 5) => text.contains(&path.to_string_lossy().replace('\0', "\\0")),
         _ => text.contains(&named),
     };
-    if !says_where {
-        Some(format!("no {named:?} in it"))
+    let wrong = if !says_where {
+        format!("no {named:?} in it")
     } else if !text.contains(reason) {
-        Some(format!("no {reason:?} in it"))
+        format!("no {reason:?} in it")
     } else if e.exit_code() != code {
-        Some(format!("exit code {}", e.exit_code()))
-    } else if !text.contains("\n  help: ") {
-        Some("no hint in it".into())
-    } else if text.chars().any(|c| c.is_control() && c != '\n') {
-        Some("control characters in it".into())
-    } else if text.len() > 3000 {
-        Some("too long to be read".into())
+        format!("exit code {}", e.exit_code())
     } else {
-        None
-    }
-    .map(|wrong| format!("{wrong}: {}", text.chars().take(600).collect::<String>()))
+        return judge_text(&text);
+    };
+    Some(format!("{wrong}: {}", beginning(&text)))
 }
 
-/// The child: makes and reads the files and says of each its name before, and what it cost after.
+/// What is wrong with any message.
+fn judge_text(text: &str) -> Option<String> {
+    let wrong = if !text.contains("\n  help: ") {
+        "no hint in it"
+    } else if text.chars().any(|c| c.is_control() && c != '\n') {
+        "control characters in it"
+    } else if text.len() > 8000 {
+        "too long to be read"
+    } else {
+        return None;
+    };
+    Some(format!("{wrong}: {}", beginning(text)))
+}
+
+fn beginning(text: &str) -> String {
+    text.chars().take(600).collect()
+}
+
+/// Reads a file and measures it; `wrong` says what is wrong with the answer.
+fn measure(
+    case: &Case,
+    path: &Path,
+    folder: &Path,
+    wrong: impl FnOnce(&Result<(), Error>) -> Option<String>,
+) {
+    let bytes = fs::metadata(path).map_or(0, |found| found.len());
+    let began = Instant::now();
+    let (answer, memory) = peak(|| read::read(case.reader, path, folder));
+    let took = began.elapsed();
+    let mut wrong = wrong(&answer);
+    if answer.is_err() && memory > MEMORY + 2 * bytes {
+        wrong = wrong.or(Some(format!("{memory} bytes of memory for a file of {bytes}")));
+    }
+    if took > TIME {
+        wrong = wrong.or(Some(format!("it took {took:?}")));
+    }
+    runner::has_read(answer.is_err(), took, memory, wrong);
+}
+
+/// The child: makes and reads the files and says of each its name before, and what it cost after. Then good files
+/// with damage at random.
 #[test]
 #[ignore = "run by the other tests"]
 fn child() {
     let Some((folder, first)) = runner::asked() else { return };
+    let (cases, trials) = (samples::all(tier::seed()), tier::trials(10, 3000));
     read::warm_up();
-    for (i, case) in samples::all(SEED).iter().enumerate().skip(first) {
+    for (i, case) in cases.iter().enumerate().skip(first) {
         let path = make(case, &folder);
         if matches!(case.made, Made::Unreadable) && File::open(&path).is_ok() {
             // Whoever may do everything may read this, too.
             continue;
         }
-        runner::reads(i, case);
-        let bytes = fs::metadata(&path).map_or(0, |found| found.len());
-        let began = Instant::now();
-        let (answer, memory) = peak(|| read::read(case.reader, &path, &folder));
-        let took = began.elapsed();
-        let mut wrong = judge(case, &path, &answer);
-        if answer.is_err() && memory > MEMORY + 2 * bytes {
-            wrong = wrong.or(Some(format!("{memory} bytes of memory for a file of {bytes}")));
+        runner::reads(i, case.format, &case.name);
+        measure(case, &path, &folder, |answer| judge(case, &path, answer));
+    }
+    let small = |case: &&Case| matches!((&case.made, &case.expected), (Made::File(bytes), Expected::Accepted) if bytes.len() < SMALL);
+    for (n, case) in cases.iter().filter(small).enumerate() {
+        let Made::File(good) = &case.made else { continue };
+        let path = folder.join(case.format).join(format!("damaged-{}", case.name));
+        for trial in 0..trials {
+            let number = cases.len() + n * trials + trial;
+            if number < first {
+                continue;
+            }
+            fs::write(&path, damaged(good, &mut Rng::new(tier::seed() << 32 | number as u64))).unwrap();
+            runner::reads(number, DAMAGED, &format!("{}-{}-{number}", case.format, case.name));
+            measure(case, &path, &folder, |answer| {
+                answer.as_ref().err().and_then(|error| judge_text(&error.to_string()))
+            });
         }
-        if took > TIME {
-            wrong = wrong.or(Some(format!("it took {took:?}")));
-        }
-        runner::has_read(answer.is_err(), took, memory, wrong);
     }
 }
 
@@ -126,9 +171,24 @@ fn mistakes(lines: &[Line]) -> Vec<String> {
 #[test]
 fn every_bad_file_is_refused_well_and_every_good_one_is_read() {
     let folder = tempfile::tempdir().unwrap();
-    let lines = runner::run(folder.path());
+    let (random, lines): (Vec<Line>, Vec<Line>) =
+        runner::run(folder.path()).into_iter().partition(|line| line.format == DAMAGED);
     let refused = lines.iter().filter(|line| line.refused).count();
-    let wrong = mistakes(&lines);
+    let wrong = [mistakes(&lines), mistakes(&random)].concat();
+    let slowest = lines.iter().map(|line| line.took).max().unwrap_or_default();
+    let highest = lines.iter().filter(|line| line.refused).map(|line| line.memory).max().unwrap_or(0);
+    tier::report(
+        "bad files",
+        format!(
+            "{refused} refused and {} good ones read, {} damaged at random, {} answers wrong; \
+             slowest {} ms, {} MiB at most",
+            lines.len() - refused,
+            random.len(),
+            wrong.len(),
+            slowest.as_millis(),
+            highest >> 20
+        ),
+    );
     assert!(wrong.is_empty(), "{} of {} files:\n{}", wrong.len(), lines.len(), wrong.join("\n"));
     assert!(refused >= 300 && lines.len() - refused >= 40, "{refused} of {} files refused", lines.len());
 }

@@ -1,6 +1,5 @@
 //! The child process that reads the corpus, and what it says.
 
-use ironlearn_testkit::corpus::Case;
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -33,8 +32,8 @@ pub fn asked() -> Option<(PathBuf, usize)> {
 }
 
 /// In the child: a case is about to be read.
-pub fn reads(number: usize, case: &Case) {
-    println!("\nreads\t{number}\t{}\t{}", case.format, case.name);
+pub fn reads(number: usize, format: &str, name: &str) {
+    println!("\nreads\t{number}\t{format}\t{name}");
 }
 
 /// In the child: it has been read.

@@ -6,6 +6,7 @@
 mod bytes;
 mod checkpoint;
 mod csv;
+mod damage;
 mod gzip;
 mod idx;
 mod jpeg;
@@ -21,6 +22,8 @@ mod text;
 mod toml;
 mod vocabulary;
 mod webp;
+
+pub use damage::damaged;
 
 use crate::rng::Rng;
 use std::fmt::Display;

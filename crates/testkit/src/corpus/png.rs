@@ -3,11 +3,27 @@
 use super::bytes::{crc32, find, join, patched, with, without_last, zlib};
 use super::{Group, Reader, byte, whole};
 
-const SIGNATURE: &[u8] = b"\x89PNG\r\n\x1a\n";
+pub const SIGNATURE: &[u8] = b"\x89PNG\r\n\x1a\n";
 
 fn chunk(kind: &[u8; 4], data: &[u8]) -> Vec<u8> {
     let length = (data.len() as u32).to_be_bytes();
     join(&[&length, kind, data, &crc32(&[kind, data]).to_be_bytes()])
+}
+
+/// A file with the checksums that its chunks should have, as far as there are chunks.
+pub fn sealed(bytes: &[u8]) -> Vec<u8> {
+    let mut out = bytes.to_vec();
+    let mut at = SIGNATURE.len();
+    while let Some(length) = out.get(at..).and_then(|rest| rest.first_chunk::<4>()) {
+        let end = (u32::from_be_bytes(*length) as usize).saturating_add(at + 8);
+        if out.len() < end.saturating_add(4) {
+            break;
+        }
+        let sum = crc32(&[&out[at + 4..end]]).to_be_bytes();
+        out[end..end + 4].copy_from_slice(&sum);
+        at = end + 4;
+    }
+    out
 }
 
 /// The header chunk: size, bits, kind of colour, interlaced or not.
