@@ -105,8 +105,8 @@ fn sizes(g: &mut Group) {
     g.bad("a-comment-of-megabytes", "#".repeat(8 << 20), whole(), large);
     let keys: String = (0..20_000).map(|i| format!("k{i} = 1\n")).collect();
     g.bad("many-keys", keys, job_line(1), "unknown key k0");
-    let list = format!("[network]\nlayers = [{}3]\n", "\"tanh\",".repeat(30_000));
-    g.bad("many-layers", list, job_line(2), "network.layers.30000 must be a layer");
+    let list = format!("[network]\nlayers = [{}3]\n", "\"tanh\",".repeat(10_000));
+    g.bad("many-layers", list, job_line(2), "network.layers.10000 must be a layer");
     let mistakes = format!("[network]\nlayers = [{}]\n", "3,".repeat(100_000));
     g.bad("many-mistakes", mistakes, job_line(2), "network.layers.0 must be a layer");
 }
