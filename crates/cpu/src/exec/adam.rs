@@ -269,11 +269,14 @@ unsafe fn vector<L: FloatLanes, const BEFORE: u8>(
     for k in 0..3 {
         // SAFETY: as the caller promises.
         let to = unsafe { std::slice::from_raw_parts_mut(y[k].add(i), n) };
-        if n == L::WIDTH {
-            new[k].store(to)
+        let stored = if n == L::WIDTH {
+            new[k].store(to);
+            new[k]
         } else {
-            new[k].store_part(to)
-        }
-        zeros[k] = new[k].fma(L::of(0.0), zeros[k]);
+            // What is in the lanes behind the last element is not to be judged.
+            new[k].store_part(to);
+            L::load_part(to)
+        };
+        zeros[k] = stored.fma(L::of(0.0), zeros[k]);
     }
 }

@@ -41,7 +41,8 @@ impl Kernels for Reference {
 
 /// Runs the graph again and names the operation that made a root not finite. `None` where all roots are finite.
 pub fn blame(graph: &Graph, env: &Env, kernels: &mut dyn Kernels) -> Result<Option<Blame>, String> {
-    let mut run = Rerun::new(graph, env, false);
+    let rows = Rows::of(graph);
+    let mut run = Rerun::new(graph, env, Some(&rows), false);
     run.all(kernels)?;
     Ok(run.culprit().map(|made| made.blame))
 }
@@ -76,16 +77,17 @@ struct Rerun<'a> {
     env: &'a Env,
     /// True for the body of a loop, whose inputs have been judged outside of it.
     inside: bool,
-    rows: Rows,
+    /// Which values are by row; unknown in the bodies of some loops.
+    rows: Option<&'a Rows>,
     /// Values that are needed still; a loop has several.
     values: Vec<Vec<Array>>,
     bad: Vec<Option<Bad>>,
 }
 
 impl<'a> Rerun<'a> {
-    fn new(graph: &'a Graph, env: &'a Env, inside: bool) -> Rerun<'a> {
+    fn new(graph: &'a Graph, env: &'a Env, rows: Option<&'a Rows>, inside: bool) -> Rerun<'a> {
         let n = graph.nodes.len();
-        Rerun { graph, env, inside, rows: Rows::of(graph), values: vec![vec![]; n], bad: vec![None; n] }
+        Rerun { graph, env, inside, rows, values: vec![vec![]; n], bad: vec![None; n] }
     }
 
     /// Computes and judges every node.
@@ -113,7 +115,8 @@ impl<'a> Rerun<'a> {
                 let mut found: Option<Made> = None;
                 let results = scan.run_with(&self.operands(id)?, |t, inputs| {
                     let env = Env { inputs, control: self.env.control.clone(), ..Env::default() };
-                    let mut body = Rerun::new(&scan.body, &env, true);
+                    let rows = self.rows.and_then(|rows| rows.of_body(id));
+                    let mut body = Rerun::new(&scan.body, &env, rows, true);
                     body.all(kernels)?;
                     let mut new = body.culprit();
                     new.iter_mut().for_each(|made| made.blame.times.insert(0, t));
@@ -172,7 +175,7 @@ impl<'a> Rerun<'a> {
     fn here(&self, id: NodeId, value: &Array, element: usize) -> Blame {
         let node = self.graph.node(id);
         let bad = states(value).into_iter().enumerate().filter(|(_, state)| *state != State::Finite);
-        let rows = if self.inside { vec![] } else { self.rows.of_elements(self.graph, id, bad.map(|b| b.0)) };
+        let rows = self.rows.map_or(vec![], |rows| rows.of_elements(id, bad.map(|b| b.0)));
         let ranges = node.inputs.iter().filter_map(|x| self.values[x.index()].first()).map(range);
         Blame {
             operation: node.op.name().to_string(),
