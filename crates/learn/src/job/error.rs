@@ -80,7 +80,7 @@ impl fmt::Display for JobError {
         }
         match self.problems.len().saturating_sub(MAX_SHOWN) {
             0 => Ok(()),
-            more => write!(f, "\n{}: {more} mistakes more", self.path.display()),
+            more => write!(f, "\n{}: {more} mistakes more, at least", self.path.display()),
         }
     }
 }

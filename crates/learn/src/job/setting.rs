@@ -221,8 +221,8 @@ impl<T: Setting> Setting for Option<T> {
     }
 }
 
-/// Mistakes after which no further element of a list is looked at.
-const MAX_PROBLEMS: usize = 100;
+/// Mistakes after which no further element of a list or key of a table is looked at.
+pub(crate) const MAX_PROBLEMS: usize = 100;
 
 impl<T: Setting> Setting for Vec<T> {
     fn kind() -> String {
