@@ -36,7 +36,10 @@ fn parse(path: &Path, text: &str) -> Result<Array, Error> {
         }
     }
     let (Some(columns), true) = (columns, count > 0) else {
-        return Err(FileError::new(path, "the file has no rows").hint("write one row a line").into());
+        return Err(FileError::new(path, "the file has no rows")
+            .at(Place::Line { line: 1, column: 1 })
+            .hint("write one row a line, numbers apart by commas")
+            .into());
     };
     let mut values = Vec::new();
     read::reserve(&mut values, count, "the numbers")?;

@@ -1,11 +1,10 @@
 //! Reading PNG, JPEG and WebP, whatever they hold, into 8 bits a channel.
 
 use super::{Picture, whole};
-use crate::error::{Error, FileError};
+use crate::error::{Error, FileError, Place};
 use crate::io::read::{self, MAX_PICTURE_BYTES, reserve};
 use image::error::DecodingError;
 use image::{DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, Limits};
-use std::borrow::Cow;
 use std::io::Cursor;
 use std::path::Path;
 
@@ -40,55 +39,64 @@ impl Picture {
 }
 
 fn decode(path: &Path, bytes: &[u8]) -> Result<DynamicImage, Error> {
-    let format = match image::guess_format(bytes) {
-        Ok(f @ (ImageFormat::Png | ImageFormat::Jpeg | ImageFormat::WebP)) => f,
-        other => {
-            let found = match other {
-                Ok(format) => format!("{format:?}"),
-                Err(_) if bytes.is_empty() => "an empty file".into(),
-                Err(_) => format!("the bytes {:02x?}", &bytes[..bytes.len().min(8)]),
-            };
-            return Err(FileError::new(path, "not a picture that can be read")
-                .found(found)
-                .hint("use PNG, JPEG or WebP")
-                .into());
-        }
+    let format = format_of(path, bytes)?;
+    let parts = match format {
+        ImageFormat::Png => whole::png(path, bytes)?,
+        ImageFormat::Jpeg => whole::jpeg(path, bytes)?,
+        _ => whole::webp(path, bytes)?,
     };
-    let damaged = |e: ImageError| match e {
-        ImageError::Limits(e) => too_large(path, e.to_string(), MAX_PIXELS),
-        e => FileError::new(path, format!("the {format:?} picture cannot be decoded"))
-            .found(e.to_string())
-            .hint("the file is damaged or of an unusual kind: save it again as PNG")
-            .into(),
+    let most = most_pixels(format, bytes);
+    let too_large = |found: String| {
+        FileError::new(path, "the picture is too large")
+            .at(Place::Byte(parts.head as u64))
+            .found(found)
+            .hint(format!("make it smaller, or save it as PNG: at most {most} pixels, {MAX_SIDE} on a side"))
+    };
+    let damaged = |at: usize| {
+        move |e: ImageError| match e {
+            ImageError::Limits(e) => too_large(e.to_string()),
+            e => FileError::new(path, format!("the {format:?} picture cannot be decoded"))
+                .at(Place::Byte(at as u64))
+                .found(e.to_string())
+                .hint("the file is damaged or of an unusual kind: save it again as PNG"),
+        }
     };
     let mut limits = Limits::default();
     limits.max_image_width = Some(MAX_SIDE);
     limits.max_image_height = Some(MAX_SIDE);
     limits.max_alloc = Some(MAX_DECODE_BYTES);
-    let needed = match format {
-        ImageFormat::Png => Cow::Owned(whole::png(path, bytes)?),
-        ImageFormat::Jpeg => whole::jpeg(path, bytes).map(|()| Cow::Borrowed(bytes))?,
-        _ => whole::webp(path, bytes).map(|()| Cow::Borrowed(bytes))?,
-    };
-    let mut reader = ImageReader::with_format(Cursor::new(&needed[..]), format);
+    let mut reader = ImageReader::with_format(Cursor::new(&parts.needed[..]), format);
     reader.limits(limits);
-    let mut decoder = reader.into_decoder().map_err(damaged)?;
+    let mut decoder = reader.into_decoder().map_err(damaged(parts.head))?;
     let (width, height) = decoder.dimensions();
     let (pixels, total) = (u64::from(width) * u64::from(height), decoder.total_bytes());
-    let most = most_pixels(format, bytes);
     if pixels > most || total > MAX_DECODE_BYTES {
-        return Err(too_large(path, format!("{width}×{height} pixels in {} bytes", bytes.len()), most));
+        return Err(too_large(format!("{width}×{height} pixels in {} bytes", bytes.len())).into());
     }
     if format == ImageFormat::Png && total > FEW_BYTES {
-        check_rows(&needed)
-            .map_err(|e| damaged(ImageError::Decoding(DecodingError::new(format.into(), e))))?;
+        let wrong = |e| ImageError::Decoding(DecodingError::new(format.into(), e));
+        check_rows(&parts.needed).map_err(wrong).map_err(damaged(parts.pixels))?;
     }
     // Refuses what memory cannot hold before the decoder, which would abort, asks for it.
     reserve(&mut Vec::<u8>::new(), total, "a decoded picture")?;
-    let orientation = decoder.orientation().map_err(damaged)?;
-    let mut image = DynamicImage::from_decoder(decoder).map_err(damaged)?;
+    let orientation = decoder.orientation().map_err(damaged(parts.head))?;
+    let mut image = DynamicImage::from_decoder(decoder).map_err(damaged(parts.pixels))?;
     image.apply_orientation(orientation);
     Ok(image)
+}
+
+/// The format that the first bytes of a file tell.
+fn format_of(path: &Path, bytes: &[u8]) -> Result<ImageFormat, FileError> {
+    let found = match image::guess_format(bytes) {
+        Ok(format @ (ImageFormat::Png | ImageFormat::Jpeg | ImageFormat::WebP)) => return Ok(format),
+        Ok(format) => format!("{format:?}"),
+        Err(_) if bytes.is_empty() => "an empty file".into(),
+        Err(_) => format!("the bytes {:02x?}", &bytes[..bytes.len().min(8)]),
+    };
+    Err(FileError::new(path, "not a picture that can be read")
+        .at(Place::Byte(0))
+        .found(found)
+        .hint("use PNG, JPEG or WebP"))
 }
 
 /// The most pixels that a file of this format and size can be read as.
@@ -113,13 +121,6 @@ fn check_rows(bytes: &[u8]) -> Result<(), png::DecodingError> {
     let mut reader = png::Decoder::new_with_limits(Cursor::new(bytes), limits).read_info()?;
     while reader.next_row()?.is_some() {}
     Ok(())
-}
-
-fn too_large(path: &Path, found: String, most: u64) -> Error {
-    FileError::new(path, "the picture is too large")
-        .found(found)
-        .hint(format!("make it smaller, or save it as PNG: at most {most} pixels, {MAX_SIDE} on a side"))
-        .into()
 }
 
 fn to_eight_bits(path: &Path, image: DynamicImage) -> Result<Picture, Error> {

@@ -3,7 +3,18 @@
 
 use crate::error::{Error, FileError, Place};
 use flate2::Crc;
+use std::borrow::Cow;
 use std::path::Path;
+
+/// Where the parts of a picture file begin.
+pub struct Parts<'a> {
+    /// What has to be decoded: the file, or a copy of what in it is needed.
+    pub needed: Cow<'a, [u8]>,
+    /// Where size and kind of the picture stand.
+    pub head: usize,
+    /// Where its pixels stand.
+    pub pixels: usize,
+}
 
 const AGAIN: &str = "the file was cut short or changed: copy or save it again";
 
@@ -19,9 +30,10 @@ fn cut(path: &Path, at: usize, what: &str, bytes: &[u8]) -> Error {
 
 /// The chunks of a PNG file that its pixels follow from, which are all there and whole. Texts, times, profiles and
 /// the like are left out: damage in them does no harm, and some of them decompress to any size.
-pub fn png(path: &Path, bytes: &[u8]) -> Result<Vec<u8>, Error> {
+pub fn png<'a>(path: &Path, bytes: &'a [u8]) -> Result<Parts<'a>, Error> {
     const KEPT: [&[u8; 4]; 6] = [b"IHDR", b"PLTE", b"tRNS", b"eXIf", b"IDAT", b"IEND"];
     let mut kept = bytes[..8].to_vec();
+    let mut pixels = None;
     let mut at = 8;
     loop {
         let chunk = &bytes[at..];
@@ -46,17 +58,21 @@ pub fn png(path: &Path, bytes: &[u8]) -> Result<Vec<u8>, Error> {
                 let found = format!("{length} bytes");
                 return Err(wrong(path, at, "a palette that is not 1 to 256 colours of 3 bytes", found));
             }
+            if kind == b"IDAT" {
+                pixels.get_or_insert(at);
+            }
             kept.extend_from_slice(whole);
         }
         at += whole.len();
         if kind == b"IEND" {
-            return Ok(kept);
+            return Ok(Parts { needed: kept.into(), head: 8, pixels: pixels.unwrap_or(8) });
         }
     }
 }
 
 /// An error unless a JPEG file goes on to its end marker.
-pub fn jpeg(path: &Path, bytes: &[u8]) -> Result<(), Error> {
+pub fn jpeg<'a>(path: &Path, bytes: &'a [u8]) -> Result<Parts<'a>, Error> {
+    let (mut head, mut pixels) = (2, 2);
     let mut at = 2;
     loop {
         // Between segments any number of 0xff may stand.
@@ -71,7 +87,7 @@ pub fn jpeg(path: &Path, bytes: &[u8]) -> Result<(), Error> {
         };
         let start = at;
         match code {
-            0xd9 => return Ok(()),
+            0xd9 => return Ok(Parts { needed: bytes.into(), head, pixels }),
             0xff => {
                 at += 1;
                 continue;
@@ -98,7 +114,12 @@ pub fn jpeg(path: &Path, bytes: &[u8]) -> Result<(), Error> {
         if at > bytes.len() {
             return Err(cut(path, start, "a segment of a JPEG picture", bytes));
         }
+        // A frame, with size and kind of the picture: not the tables of Huffman and arithmetic codes.
+        if matches!(code, 0xc0..=0xcf) && !matches!(code, 0xc4 | 0xc8 | 0xcc) {
+            head = start;
+        }
         if *code == 0xda {
+            pixels = start;
             let marker = |pair: &[u8]| pair[0] == 0xff && !matches!(pair[1], 0 | 0xd0..=0xd7 | 0xff);
             match bytes[at..].windows(2).position(marker) {
                 Some(n) => at += n,
@@ -109,7 +130,7 @@ pub fn jpeg(path: &Path, bytes: &[u8]) -> Result<(), Error> {
 }
 
 /// An error unless a WebP file is as long as it says, and so are its chunks.
-pub fn webp(path: &Path, bytes: &[u8]) -> Result<(), Error> {
+pub fn webp<'a>(path: &Path, bytes: &'a [u8]) -> Result<Parts<'a>, Error> {
     let length =
         |at: usize| bytes[at..].first_chunk::<4>().map_or(usize::MAX, |&n| u32::from_le_bytes(n) as usize);
     let end = 8usize.saturating_add(length(4));
@@ -128,5 +149,5 @@ pub fn webp(path: &Path, bytes: &[u8]) -> Result<(), Error> {
     if at == 12 {
         return Err(cut(path, 12, "a WebP picture without chunks", bytes));
     }
-    Ok(())
+    Ok(Parts { needed: bytes.into(), head: 12, pixels: 12 })
 }

@@ -35,7 +35,7 @@ fn syntax(g: &mut Group) {
     g.bad("no-end", &GOOD[..GOOD.len() - 1], line(2, 44), "EOF");
     g.bad("text-after-it", format!("{GOOD}\n{{}}"), line(3, 1), "trailing characters");
     g.bad("a-comma-more", replaced(GOOD, "4]", "4,]"), line(1, 40), "trailing comma");
-    g.bad("deep", "[".repeat(300_000), line(1, 1), "");
+    g.bad("deep", "[".repeat(300_000), line(1, 1), "invalid type: sequence");
     g.bad("deep-in-a-key", format!("{{\"a\":{}", "{\"a\":".repeat(100_000)), line(1, 500_005), "EOF");
 }
 

@@ -25,14 +25,14 @@ pub fn files(model: &ModelFile<'_>) -> Group {
     let deep = "[".repeat(100_000);
     bad("job-without-end", &[("job", &format!("a = {deep}"))], "job", "not valid TOML");
     bad("preparation-is-no-json", &[("preparation", "{")], "preparation", "EOF");
-    bad("preparation-is-deep", &[("preparation", &deep)], "preparation", "");
+    bad("preparation-is-deep", &[("preparation", &deep)], "preparation", "invalid type");
     bad("roles-are-a-list", &[("roles", "[]")], "roles", "invalid type");
     let mut prepared = |name: &str, from: &str, to: &str, place: &str, reason: &str| {
         bad(name, &[("job", JOB), ("preparation", &replaced(PREPARATION, from, to))], place, reason);
     };
     let columns = r#""columns":3"#;
     prepared("other-columns", columns, r#""columns":4"#, "", "does not fit the network");
-    prepared("no-columns", columns, r#""columns":0"#, "preparation", "");
+    prepared("no-columns", columns, r#""columns":0"#, "preparation", "0 columns");
     prepared(
         "columns-without-end",
         columns,
@@ -41,16 +41,16 @@ pub fn files(model: &ModelFile<'_>) -> Group {
         "no memory for [1000000000000, 1]",
     );
     prepared("columns-overflow", columns, r#""columns":18446744073709551615"#, "job", "no memory");
-    prepared("no-outputs", r#""outputs":1"#, r#""outputs":0"#, "preparation", "");
+    prepared("no-outputs", r#""outputs":1"#, r#""outputs":0"#, "preparation", "0 outputs");
     prepared("outputs-without-end", r#""outputs":1"#, r#""outputs":1000000000000"#, "job", "no memory");
     prepared("negative-outputs", r#""outputs":1"#, r#""outputs":-1"#, "preparation", "invalid value");
     let canvas = |width: &str, channels: &str| {
         format!(r#""canvas":{{"width":{width},"height":2,"channels":{channels},"style":"ink"}}"#)
     };
     let none = r#""canvas":null"#;
-    prepared("canvas-without-width", none, &canvas("0", "1"), "preparation", "");
-    prepared("canvas-without-end", none, &canvas("9223372036854775807", "1"), "preparation", "");
-    prepared("canvas-of-other-channels", none, &canvas("2", "3"), "preparation", "");
+    prepared("canvas-without-width", none, &canvas("0", "1"), "preparation", "a canvas of 0");
+    prepared("canvas-without-end", none, &canvas("9223372036854775807", "1"), "preparation", "a canvas of");
+    prepared("canvas-of-other-channels", none, &canvas("2", "3"), "preparation", "a canvas of");
     prepared(
         "canvas-of-no-style",
         none,
@@ -61,8 +61,20 @@ pub fn files(model: &ModelFile<'_>) -> Group {
     let scaling =
         |mean: &str, deviation: &str| format!(r#""input_scaling":{{"mean":{mean},"deviation":{deviation}}}"#);
     let none = r#""input_scaling":null"#;
-    prepared("scaling-of-other-columns", none, &scaling("[0,0]", "[1,1]"), "preparation", "");
-    prepared("scaling-by-zero", none, &scaling("[0,0,0]", "[1,0,1]"), "preparation", "");
+    prepared(
+        "scaling-of-other-columns",
+        none,
+        &scaling("[0,0]", "[1,1]"),
+        "preparation",
+        "a scaling of other columns",
+    );
+    prepared(
+        "scaling-by-zero",
+        none,
+        &scaling("[0,0,0]", "[1,0,1]"),
+        "preparation",
+        "a scaling of other columns",
+    );
     prepared("scaling-1e400", none, &scaling("[0,0,1e400]", "[1,1,1]"), "preparation", "number out of range");
     prepared("unknown-reading", r#""value""#, r#""vibes""#, "preparation", "unknown variant `vibes`");
     let mut layers = |name: &str, layers: &str, reason: &str| {

@@ -118,8 +118,13 @@ fn members(g: &mut Group) {
     let stored_wrong = archive(&[Member { crc: 0, ..stored("x.npy", &array()) }]);
     g.bad("wrong-checksum-stored", stored_wrong, place, damaged);
     g.bad("garbage-as-data", one(|m| Member { packed: vec![0xff; 300], ..m }), place, "damaged");
-    g.bad("cut-data", one(|m| Member { packed: m.packed[..60].to_vec(), ..m }), place, "");
-    g.bad("no-data", one(|m| Member { packed: Vec::new(), ..m }), place, "");
+    g.bad(
+        "cut-data",
+        one(|m| Member { packed: m.packed[..60].to_vec(), ..m }),
+        place,
+        "the file ends within the magic number",
+    );
+    g.bad("no-data", one(|m| Member { packed: Vec::new(), ..m }), place, "larger than its compressed bytes");
     let no_header = patched(&one(|m| m), 0, b"PK\x07\x08");
     g.bad(
         "no-header-before-the-data",
@@ -154,8 +159,8 @@ fn members(g: &mut Group) {
 fn sizes(g: &mut Group) {
     let said = |size: u32| one(|m| Member { size, ..m });
     let length = array().len() as u32;
-    g.bad("smaller-it-says", said(length - 1), "/x.npy", "");
-    g.bad("larger-it-says", said(length + 1), "/x.npy", "");
+    g.bad("smaller-it-says", said(length - 1), "/x.npy", "799 bytes left");
+    g.bad("larger-it-says", said(length + 1), "/x.npy", "1 bytes more");
     g.bad(
         "of-gigabytes-it-says",
         said(u32::MAX - 1),

@@ -22,7 +22,7 @@ pub fn cases(reader: Reader, extension: &'static str) -> Group {
     bad("link-to-a-device", Made::Link("/dev/zero"), "a pipe, socket or device", 3);
     bad("unreadable", Made::Unreadable, "cannot open", 5);
     bad("device", Made::Nothing(Some("/dev/zero")), "a pipe, socket or device", 3);
-    bad("terminal", Made::Nothing(Some("/dev/tty")), "", 3);
+    bad("terminal", Made::Nothing(Some("/dev/tty")), "a pipe, socket or device", 3);
     bad("below-a-file", Made::Nothing(Some("/dev/null/file")), "cannot open", 5);
     bad("no-path", Made::Nothing(Some("")), "cannot open", 5);
     bad("nul-in-the-path", Made::Nothing(Some("a\0b")), "cannot open", 5);

@@ -1,7 +1,7 @@
 //! PNG: signature, chunks with checksums, rows of pixels compressed as one zlib stream.
 
 use super::bytes::{crc32, find, join, patched, with, without_last, zlib};
-use super::{Group, Reader, byte, whole};
+use super::{Group, Reader, byte};
 
 pub const SIGNATURE: &[u8] = b"\x89PNG\r\n\x1a\n";
 
@@ -82,8 +82,8 @@ fn good(g: &mut Group) {
 
 fn cuts(g: &mut Group) {
     let good = grey(&[]);
-    g.bad("empty", b"", whole(), "an empty file");
-    g.bad("half-a-signature", &good[..4], whole(), "not a picture that can be read");
+    g.bad("empty", b"", byte(0), "an empty file");
+    g.bad("half-a-signature", &good[..4], byte(0), "not a picture that can be read");
     for (name, at) in [("signature", 8), ("length", 10), ("head", 20), ("head-checksum", 31)] {
         g.bad(&format!("cut-after-{name}"), &good[..at], byte(8), "the file ends within");
     }
@@ -93,35 +93,35 @@ fn cuts(g: &mut Group) {
     g.bad("cut-in-the-pixels-checksum", &good[..end - 1], byte(33), "the file ends within");
     g.bad("no-end", &good[..end], byte(end), "the file ends");
     g.bad("cut-in-the-end", without_last(&good, 1), byte(end), "the file ends within");
-    g.bad("signature-of-line-ends", patched(&good, 4, b"\n\x1a\n\n"), whole(), "not a picture");
+    g.bad("signature-of-line-ends", patched(&good, 4, b"\n\x1a\n\n"), byte(0), "not a picture");
 }
 
 fn heads(g: &mut Group) {
     let mut bad = |name: &str, head: Vec<u8>, reason: &str| {
-        g.bad(name, png(&[head, chunk(b"IDAT", &zlib(&rows(16, 16)))]), ": ", reason);
+        g.bad(name, png(&[head, chunk(b"IDAT", &zlib(&rows(16, 16)))]), byte(8), reason);
     };
-    bad("no-width", head(0, 16, 8, 0, 0), "");
-    bad("no-height", head(16, 0, 8, 0, 0), "");
-    bad("negative-width", head(u32::MAX, 16, 8, 0, 0), "");
+    bad("no-width", head(0, 16, 8, 0, 0), "Invalid image dimensions");
+    bad("no-height", head(16, 0, 8, 0, 0), "Invalid image dimensions");
+    bad("negative-width", head(u32::MAX, 16, 8, 0, 0), "the picture is too large");
     bad("60000-by-60000", head(60_000, 60_000, 8, 0, 0), "the picture is too large");
     bad("60000-by-60000-deep", head(60_000, 60_000, 16, 6, 0), "the picture is too large");
     bad("2147483647-by-2147483647", head(0x7fff_ffff, 0x7fff_ffff, 16, 6, 0), "the picture is too large");
     bad("70000-wide", head(70_000, 1, 8, 0, 0), "the picture is too large");
-    bad("3-bits", head(16, 16, 3, 0, 0), "");
-    bad("32-bits", head(16, 16, 32, 0, 0), "");
-    bad("16-bits-with-a-palette", head(16, 16, 16, 3, 0), "");
-    bad("colour-1", head(16, 16, 8, 1, 0), "");
-    bad("colour-7", head(16, 16, 8, 7, 0), "");
-    bad("interlaced-2", head(16, 16, 8, 0, 2), "");
+    bad("3-bits", head(16, 16, 3, 0, 0), "Invalid bit depth 3");
+    bad("32-bits", head(16, 16, 32, 0, 0), "Invalid bit depth 32");
+    bad("16-bits-with-a-palette", head(16, 16, 16, 3, 0), "Invalid color/depth");
+    bad("colour-1", head(16, 16, 8, 1, 0), "Invalid color type 1");
+    bad("colour-7", head(16, 16, 8, 7, 0), "Invalid color type 7");
+    bad("interlaced-2", head(16, 16, 8, 0, 2), "Unknown interlace method 2");
     let other = |at: usize| {
         let mut data = [0u8, 0, 0, 16, 0, 0, 0, 16, 8, 0, 0, 0, 0];
         data[at] = 1;
         chunk(b"IHDR", &data)
     };
-    bad("compression-1", other(10), "");
-    bad("filter-1", other(11), "");
-    bad("short-head", chunk(b"IHDR", &[0, 0, 0, 16]), "");
-    bad("long-head", chunk(b"IHDR", &[1; 40]), "");
+    bad("compression-1", other(10), "Unknown compression method 1");
+    bad("filter-1", other(11), "Unknown filter method 1");
+    bad("short-head", chunk(b"IHDR", &[0, 0, 0, 16]), "Chunk length wrong");
+    bad("long-head", chunk(b"IHDR", &[1; 40]), "Chunk length wrong");
 }
 
 fn chunks(g: &mut Group) {
@@ -131,12 +131,15 @@ fn chunks(g: &mut Group) {
     g.bad("pixels-checksum", with(&good, 43, !good[43]), byte(33), "the checksum of the chunk IDAT is wrong");
     g.bad("chunk-of-4-gigabytes", patched(&good, 33, &[0xff; 4]), byte(33), "the file ends within");
     g.bad("chunk-beyond-the-file", patched(&good, 33, &[0, 0, 1, 0]), byte(33), "the file ends within");
-    let mut bad = |name: &str, chunks: &[Vec<u8>]| g.bad(name, png(chunks), ": ", "");
+    let mut bad = |name: &str, chunks: &[Vec<u8>]| {
+        g.bad(name, png(chunks), byte(8), "the Png picture cannot be decoded")
+    };
     bad("no-head", std::slice::from_ref(&pixels));
     bad("no-pixels", &[head(16, 16, 8, 0, 0)]);
     bad("two-heads", &[head(16, 16, 8, 0, 0), head(16, 16, 8, 0, 0), pixels.clone()]);
     bad("head-after-pixels", &[pixels.clone(), head(16, 16, 8, 0, 0)]);
-    bad("no-palette", &[head(16, 16, 8, 3, 0), pixels.clone()]);
+    let bytes = png(&[head(16, 16, 8, 3, 0), pixels.clone()]);
+    g.bad("no-palette", bytes, byte(33), "Missing palette of indexed image");
     let mut palette = |name: &str, size: usize| {
         let chunks = [head(16, 16, 8, 3, 0), chunk(b"PLTE", &vec![1; size]), pixels.clone()];
         g.bad(name, png(&chunks), byte(33), "a palette that is not 1 to 256 colours");
@@ -152,7 +155,7 @@ fn pixels(g: &mut Group) {
         g.bad(
             name,
             png(&[head(16, 16, 8, 0, 0), chunk(b"IDAT", data)]),
-            ": ",
+            byte(33),
             "the Png picture cannot be decoded",
         );
     };
@@ -174,11 +177,16 @@ fn bombs(g: &mut Group) {
         png(&[head(width, height, bits, colour, 0), chunk(b"IDAT", &zlib(rows))])
     };
     let reason = "the Png picture cannot be decoded";
-    g.bad("6000-by-6000-of-nothing", picture(6000, 6000, 8, 2, &[]), ": ", reason);
-    g.bad("6000-by-6000-of-little", picture(6000, 6000, 16, 6, &[0; 100_000]), ": ", reason);
-    g.bad("6000-by-6000-a-row-short", picture(6000, 6000, 8, 2, &rows(5999, 18_000)), ": ", reason);
+    g.bad("6000-by-6000-of-nothing", picture(6000, 6000, 8, 2, &[]), byte(33), reason);
+    g.bad("6000-by-6000-of-little", picture(6000, 6000, 16, 6, &[0; 100_000]), byte(33), reason);
+    g.bad("6000-by-6000-a-row-short", picture(6000, 6000, 8, 2, &rows(5999, 18_000)), byte(33), reason);
     let interlaced = [head(6000, 6000, 8, 2, 1), chunk(b"IDAT", &zlib(&rows(5000, 18_000)))];
-    g.bad("6000-by-6000-interlaced", png(&interlaced), ": ", reason);
+    g.bad("6000-by-6000-interlaced", png(&interlaced), byte(33), reason);
     let frames = [chunk(b"acTL", &[0, 0, 0x10, 0, 0, 0, 0, 0])];
-    g.bad("frames-without-pixels", png(&[head(16, 16, 8, 0, 0), frames.concat()]), ": ", "");
+    g.bad(
+        "frames-without-pixels",
+        png(&[head(16, 16, 8, 0, 0), frames.concat()]),
+        byte(8),
+        "the Png picture cannot",
+    );
 }

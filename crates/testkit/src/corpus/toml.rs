@@ -156,8 +156,12 @@ pub fn runs() -> Group {
         bad(name, job(small, layers), "0");
     }
     bad("batch-zero", job(small, "\"tanh\"") + "batch = 0\n", "train.batch must be");
-    bad("validation-of-all", job(small, "\"tanh\"") + "validation = 0.9999\n", "");
-    bad("render-of-terabytes", job(small, "\"tanh\"") + "[picture]\nrender = [1000000, 1000000]\n", "");
+    bad("validation-of-all", job(small, "\"tanh\"") + "validation = 0.9999\n", "leaves nothing of 64 rows");
+    bad(
+        "render-of-terabytes",
+        job(small, "\"tanh\"") + "[picture]\nrender = [1000000, 1000000]\n",
+        "40 million pixels at most",
+    );
     let expected = Expected::Refused { place: "-".into(), reason: "cannot open".into(), code: 5 };
     g.add("no-picture-there", Made::File(job("picture = \"nowhere.png\"", "\"tanh\"").into()), expected);
     g
