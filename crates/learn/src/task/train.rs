@@ -93,7 +93,9 @@ fn train_as<T: Real>(request: &Request<'_>, watch: &mut dyn Watch) -> Result<Out
     }
     let mut trainer = training(request, &data).build(&network, &data.train, data.validation.as_ref())?;
     warnings.extend(trainer.step().warnings().iter().map(ToString::to_string));
+    warnings.extend(duplicates(job, &data));
     let inputs = data.train.types(1)[0].dtype;
+    strict(job, &warnings)?;
     let mut observer = Observer {
         watch,
         judge: Judge {
@@ -132,6 +134,7 @@ fn train_as<T: Real>(request: &Request<'_>, watch: &mut dyn Watch) -> Result<Out
     }
     let (measures, picture_failure) = observer.finish(job)?;
     warnings.extend(measures.warning.clone());
+    strict(job, &warnings)?;
     let failures = [saved.last, saved.best, observer.failure.map(|e| e.to_string()), picture_failure];
     Ok(Outcome {
         loss: outcome.loss,
@@ -157,6 +160,27 @@ fn memory() -> Option<u64> {
     line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()?.checked_mul(1024)
 }
 
+/// An error where a strict run has warnings.
+fn strict(job: &Job, warnings: &[String]) -> Result<(), Error> {
+    match warnings.first().filter(|_| job.train.strict) {
+        Some(warning) => Err(Error::usage(warning, "correct it, or leave out train.strict")),
+        None => Ok(()),
+    }
+}
+
+/// What is said of rows that are both trained on and tested with, where the job asks.
+fn duplicates(job: &Job, data: &Data) -> Option<String> {
+    let validation = data.validation.as_ref().filter(|_| job.train.find_duplicates)?;
+    let common = data.train.common_rows(validation);
+    let (train, test) = common.first()?;
+    Some(format!(
+        "{} of {} rows of the validation part stand in the training part as well, as row {test} does in row {train}: \
+         its loss and metrics are better than they would be for new rows",
+        common.len(),
+        validation.rows()
+    ))
+}
+
 /// What is said where a run goes on with another instruction set.
 fn moved(file: &ModelFile) -> Option<String> {
     let (old, new) = (file.instruction_set(), Isa::from_env().map_or("unknown", Isa::name));
@@ -178,6 +202,7 @@ fn training(request: &Request<'_>, data: &Data) -> Training {
         .accumulate(job.train.accumulate)
         .evaluate_every(job.train.evaluate_every)
         .when_not_finite(recipe::when_not_finite(job))
+        .strict(job.train.strict)
         .patience(job.train.patience)
         .min_improvement(job.train.min_improvement);
     if batch < rows { training.batch(batch) } else { training }
@@ -276,6 +301,10 @@ impl Watch for Observer<'_> {
         {
             self.error.get_or_insert(error);
         }
+    }
+
+    fn warn(&mut self, warning: &str) {
+        self.watch.warn(warning);
     }
 
     fn after_step(&mut self, step: u64) -> Control {

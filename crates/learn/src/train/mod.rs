@@ -2,7 +2,9 @@
 
 mod best;
 mod evaluation;
+mod findings;
 mod guard;
+mod health;
 mod model;
 mod progress;
 mod trainer;

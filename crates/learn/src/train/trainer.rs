@@ -2,7 +2,9 @@
 
 use super::best::Best;
 use super::evaluation::{Evaluated, Evaluation};
+use super::findings::Findings;
 use super::guard::Guard;
+use super::health::Health;
 use super::model::Model;
 use super::progress::{Progress, ProgressSlots};
 use super::training::Training;
@@ -45,6 +47,8 @@ pub struct Outcome {
     pub skipped: u64,
     /// The first step that this call skipped, and why.
     pub first_skipped: Option<String>,
+    /// What looked like a mistake, each once.
+    pub warnings: Vec<String>,
 }
 
 /// A run: a model, its data and how it is trained, ready to go on from where the store says it stands.
@@ -57,6 +61,7 @@ pub struct Trainer<'d> {
     evaluation: Evaluation,
     slots: ProgressSlots,
     guard: Guard,
+    findings: Findings,
     best: Option<Best>,
     /// Rows of an optimizer step.
     batch: usize,
@@ -96,6 +101,11 @@ impl<'d> Trainer<'d> {
         let step = Step::build_all(&options, &scope, training.optimizer.clone(), &signatures, |_tape, v| {
             Outputs::loss(training.loss.apply(model.predict(v[0]), v[1]))
         })?;
+        if let (true, Some(warning)) = (training.strict, step.warnings().first()) {
+            return Err(Error::usage(warning.to_string(), "correct it, or train without `strict`"));
+        }
+        let health = Health::build(&training.options, model, data)?;
+        let findings = Findings::new(training.strict, health);
         let options = training.options.clone().averaged(true);
         let seen = validation.unwrap_or(data);
         let evaluation = Evaluation::build(&options, model, &training.loss, &training.metrics, seen)?;
@@ -118,6 +128,7 @@ impl<'d> Trainer<'d> {
             evaluation,
             slots,
             guard,
+            findings,
             best,
             batch,
             feed,
@@ -146,7 +157,7 @@ impl<'d> Trainer<'d> {
             let control = if progress.batch >= per_epoch {
                 self.end_epoch(progress, watch, save)?
             } else if progress.epoch < epochs && !self.is_patience_over(&progress) {
-                self.advance(progress)?;
+                self.advance(progress, watch)?;
                 watch.after_step(self.step.steps())
             } else {
                 break;
@@ -158,6 +169,9 @@ impl<'d> Trainer<'d> {
                 interrupted = true;
                 break;
             }
+        }
+        if !interrupted {
+            self.findings.layers(self.data, watch)?;
         }
         self.outcome(first, interrupted)
     }
@@ -178,19 +192,22 @@ impl<'d> Trainer<'d> {
             interrupted,
             skipped: self.guard.skipped(&self.scope.store()).unwrap_or(0),
             first_skipped: self.guard.first().map(String::from),
+            warnings: self.findings.told().to_vec(),
         })
     }
 
     /// One optimizer step; where it fails and that may be, the batch is left out.
-    fn advance(&mut self, mut progress: Progress) -> Result<(), Error> {
+    fn advance(&mut self, mut progress: Progress, watch: &mut dyn Watch) -> Result<(), Error> {
         let start = progress.batch as usize * self.batch;
         let end = (start + self.batch).min(self.data.rows());
-        let begin = Instant::now();
+        let (begin, before, rate) = (Instant::now(), self.step.steps(), self.step.learning_rate());
+        let mut mean_loss = None;
         match self.take_step(progress.epoch, start, end) {
             Ok(loss) => {
                 progress.loss_sum += loss;
                 progress.loss_rows += (end - start) as f64;
                 self.guard.passed(&mut self.scope.store_mut());
+                mean_loss = Some(loss / (end - start) as f64);
             }
             Err(error) => {
                 let factor = self.guard.failed(&mut self.scope.store_mut(), error)?;
@@ -200,7 +217,7 @@ impl<'d> Trainer<'d> {
         progress.batch += 1;
         self.slots.write(&mut self.scope.store_mut(), &progress);
         self.train_time += begin.elapsed();
-        Ok(())
+        mean_loss.map_or(Ok(()), |loss| self.findings.step(before, loss, rate, watch))
     }
 
     /// A step with the rows at these places of the epoch's order; gives the sum of their losses.
@@ -235,6 +252,9 @@ impl<'d> Trainer<'d> {
         save: &mut dyn FnMut(Save, &Store) -> Result<(), Error>,
     ) -> Result<Control, Error> {
         let epoch = progress.epoch + 1;
+        if epoch == 1 {
+            self.findings.layers(self.data, watch)?;
+        }
         let loss = progress.loss_sum / progress.loss_rows;
         let mut next =
             Progress { epoch, batch: 0, loss_sum: 0.0, loss_rows: 0.0, last_loss: loss, ..progress };

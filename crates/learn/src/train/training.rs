@@ -35,6 +35,7 @@ pub struct Training {
     pub(super) min_improvement: f64,
     pub(super) metrics: Vec<Metric>,
     pub(super) not_finite: NotFinite,
+    pub(super) strict: bool,
 }
 
 impl Training {
@@ -52,6 +53,7 @@ impl Training {
             min_improvement: 0.0,
             metrics: Vec::new(),
             not_finite: NotFinite::Stop,
+            strict: false,
         }
     }
     /// So many passes over the training part.
@@ -105,6 +107,11 @@ impl Training {
     /// ```
     pub fn when_not_finite(self, not_finite: NotFinite) -> Self {
         Training { not_finite, ..self }
+    }
+    /// Ends the run with [`Error::Usage`] at the first thing that looks like a mistake, where it would go on with a
+    /// warning: parameters without a gradient, layers whose units are dead or saturated, a loss that rises at once.
+    pub fn strict(self, strict: bool) -> Self {
+        Training { strict, ..self }
     }
     /// How the steps are built.
     pub fn options(self, options: Options) -> Self {

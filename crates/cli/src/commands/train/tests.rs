@@ -161,6 +161,7 @@ fn the_object_has_the_promised_keys() {
             "train_seconds",
             "total_seconds",
             "steps",
+            "skipped_steps",
             "steps_per_second",
             "peak_memory_bytes",
             "run_dir"
