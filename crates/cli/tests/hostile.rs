@@ -21,7 +21,7 @@ const PICTURE: &str =
 const TABLE: &str = "[data]\nkind = \"original\"\npath = \"none\"\n[train]\nepochs = 1\n";
 
 /// The program tells kinds of files by these.
-const EXTENSIONS: [&str; 6] = ["toml", "json", "safetensors", "csv", "npy", "png"];
+const EXTENSIONS: [&str; 8] = ["toml", "json", "safetensors", "csv", "npy", "npz", "gz", "png"];
 
 /// Files of every kind of nonsense, under every extension; their names.
 fn nonsense(folder: &Path) -> Vec<String> {

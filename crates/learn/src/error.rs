@@ -2,7 +2,7 @@
 //! what to do about it.
 
 use ironlearn_ir::Blame;
-use std::fmt;
+use std::fmt::{self, Write};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -173,25 +173,50 @@ impl From<FileError> for Error {
     }
 }
 
+/// A text of any origin as it may go to a terminal: without control characters but for line ends, and cut where it
+/// is too long to be read.
+struct Shown<'a>(&'a str);
+
+/// The most letters of a text that are shown.
+const MAX_SHOWN: usize = 2000;
+
+impl fmt::Display for Shown<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (i, letter) in self.0.chars().enumerate() {
+            match letter {
+                _ if i == MAX_SHOWN => return f.write_str(" …"),
+                letter if letter.is_control() && letter != '\n' => write!(f, "{}", letter.escape_debug())?,
+                letter => f.write_char(letter)?,
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What stands there, cut to what a message has room for.
+pub(crate) fn beginning(text: &str) -> String {
+    text.chars().take(60).collect()
+}
+
 impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Place::Whole => Ok(()),
             Place::Byte(byte) => write!(f, "byte {byte}"),
             Place::Line { line, column } => write!(f, "line {line}, column {column}"),
-            Place::Tensor { name, byte } => write!(f, "tensor `{name}` at byte {byte}"),
-            Place::Key(key) => write!(f, "key `{key}`"),
+            Place::Tensor { name, byte } => write!(f, "tensor `{}` at byte {byte}", name.escape_debug()),
+            Place::Key(key) => write!(f, "key `{}`", key.escape_debug()),
         }
     }
 }
 
 impl fmt::Display for FileError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.path.display())?;
+        write!(f, "{}", Shown(&self.path.to_string_lossy()))?;
         if self.place != Place::Whole {
-            write!(f, ", {}", self.place)?;
+            write!(f, ", {}", Shown(&self.place.to_string()))?;
         }
-        write!(f, ": {}", self.problem)?;
+        write!(f, ": {}", Shown(&self.problem))?;
         for (label, text) in [("found", &self.found), ("help", &self.hint)] {
             write_line(f, label, text)?;
         }
@@ -200,14 +225,14 @@ impl fmt::Display for FileError {
 }
 
 fn write_line(f: &mut fmt::Formatter<'_>, label: &str, text: &str) -> fmt::Result {
-    if text.is_empty() { Ok(()) } else { write!(f, "\n  {label}: {text}") }
+    if text.is_empty() { Ok(()) } else { write!(f, "\n  {label}: {}", Shown(text)) }
 }
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Error::Usage { problem, hint } => {
-                f.write_str(problem)?;
+                write!(f, "{}", Shown(problem))?;
                 write_line(f, "help", hint)
             }
             Error::File(e) => e.fmt(f),
@@ -216,7 +241,7 @@ impl fmt::Display for Error {
                 write_line(f, "help", hint)
             }
             Error::Io { path, doing, source } => {
-                write!(f, "cannot {doing} {}: {source}", path.display())?;
+                write!(f, "cannot {doing} {}: {source}", Shown(&path.to_string_lossy()))?;
                 write_line(f, "help", io_hint(source.kind()))
             }
             Error::Memory { what, bytes } => {
@@ -242,7 +267,10 @@ fn io_hint(kind: io::ErrorKind) -> &'static str {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
             "free some space; what stood there before is untouched"
         }
-        _ => "",
+        io::ErrorKind::NotADirectory | io::ErrorKind::InvalidInput | io::ErrorKind::InvalidFilename => {
+            "no file has such a path: check its spelling"
+        }
+        _ => "check that the path leads to a file, and that its disk works",
     }
 }
 

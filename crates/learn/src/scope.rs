@@ -3,7 +3,7 @@
 use crate::Error;
 use crate::init::{Init, Stream};
 use ironlearn_ir::{Array, Element, Real, Role, Shape, SlotId, Store, Tape, TensorType, Var};
-use std::cell::{Ref, RefCell, RefMut};
+use std::cell::{Cell, Ref, RefCell, RefMut};
 use std::fmt;
 use std::marker::PhantomData;
 use std::panic::Location;
@@ -36,13 +36,22 @@ struct Shared {
     seed: u64,
     store: RefCell<Store>,
     mistakes: RefCell<Vec<String>>,
+    /// Bytes that further slots may take.
+    room: Cell<u64>,
 }
 
 impl Scope {
     /// The outermost scope of a model with an empty store. Initial values depend on the seed and on the
     /// parameter's path alone, so the order of construction does not matter.
     pub fn root(seed: u64) -> Scope {
-        let shared = Shared { seed, store: RefCell::default(), mistakes: RefCell::default() };
+        Scope::within(seed, u64::MAX)
+    }
+
+    /// The same of a model whose slots may take so many bytes: one that takes more is a mistake, and is found
+    /// before there is memory for it.
+    pub fn within(seed: u64, bytes: u64) -> Scope {
+        let (store, mistakes) = (RefCell::default(), RefCell::default());
+        let shared = Shared { seed, store, mistakes, room: Cell::new(bytes) };
         Scope { shared: Rc::new(shared), path: "".into() }
     }
 
@@ -127,8 +136,9 @@ impl Scope {
         let taken = self.store().find(&name).map(|id| self.store().ty(id));
         let added = match taken {
             Some(ty) => Err((format!("the name `{name}` is taken by a {ty}"), OWN_NAME)),
-            None => init
-                .array::<T>(&shape, Stream::new(self.seed(), &name))
+            None => self
+                .take_room(&shape, T::DTYPE.size())
+                .and_then(|()| init.array::<T>(&shape, Stream::new(self.seed(), &name)))
                 .and_then(|value| self.store_mut().add(&name, role, value))
                 .map_err(|problem| (format!("`{name}`: {problem}"), "")),
         };
@@ -139,6 +149,16 @@ impl Scope {
             self.stand_in(&name)
         });
         Param { slot, ty: TensorType::new(T::DTYPE, shape), name: name.into(), of: PhantomData }
+    }
+
+    fn take_room(&self, shape: &Shape, size: usize) -> Result<(), String> {
+        let all = shape.iter().fold(size as u64, |n, &d| n.saturating_mul(d as u64));
+        let room = self.shared.room.get();
+        let left = room.checked_sub(all).ok_or_else(|| {
+            format!("no memory for {shape}, {all} bytes: the model may take {room} bytes more")
+        })?;
+        self.shared.room.set(left);
+        Ok(())
     }
 
     /// A slot to go on with after a mistake, so that the others are found too. It has a name of its own: what

@@ -2,6 +2,7 @@
 
 pub mod alloc;
 pub mod compare;
+pub mod corpus;
 pub mod gradcheck;
 pub mod poison;
 pub mod random_graph;

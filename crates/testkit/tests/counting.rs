@@ -1,6 +1,6 @@
 //! The counting allocator counts. Alone in its file: other tests would be counted too.
 
-use ironlearn_testkit::alloc::{Allocated, Counting, count};
+use ironlearn_testkit::alloc::{Allocated, Counting, count, peak};
 
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
@@ -22,4 +22,17 @@ fn requests_of_all_threads_are_counted() {
         })
     });
     assert!(other.requests >= 1 && other.bytes >= 1 << 20, "{other:?}");
+
+    let ((), most) = peak(|| {
+        for _ in 0..3 {
+            drop(std::hint::black_box(vec![0u8; 1 << 20]));
+        }
+        let mut list: Vec<u8> = Vec::with_capacity(1 << 21);
+        list.reserve_exact(1 << 22);
+        // No machine has so much.
+        assert!(list.try_reserve_exact(1 << 50).is_err());
+    });
+    assert_eq!(most, (1 << 22) + (1 << 50));
+    let ((), most) = peak(|| drop(std::hint::black_box(vec![0u8; 100])));
+    assert_eq!(most, 100);
 }

@@ -8,6 +8,8 @@ use ironlearn::io::read;
 use ironlearn::job::Job;
 use ironlearn::task;
 use ironlearn::{Error, FileError};
+use serde::Deserialize;
+use serde::de::IgnoredAny;
 use serde_json::{Value, json};
 use std::path::Path;
 
@@ -96,11 +98,17 @@ fn checkpoint(path: &Path) -> Result<Shown, Error> {
     Ok(Shown { text, object })
 }
 
+/// What tells the files of the original program apart.
+#[derive(Deserialize)]
+struct Kind {
+    layers: Option<IgnoredAny>,
+}
+
 /// A JSON file of the original program: a model if it has layers, else a data set.
 fn original(path: &Path) -> Result<Shown, Error> {
     let text = read::whole(path, read::MAX_TEXT_BYTES)?;
-    let value: Value = serde_json::from_slice(&text).map_err(|error| FileError::json(path, &error))?;
-    if value.get("layers").is_some() {
+    let kind: Kind = serde_json::from_slice(&text).map_err(|error| FileError::json(path, &error))?;
+    if kind.layers.is_some() {
         let model = Model::parse(path, &text)?;
         let (layers, parameters) = (model.layers.len(), model.parameters());
         let epoch = model.epoch.map_or("unknown".to_owned(), |epoch| epoch.to_string());

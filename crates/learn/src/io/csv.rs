@@ -1,7 +1,7 @@
 //! CSV files of numbers: one row a line, cells apart by commas, perhaps a first line of names.
 
 use super::read;
-use crate::error::{Error, FileError, Place};
+use crate::error::{Error, FileError, Place, beginning};
 use ironlearn_ir::Array;
 use std::path::Path;
 
@@ -16,46 +16,63 @@ pub fn read(path: &Path) -> Result<Array, Error> {
 }
 
 fn parse(path: &Path, text: &str) -> Result<Array, Error> {
-    let at = |line: usize, column: usize, problem: String| {
-        FileError::new(path, problem).at(Place::Line { line: line + 1, column: column + 1 })
-    };
-    let mut values = Vec::new();
+    // Counted and checked first: a mistake at the end then costs no memory.
     let mut columns = None;
-    let lines = text.trim_start_matches('\u{feff}').lines().enumerate();
-    for (line, row) in lines.filter(|(_, row)| !row.trim().is_empty()) {
-        let cells: Vec<&str> = row.split(',').collect();
-        let is_header = columns.is_none() && cells.iter().all(|cell| cell.trim().parse::<f64>().is_err());
-        let expected = *columns.get_or_insert(cells.len());
-        if cells.len() != expected {
-            let found = format!("{} cells", cells.len());
-            return Err(at(line, 0, format!("the row does not have {expected} cells"))
-                .found(found)
+    let mut count = 0u64;
+    for (line, row) in rows(text) {
+        let cells = row.split(',').count();
+        let is_header = columns.is_none() && row.split(',').all(|cell| number(cell).is_none());
+        let expected = *columns.get_or_insert(cells);
+        if cells != expected {
+            return Err(FileError::new(path, format!("the row does not have {expected} cells"))
+                .at(Place::Line { line, column: 1 })
+                .found(format!("{cells} cells"))
                 .hint("give every row as many cells as the first one has")
                 .into());
         }
-        if is_header {
-            continue;
-        }
-        let mut column = 0;
-        for cell in cells {
-            match cell.trim().parse::<f64>() {
-                Ok(value) if value.is_finite() => values.push(value),
-                _ => {
-                    return Err(at(line, column, "a cell is no finite number".into())
-                        .found(format!("`{}`", cell.trim()))
-                        .hint("write numbers such as 1, -2.5 or 3e-4, apart by commas")
-                        .into());
-                }
-            }
-            column += cell.len() + 1;
+        if !is_header {
+            check_cells(path, line, row)?;
+            count += cells as u64;
         }
     }
-    let columns = columns.unwrap_or(0);
-    if values.is_empty() {
-        return Err(FileError::new(path, "the file has no rows").hint("write one row a line").into());
+    let (Some(columns), true) = (columns, count > 0) else {
+        return Err(FileError::new(path, "the file has no rows")
+            .at(Place::Line { line: 1, column: 1 })
+            .hint("write one row a line, numbers apart by commas")
+            .into());
+    };
+    let mut values = Vec::new();
+    read::reserve(&mut values, count, "the numbers")?;
+    // What is no number in a file that has been checked is a name.
+    values.extend(rows(text).flat_map(|(_, row)| row.split(',')).filter_map(number));
+    let shape = [values.len() / columns, columns];
+    Array::of(shape, values).map_err(|e| FileError::new(path, e).hint("give every row as many cells").into())
+}
+
+/// The lines that are not empty, counted from 1.
+fn rows(text: &str) -> impl Iterator<Item = (usize, &str)> {
+    let lines = text.trim_start_matches('\u{feff}').lines().enumerate();
+    lines.filter(|(_, row)| !row.trim().is_empty()).map(|(line, row)| (line + 1, row))
+}
+
+/// Any number, finite or not.
+fn number(cell: &str) -> Option<f64> {
+    cell.trim().parse().ok()
+}
+
+fn check_cells(path: &Path, line: usize, row: &str) -> Result<(), Error> {
+    let mut column = 1;
+    for cell in row.split(',') {
+        if number(cell).is_none_or(|value| !value.is_finite()) {
+            return Err(FileError::new(path, "a cell is no finite number")
+                .at(Place::Line { line, column })
+                .found(format!("`{}`", beginning(cell.trim())))
+                .hint("write numbers such as 1, -2.5 or 3e-4, apart by commas")
+                .into());
+        }
+        column += cell.len() + 1;
     }
-    let rows = values.len() / columns;
-    Array::of([rows, columns], values).map_err(|e| FileError::new(path, e).into())
+    Ok(())
 }
 
 #[cfg(test)]

@@ -2,11 +2,11 @@
 //! offsets of every tensor, then the tensors without holes. <https://github.com/huggingface/safetensors>
 
 use super::read::Source;
-use crate::error::{Error, FileError, Place};
+use crate::error::{Error, FileError, Place, beginning};
 use ironlearn_ir::{ArrayView, DType, Shape};
-use safetensors::SafeTensorError;
-use safetensors::tensor::{Dtype, Metadata, TensorInfo};
-use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, Visitor};
+use safetensors::tensor::Dtype;
+use serde::Deserialize;
+use serde::de::{Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value, json};
 use std::collections::{BTreeMap, HashSet};
 use std::fmt;
@@ -14,8 +14,12 @@ use std::io::Read;
 use std::ops::Range;
 use std::path::Path;
 
-/// The format's own limit for the length of a header.
-const MAX_HEADER_BYTES: u64 = 100_000_000;
+/// The longest header, which has room for a hundred thousand tensors. The format's own limit is 100 MB; in memory
+/// a header takes several times its length.
+const MAX_HEADER_BYTES: u64 = 16 << 20;
+/// The most axes of a tensor, and the most texts, each of which takes much more memory than its text.
+const MAX_RANK: usize = 64;
+const MAX_TEXTS: usize = 20_000;
 /// The key beside the tensors' names under which texts stand.
 const METADATA: &str = "__metadata__";
 
@@ -68,10 +72,71 @@ impl TensorHeader {
     }
 }
 
+/// What a header says of a tensor.
+#[derive(Deserialize)]
+struct Info {
+    dtype: Dtype,
+    shape: Lengths,
+    data_offsets: (u64, u64),
+}
+
+/// The lengths of a tensor's axes.
+struct Lengths(Vec<usize>);
+
+impl<'de> Deserialize<'de> for Lengths {
+    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Lengths, D::Error> {
+        struct List;
+        impl<'de> Visitor<'de> for List {
+            type Value = Lengths;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a list of lengths")
+            }
+            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Lengths, A::Error> {
+                let mut lengths = Vec::new();
+                while let Some(length) = list.next_element()? {
+                    if lengths.len() == MAX_RANK {
+                        return Err(A::Error::custom(format!("more than {MAX_RANK} axes")));
+                    }
+                    lengths.push(length);
+                }
+                Ok(Lengths(lengths))
+            }
+        }
+        d.deserialize_seq(List)
+    }
+}
+
+/// The texts of a header.
+#[derive(Default)]
+struct Texts(BTreeMap<String, String>);
+
+impl<'de> Deserialize<'de> for Texts {
+    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Texts, D::Error> {
+        struct Entries;
+        impl<'de> Visitor<'de> for Entries {
+            type Value = Texts;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object of texts")
+            }
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Texts, A::Error> {
+                let mut texts = BTreeMap::new();
+                while let Some((key, text)) = map.next_entry()? {
+                    if texts.len() == MAX_TEXTS {
+                        return Err(A::Error::custom(format!("more than {MAX_TEXTS} texts")));
+                    }
+                    texts.insert(key, text);
+                }
+                Ok(Texts(texts))
+            }
+        }
+        d.deserialize_map(Entries)
+    }
+}
+
 /// The header as it is parsed: tensors in the order of the text.
 struct Parsed {
-    tensors: Vec<(String, TensorInfo)>,
-    meta: BTreeMap<String, String>,
+    tensors: Vec<(String, Info)>,
+    texts: Texts,
 }
 
 impl<'de> Deserialize<'de> for Parsed {
@@ -83,15 +148,11 @@ impl<'de> Deserialize<'de> for Parsed {
                 f.write_str("an object of tensors")
             }
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Parsed, A::Error> {
-                let mut parsed = Parsed { tensors: Vec::new(), meta: BTreeMap::new() };
-                let mut names = HashSet::new();
+                let mut parsed = Parsed { tensors: Vec::new(), texts: Texts::default() };
                 while let Some(name) = map.next_key::<String>()? {
-                    if !names.insert(name.clone()) {
-                        return Err(A::Error::custom(format!("`{name}` stands there twice")));
-                    }
-                    let named = |e: A::Error| A::Error::custom(format!("`{name}`: {e}"));
+                    let named = |e: A::Error| A::Error::custom(format!("`{}`: {e}", beginning(&name)));
                     if name == METADATA {
-                        parsed.meta = map.next_value().map_err(named)?;
+                        parsed.texts = map.next_value().map_err(named)?;
                     } else {
                         let info = map.next_value().map_err(named)?;
                         parsed.tensors.push((name, info));
@@ -132,11 +193,12 @@ pub fn read<R: Read>(source: &mut Source<R>) -> Result<Header, Error> {
         file.hint = "copy or make the file again".into();
         file
     })?;
+    drop(text);
     let start = 8 + length;
     let data_bytes = validate(&path, &parsed.tensors, start)?;
     let mut tensors = Vec::with_capacity(parsed.tensors.len());
     for (name, info) in parsed.tensors {
-        tensors.push(tensor_header(&path, name, &info, start, file_bytes)?);
+        tensors.push(tensor_header(&path, name, info, start, file_bytes)?);
     }
     if data_bytes != source.left() {
         return Err(FileError::new(&path, "the tensors do not fill the file")
@@ -145,28 +207,29 @@ pub fn read<R: Read>(source: &mut Source<R>) -> Result<Header, Error> {
             .hint("the file was put together wrongly: make it again")
             .into());
     }
-    Ok(Header { tensors, meta: parsed.meta, file_bytes })
+    Ok(Header { tensors, meta: parsed.texts.0, file_bytes })
 }
 
 fn tensor_header(
     path: &Path,
     name: String,
-    info: &TensorInfo,
+    info: Info,
     start: u64,
     file_bytes: u64,
 ) -> Result<TensorHeader, Error> {
     let (begin, end) = info.data_offsets;
-    let at = |offset: usize| start.saturating_add(offset as u64);
-    let place = Place::Tensor { name: name.clone(), byte: at(begin) };
+    let at = |offset: u64| start.saturating_add(offset);
     if at(end) > file_bytes {
         return Err(FileError::new(path, "the file ends within a tensor")
-            .at(place)
+            .at(Place::Tensor { name, byte: at(begin) })
             .found(format!("a file of {file_bytes} bytes, {} needed", at(end)))
             .hint("the file was cut short: copy or make it again")
             .into());
     }
-    let shape = Shape::new(&info.shape).map_err(|problem| {
-        FileError::new(path, problem).at(place).hint("the header is damaged: copy or make the file again")
+    let shape = Shape::new(&info.shape.0).map_err(|problem| {
+        FileError::new(path, problem)
+            .at(Place::Tensor { name: name.clone(), byte: at(begin) })
+            .hint("the header is damaged: copy or make the file again")
     })?;
     Ok(TensorHeader {
         name,
@@ -177,36 +240,41 @@ fn tensor_header(
     })
 }
 
-/// Checks shapes, types and offsets, and returns the number of bytes of all tensors.
-fn validate(path: &Path, tensors: &[(String, TensorInfo)], start: u64) -> Result<u64, Error> {
-    let mut tensors = tensors.to_vec();
-    tensors.sort_by_key(|(_, info)| info.data_offsets);
-    let wrong = |(name, info): &(String, TensorInfo), problem: &str| {
-        let byte = start.saturating_add(info.data_offsets.0 as u64);
+/// Checks names, shapes, types and offsets, and returns the number of bytes of all tensors.
+fn validate(path: &Path, tensors: &[(String, Info)], start: u64) -> Result<u64, Error> {
+    let wrong = |(name, info): &(String, Info), problem: &str| {
+        let byte = start.saturating_add(info.data_offsets.0);
+        let found = format!("{} {:?} at offsets {:?}", info.dtype, info.shape.0, info.data_offsets);
         FileError::new(path, problem)
             .at(Place::Tensor { name: name.clone(), byte })
-            .found(format!("{} {:?} at offsets {:?}", info.dtype, info.shape, info.data_offsets))
+            .found(found)
             .hint("the header is damaged: copy or make the file again")
     };
-    match Metadata::new(None, tensors.clone()) {
-        Ok(metadata) => Ok(metadata.data_len() as u64),
-        Err(SafeTensorError::InvalidOffset(name)) => {
-            let problem = "the tensor overlaps the one before, leaves a hole, or ends before it begins";
-            let tensor = tensors.iter().find(|(n, _)| *n == name);
-            Err(tensor.map_or_else(|| FileError::new(path, problem), |t| wrong(t, problem)).into())
-        }
-        Err(e) => {
-            let problem = "shape and type do not fit the offsets";
-            let tensor = tensors.iter().find(|(_, info)| !fits(info));
-            Err(tensor.map_or_else(|| FileError::new(path, e.to_string()), |t| wrong(t, problem)).into())
-        }
+    let mut order: Vec<&(String, Info)> = tensors.iter().collect();
+    order.sort_by_key(|(name, _)| name);
+    if let Some(pair) = order.windows(2).find(|pair| pair[0].0 == pair[1].0) {
+        return Err(wrong(pair[1], "a tensor of this name stands there twice").into());
     }
+    order.sort_by_key(|(_, info)| info.data_offsets);
+    let mut filled = 0;
+    for tensor in order {
+        let (begin, end) = tensor.1.data_offsets;
+        if begin != filled || end < begin {
+            let problem = "the tensor overlaps the one before, leaves a hole, or ends before it begins";
+            return Err(wrong(tensor, problem).into());
+        }
+        if !fits(&tensor.1) {
+            return Err(wrong(tensor, "shape and type do not fit the offsets").into());
+        }
+        filled = end;
+    }
+    Ok(filled)
 }
 
-fn fits(info: &TensorInfo) -> bool {
+fn fits(info: &Info) -> bool {
     let (begin, end) = info.data_offsets;
-    let bits = info.shape.iter().try_fold(info.dtype.bitsize(), |n, &d| n.checked_mul(d));
-    bits.is_some_and(|bits| bits % 8 == 0 && end.checked_sub(begin) == Some(bits / 8))
+    let bits = info.shape.0.iter().try_fold(info.dtype.bitsize() as u128, |n, &d| n.checked_mul(d as u128));
+    bits.is_some_and(|bits| bits % 8 == 0 && u128::from(end - begin) == bits / 8)
 }
 
 /// The offset of a line and column, both counted from 1.

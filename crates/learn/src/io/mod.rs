@@ -6,6 +6,8 @@
 //! | [`atomic`] | writing a file so that it is there whole or not at all |
 //! | [`csv`] | matrices of numbers as text |
 //! | [`npy`] | NumPy's `.npy` |
+//! | [`npz`] | several of them in one file |
+//! | [`idx`], [`gz`] | the format of the MNIST files, compressed or not |
 //! | [`checkpoint`] | safetensors with checksums |
 //! | [`original`] | the JSON files of the original Iron Learn program |
 
@@ -14,8 +16,11 @@ mod bytes;
 pub mod checkpoint;
 mod checksum;
 pub mod csv;
+pub mod gz;
 mod header;
+pub mod idx;
 pub mod npy;
+pub mod npz;
 pub mod original;
 pub mod read;
 

@@ -8,7 +8,7 @@
 use super::atomic::write_atomically;
 use super::bytes::{self, ByteOrder};
 use super::read::Source;
-use crate::error::{Error, FileError, Place};
+use crate::error::{Error, FileError, Place, beginning};
 use ironlearn_ir::{Array, ArrayView, DType, Data, Shape, Stored, dispatch};
 use std::io::{Read, Write};
 use std::path::Path;
@@ -88,10 +88,18 @@ fn header_of(array: ArrayView<'_>) -> Result<Vec<u8>, Error> {
     Ok(header)
 }
 
-fn decode<R: Read>(source: &mut Source<R>) -> Result<Array, Error> {
+/// Goes through a stream that holds an array: what [`decode`] would refuse in it is refused, but for elements that
+/// are no `bool`, and nothing is kept.
+pub(super) fn check<R: Read>(mut source: Source<R>) -> Result<(), Error> {
+    let head = head(&mut source)?;
+    source.holds(head.dtype, head.shape.elements(), "the elements")?;
+    source.skip_to_end("the elements")
+}
+
+pub(super) fn decode<R: Read>(source: &mut Source<R>) -> Result<Array, Error> {
     let head = head(source)?;
+    source.holds(head.dtype, head.shape.elements(), "the elements")?;
     let data = source.elements(head.dtype, head.shape.elements(), head.order, "the elements", |_| ())?;
-    source.finish("the array")?;
     let data = if head.fortran_order { row_major(&head.shape, data) } else { data };
     Array::new(head.shape, data).map_err(|problem| FileError::new(source.path(), problem).into())
 }
@@ -127,11 +135,12 @@ fn head<R: Read>(source: &mut Source<R>) -> Result<Head, Error> {
     let text = source.bytes(length, "the header")?;
     let header = Header::parse(&text).map_err(|(offset, problem)| {
         let rest = String::from_utf8_lossy(text.get(offset..).unwrap_or_default());
-        let found: String = rest.chars().take(60).collect();
-        bad(&format!("the header is damaged: {problem}"), at + offset as u64).found(found)
+        bad(&format!("the header is damaged: {problem}"), at + offset as u64).found(beginning(&rest))
     })?;
     let (dtype, order) = element_type(&header.descr).map_err(|hint| {
-        bad("elements of a type that is not read", at).found(format!("`{}`", header.descr)).hint(hint)
+        bad("elements of a type that is not read", at)
+            .found(format!("`{}`", beginning(&header.descr)))
+            .hint(hint)
     })?;
     let shape = Shape::new(&header.shape).map_err(|problem| bad(&problem, at))?;
     Ok(Head { dtype, order, fortran_order: header.fortran_order, shape })

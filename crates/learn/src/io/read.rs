@@ -5,7 +5,7 @@ use super::bytes::{self, ByteOrder};
 use crate::error::{Error, FileError, Place};
 use ironlearn_ir::{DType, Data, dispatch};
 use std::fs::{File, Metadata};
-use std::io::{self, BufReader, ErrorKind, Read};
+use std::io::{self, BufRead, BufReader, ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
 /// The largest JSON or text file that is read whole.
@@ -39,6 +39,12 @@ impl Source<BufReader<File>> {
         Ok(Source { reader: BufReader::new(file), path: path.to_owned(), at: 0, end: kind.len() })
     }
 
+    /// Whether these bytes come next; they can be read still.
+    pub(super) fn begins_with(&mut self, bytes: &[u8]) -> Result<bool, Error> {
+        let next = self.reader.fill_buf().map_err(Error::io(&self.path, "read"))?;
+        Ok(next.starts_with(bytes))
+    }
+
     /// The file, to be read elsewhere.
     pub(super) fn into_file(self) -> File {
         self.reader.into_inner()
@@ -61,6 +67,11 @@ fn refuse_irregular(path: &Path, kind: &Metadata) -> Result<(), Error> {
 }
 
 impl<R: Read> Source<R> {
+    /// A stream of `end` bytes; `path` stands in the messages.
+    pub(super) fn of_stream(path: &Path, reader: R, end: u64) -> Self {
+        Source { reader, path: path.to_owned(), at: 0, end }
+    }
+
     /// The path for messages.
     pub fn path(&self) -> &Path {
         &self.path
@@ -71,7 +82,7 @@ impl<R: Read> Source<R> {
     }
     /// The number of bytes not read yet.
     pub fn left(&self) -> u64 {
-        self.end - self.at
+        self.end.saturating_sub(self.at)
     }
 
     /// The next `n` bytes; `what` they are stands in the message where there are fewer.
@@ -114,6 +125,7 @@ impl<R: Read> Source<R> {
                         None => return Err(FileError::new(&self.path, format!("{what}: not a {dtype}"))
                             .at(Place::Byte(at + (i * size) as u64))
                             .found(format!("the bytes {e:02x?}"))
+                            .hint("the file is damaged: copy or make it again")
                             .into()),
                     }
                 }
@@ -163,15 +175,40 @@ impl<R: Read> Source<R> {
                 self.at += out.len() as u64;
                 Ok(())
             }
-            // The file became shorter after it was opened.
-            Err(e) if e.kind() == ErrorKind::UnexpectedEof => {
-                Err(FileError::new(&self.path, format!("the file ends within {what}"))
-                    .at(Place::Byte(self.at))
-                    .hint("something else is writing this file: wait until it is done")
-                    .into())
-            }
-            Err(e) => Err(Error::io(&self.path, "read")(e)),
+            Err(e) => Err(self.failed(e, what)),
         }
+    }
+
+    fn failed(&self, e: io::Error, what: &str) -> Error {
+        let (problem, hint) = match e.kind() {
+            // The file became shorter after it was opened, or what it holds compressed did not end well.
+            ErrorKind::UnexpectedEof => (
+                format!("the file ends within {what}"),
+                "it was cut short, or something else is writing it: copy it again when that is done",
+            ),
+            ErrorKind::InvalidInput | ErrorKind::InvalidData => (
+                format!("the compressed data are damaged within {what}"),
+                "the file was cut short or changed: copy or make it again",
+            ),
+            _ => return Error::io(&self.path, "read")(e),
+        };
+        FileError::new(&self.path, problem).at(Place::Byte(self.at)).found(e.to_string()).hint(hint).into()
+    }
+
+    /// Goes over what is left of a stream, keeping nothing: an error unless it ends well and where it should.
+    pub(super) fn skip_to_end(mut self, what: &str) -> Result<(), Error> {
+        let mut chunk = vec![0u8; CHUNK];
+        loop {
+            match self.reader.read(&mut chunk) {
+                Ok(0) => break,
+                Ok(n) => self.at += n as u64,
+                Err(e) => return Err(self.failed(e, what)),
+            }
+        }
+        if self.at < self.end {
+            return Err(self.failed(ErrorKind::UnexpectedEof.into(), what));
+        }
+        Ok(())
     }
 }
 
@@ -207,6 +244,7 @@ pub fn whole(path: &Path, cap: u64) -> Result<Vec<u8>, Error> {
     if n > cap {
         return Err(FileError::new(path, "the file is too large")
             .found(format!("{n} bytes, at most {cap} are read"))
+            .hint("name a smaller file; rows of any number are read from .npy files")
             .into());
     }
     source.bytes(n, "the file")

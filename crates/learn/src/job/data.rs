@@ -30,6 +30,25 @@ kinds! {
             /// What the targets are, which decides the metrics.
             task: Task = Task::Regression;
         },
+        /// Arrays in files, whose first axis counts the rows: NumPy's .npy and .npz, .csv, or IDX as MNIST has
+        /// it, compressed (.gz) or not. Further axes of the inputs are the columns of a row.
+        Arrays = "arrays" {
+            /// File of the inputs. An .npz file holds all parts, by the names x, y, x_test and y_test; those
+            /// that the job does not name are taken from there.
+            x: PathBuf = PathBuf::new(), check::FILE;
+            /// File of the targets, one number a row.
+            y: PathBuf = PathBuf::new();
+            /// File of the inputs of the validation part.
+            x_test: PathBuf = PathBuf::new();
+            /// File of the targets of the validation part.
+            y_test: PathBuf = PathBuf::new();
+            /// How the inputs are prepared.
+            inputs: Inputs = Inputs::Standardised;
+            /// How the targets are prepared.
+            targets: Targets = Targets::Raw;
+            /// What the targets are, which decides the metrics.
+            task: Task = Task::Regression;
+        },
     }
 }
 
@@ -84,6 +103,24 @@ choice! {
 impl Data {
     /// Whether what is learned can be drawn as a picture.
     pub fn is_picture(&self) -> bool {
-        matches!(self, Self::Picture { .. } | Self::Original { inputs: Inputs::Coordinates, .. })
+        matches!(self, Self::Picture { .. }) || self.preparation().0 == Inputs::Coordinates
+    }
+
+    /// How inputs and targets are prepared; those of a picture are so already.
+    pub fn preparation(&self) -> (Inputs, Targets) {
+        match self {
+            Self::Picture { .. } => (Inputs::Raw, Targets::Raw),
+            Self::Original { inputs, targets, .. } | Self::Arrays { inputs, targets, .. } => {
+                (*inputs, *targets)
+            }
+        }
+    }
+
+    /// What the targets are.
+    pub fn task(&self) -> Task {
+        match self {
+            Self::Picture { .. } => Task::Regression,
+            Self::Original { task, .. } | Self::Arrays { task, .. } => *task,
+        }
     }
 }

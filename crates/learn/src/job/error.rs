@@ -58,10 +58,13 @@ impl JobError {
     }
 }
 
+/// The most mistakes that a message lists.
+const MAX_SHOWN: usize = 20;
+
 /// A line for each mistake: `picture.toml:4: unknown key optimizer.momentun; did you mean momentum?`.
 impl fmt::Display for JobError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (i, problem) in self.problems.iter().enumerate() {
+        for (i, problem) in self.problems.iter().take(MAX_SHOWN).enumerate() {
             if i > 0 {
                 writeln!(f)?;
             }
@@ -70,13 +73,22 @@ impl fmt::Display for JobError {
                 Origin::Override(text) => write!(f, "--set {text}: ")?,
                 Origin::Absent => write!(f, "{}: ", self.path.display())?,
             }
-            write!(f, "{}", problem.message)?;
+            write!(f, "{}", short(&problem.message))?;
             if let Some(hint) = &problem.hint {
-                write!(f, "; {hint}")?;
+                write!(f, "; {}", short(hint))?;
             }
         }
-        Ok(())
+        match self.problems.len().saturating_sub(MAX_SHOWN) {
+            0 => Ok(()),
+            more => write!(f, "\n{}: {more} mistakes more, at least", self.path.display()),
+        }
     }
+}
+
+/// A line of a readable length.
+fn short(text: &str) -> String {
+    let line: String = text.chars().take(300).collect();
+    if line.len() < text.len() { format!("{line} …") } else { line }
 }
 
 impl std::error::Error for JobError {}

@@ -147,7 +147,7 @@ impl Job {
             picture: Section::take(&mut keys, "picture", reader),
             output: Section::take(&mut keys, "output", reader),
         };
-        for entry in &keys.entries {
+        for entry in keys.entries.iter().take(setting::MAX_PROBLEMS) {
             reader.problems.push(unknown_top_level(entry));
         }
         if let (Some(origin), false) = (picture, job.data.is_picture()) {

@@ -5,6 +5,10 @@
 /// Near enough: an edit distance of at most a third of the longer word (at least one), or one word
 /// beginning with the other (`lr_rate`-like slips are not guessed, `momentum_` is).
 pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    // No word that can stand in a job is so long.
+    if word.len() > 100 {
+        return None;
+    }
     let word = word.to_lowercase();
     candidates
         .into_iter()

@@ -65,7 +65,7 @@ impl Keys {
     /// Notes every key that nobody has read, with the nearest one that exists. `kind` is the word of
     /// the table's kind, if it has one.
     pub fn finish(self, docs: &[KeyDoc], kind: Option<&str>, reader: &mut Reader) {
-        for entry in &self.entries {
+        for entry in self.entries.iter().take(super::setting::MAX_PROBLEMS) {
             let path = self.path_of(&entry.key);
             let owners: Vec<&str> =
                 docs.iter().filter(|doc| doc.key == entry.key).filter_map(|doc| doc.of_kind).collect();

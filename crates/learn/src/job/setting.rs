@@ -221,14 +221,23 @@ impl<T: Setting> Setting for Option<T> {
     }
 }
 
+/// Mistakes after which no further element of a list or key of a table is looked at.
+pub(crate) const MAX_PROBLEMS: usize = 100;
+
 impl<T: Setting> Setting for Vec<T> {
     fn kind() -> String {
         format!("a list, each element {}", T::kind())
     }
     fn read(node: &Node, path: &str, reader: &mut Reader) -> Option<Self> {
         let Value::List(list) = &node.value else { return reader.mismatch(node, path, &Self::kind()) };
-        let read = |(i, node)| T::read(node, &format!("{path}.{i}"), reader);
-        let elements: Vec<Option<T>> = list.iter().enumerate().map(read).collect();
+        let mut elements = Vec::new();
+        for (i, node) in list.iter().enumerate() {
+            // Nobody reads more, and a long list of mistakes takes its time.
+            if reader.problems.len() >= MAX_PROBLEMS {
+                return None;
+            }
+            elements.push(T::read(node, &format!("{path}.{i}"), reader));
+        }
         elements.into_iter().collect()
     }
     fn write(&self) -> Option<Value> {
@@ -318,6 +327,7 @@ impl<T> Check<T> {
 /// Conditions that several sections share.
 pub(crate) mod check {
     use super::Check;
+    use crate::picture::MAX_PIXELS;
     use std::path::PathBuf;
 
     pub const POSITIVE: Check<f64> = Check::new(|v| *v > 0.0, "greater than 0");
@@ -330,8 +340,13 @@ pub(crate) mod check {
         Check::new(|v| v.is_none_or(|v| (0.0..1.0).contains(&v)), "from 0 to below 1");
     pub const AT_LEAST_1: Check<usize> = Check::new(|v| *v >= 1, "at least 1");
     pub const COUNT: Check<u64> = Check::new(|v| *v >= 1, "at least 1");
-    pub const SIZE: Check<Option<[usize; 2]>> =
-        Check::new(|v| v.is_none_or(|[w, h]| w > 0 && h > 0), "a width and a height of at least 1");
+    pub const SIZE: Check<Option<[usize; 2]>> = Check::new(
+        |v| v.is_none_or(is_size),
+        "a width and a height of at least 1, 40 million pixels at most",
+    );
+    fn is_size([width, height]: [usize; 2]) -> bool {
+        width.checked_mul(height).is_some_and(|area| area > 0 && area as u64 <= MAX_PIXELS)
+    }
     pub const FILE: Check<PathBuf> = Check::new(|v| !v.as_os_str().is_empty(), "not empty");
 }
 

@@ -67,10 +67,24 @@ impl Value {
     }
 }
 
+/// The longest job file, in bytes. As a tree it takes much more memory than as a text.
+const MAX_BYTES: usize = 256 << 10;
+
 /// Parses a whole TOML document.
 pub(crate) fn parse(text: &str) -> Result<Vec<Entry>, Problem> {
+    if text.len() > MAX_BYTES {
+        let problem =
+            format!("the job file is too large: {} bytes, at most {MAX_BYTES} are read", text.len());
+        return Err(Problem::new(&Origin::Absent, problem).hint("name a job file"));
+    }
     match DeTable::parse(text) {
-        Ok(table) => Ok(entries(table.get_ref(), &|offset| Origin::Line(line_of(text, offset)))),
+        Ok(table) => {
+            // Where each line ends, so that finding a line takes no look at all before it.
+            let ends: Vec<usize> =
+                text.bytes().enumerate().filter(|(_, b)| *b == b'\n').map(|(at, _)| at).collect();
+            let line_of = |offset: usize| ends.partition_point(|&end| end < offset) + 1;
+            Ok(entries(table.get_ref(), &|offset| Origin::Line(line_of(offset))))
+        }
         Err(error) => {
             let line = line_of(text, error.span().map_or(text.len(), |span| span.start));
             Err(Problem::new(&Origin::Line(line), format!("not valid TOML: {}", one_line(error.message()))))

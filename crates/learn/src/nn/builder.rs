@@ -7,6 +7,9 @@ use ironlearn_ir::{DType, Dyn, Element, Real, Shape, Var};
 use std::fmt;
 use std::marker::PhantomData;
 
+/// The most layers that one description stands for, as by repetition.
+const MAX_LAYERS: usize = 10_000;
+
 /// A sequence of layers.
 ///
 /// ```
@@ -40,17 +43,32 @@ impl<T: Real> Network<T> {
 
     /// A network from descriptions of its layers; see [`NetworkBuilder::build`].
     pub fn from_specs(inputs: impl Into<Shape>, layers: &[LayerSpec], seed: u64) -> Result<Self, Error> {
-        Self::assemble(inputs.into(), layers, seed)
+        Self::assemble(inputs.into(), layers, Scope::root(seed))
     }
 
-    fn assemble(inputs: Shape, specs: &[LayerSpec], seed: u64) -> Result<Self, Error> {
-        let scope = Scope::root(seed);
+    /// The same with slots that take no more than so many bytes.
+    ///
+    /// # Errors
+    /// As [`Network::from_specs`], and [`Error::Usage`] naming the layer that has no room.
+    pub fn from_specs_within(
+        inputs: impl Into<Shape>,
+        layers: &[LayerSpec],
+        seed: u64,
+        bytes: u64,
+    ) -> Result<Self, Error> {
+        Self::assemble(inputs.into(), layers, Scope::within(seed, bytes))
+    }
+
+    fn assemble(inputs: Shape, specs: &[LayerSpec], scope: Scope) -> Result<Self, Error> {
         let mut assembly = Assembly::new(&inputs);
         let hint = "layers count from 0; rows have the shape that the layer before gives";
         let usage = |problem: String| Error::usage(problem, hint);
         let mut layers = Sequential::default();
         let mut embedding = None;
         for (i, spec) in specs.iter().enumerate() {
+            if spec.layers() > MAX_LAYERS {
+                return Err(usage(format!("layer {i} ({}) stands for more than {MAX_LAYERS}", spec.name())));
+            }
             let at = scope.at(i);
             match *spec {
                 LayerSpec::Embedding { vocabulary, dimension } if i == 0 => {
@@ -138,7 +156,7 @@ impl<T: Real> NetworkBuilder<T> {
     /// # Errors
     /// [`Error::Usage`] with the layer's index and name, what it gets and what it needs.
     pub fn build(self, seed: u64) -> Result<Network<T>, Error> {
-        Network::assemble(self.inputs, &self.layers, seed)
+        Network::assemble(self.inputs, &self.layers, Scope::root(seed))
     }
 
     /// With one more layer.

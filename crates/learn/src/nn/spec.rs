@@ -106,6 +106,17 @@ pub enum LayerSpec {
 }
 
 impl LayerSpec {
+    /// How many layers it stands for, those inside of it included.
+    pub fn layers(&self) -> usize {
+        let all =
+            |specs: &[LayerSpec]| specs.iter().fold(1, |n: usize, spec| n.saturating_add(spec.layers()));
+        match self {
+            LayerSpec::Residual(specs) => all(specs),
+            LayerSpec::Sequential(specs, times) => all(specs).saturating_mul(*times),
+            _ => 1,
+        }
+    }
+
     /// The name in tables and messages.
     pub fn name(&self) -> &'static str {
         match self {

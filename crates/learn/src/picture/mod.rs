@@ -6,6 +6,7 @@ mod font;
 mod gif;
 mod read;
 mod transform;
+mod whole;
 
 pub use gif::Timelapse;
 pub use read::{MAX_DECODE_BYTES, MAX_PIXELS, MAX_SIDE};

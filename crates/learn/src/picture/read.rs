@@ -1,18 +1,22 @@
 //! Reading PNG, JPEG and WebP, whatever they hold, into 8 bits a channel.
 
-use super::Picture;
-use crate::error::{Error, FileError};
-use crate::io::read::{MAX_PICTURE_BYTES, reserve, whole};
-use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits};
+use super::{Picture, whole};
+use crate::error::{Error, FileError, Place};
+use crate::io::read::{self, MAX_PICTURE_BYTES, reserve};
+use image::error::DecodingError;
+use image::{DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, Limits};
 use std::io::Cursor;
 use std::path::Path;
 
-/// The largest picture that is read, in pixels.
+/// The largest picture that is read, in pixels. Of a WebP file fewer are, 9 million at least and more where the file
+/// is large; of a JPEG file no more than it has bits for.
 pub const MAX_PIXELS: u64 = 40_000_000;
 /// The longest side that is read, in pixels.
 pub const MAX_SIDE: u32 = 65_535;
 /// The most memory that decoding a picture may take, in bytes.
 pub const MAX_DECODE_BYTES: u64 = 512 << 20;
+/// What a picture takes at most before anything else is looked at than its header.
+const FEW_BYTES: u64 = 32 << 20;
 
 impl Picture {
     /// Reads a PNG, JPEG or WebP file; which one it is says its content, not its name.
@@ -25,7 +29,7 @@ impl Picture {
     /// [`Error::File`] for any other format, a damaged file, or one beyond [`MAX_PIXELS`], [`MAX_SIDE`] or
     /// [`MAX_DECODE_BYTES`]; [`Error::Io`]; [`Error::Memory`].
     pub fn read(path: &Path) -> Result<Picture, Error> {
-        Picture::parse(path, &whole(path, MAX_PICTURE_BYTES)?)
+        Picture::parse(path, &read::whole(path, MAX_PICTURE_BYTES)?)
     }
 
     /// The same from the bytes of a file; `path` stands in the messages.
@@ -35,57 +39,97 @@ impl Picture {
 }
 
 fn decode(path: &Path, bytes: &[u8]) -> Result<DynamicImage, Error> {
-    let format = match image::guess_format(bytes) {
-        Ok(f @ (ImageFormat::Png | ImageFormat::Jpeg | ImageFormat::WebP)) => f,
-        other => {
-            let found = match other {
-                Ok(format) => format!("{format:?}"),
-                Err(_) if bytes.is_empty() => "an empty file".into(),
-                Err(_) => format!("the bytes {:02x?}", &bytes[..bytes.len().min(8)]),
-            };
-            return Err(FileError::new(path, "not a picture that can be read")
-                .found(found)
-                .hint("use PNG, JPEG or WebP")
-                .into());
-        }
+    let format = format_of(path, bytes)?;
+    let parts = match format {
+        ImageFormat::Png => whole::png(path, bytes)?,
+        ImageFormat::Jpeg => whole::jpeg(path, bytes)?,
+        _ => whole::webp(path, bytes)?,
     };
-    let damaged = |e: image::ImageError| match e {
-        image::ImageError::Limits(e) => too_large(path, e.to_string()),
-        e => FileError::new(path, format!("the {format:?} picture cannot be decoded"))
-            .found(e.to_string())
-            .hint("the file is damaged or of an unusual kind: save it again as PNG")
-            .into(),
+    let most = most_pixels(format, bytes);
+    let too_large = |found: String| {
+        FileError::new(path, "the picture is too large")
+            .at(Place::Byte(parts.head as u64))
+            .found(found)
+            .hint(format!("make it smaller, or save it as PNG: at most {most} pixels, {MAX_SIDE} on a side"))
+    };
+    let damaged = |at: usize| {
+        move |e: ImageError| match e {
+            ImageError::Limits(e) => too_large(e.to_string()),
+            e => FileError::new(path, format!("the {format:?} picture cannot be decoded"))
+                .at(Place::Byte(at as u64))
+                .found(e.to_string())
+                .hint("the file is damaged or of an unusual kind: save it again as PNG"),
+        }
     };
     let mut limits = Limits::default();
     limits.max_image_width = Some(MAX_SIDE);
     limits.max_image_height = Some(MAX_SIDE);
     limits.max_alloc = Some(MAX_DECODE_BYTES);
-    let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
+    let mut reader = ImageReader::with_format(Cursor::new(&parts.needed[..]), format);
     reader.limits(limits);
-    let mut decoder = reader.into_decoder().map_err(damaged)?;
+    let mut decoder = reader.into_decoder().map_err(damaged(parts.head))?;
     let (width, height) = decoder.dimensions();
-    if u64::from(width) * u64::from(height) > MAX_PIXELS || decoder.total_bytes() > MAX_DECODE_BYTES {
-        return Err(too_large(path, format!("{width}×{height} pixels")));
+    let (pixels, total) = (u64::from(width) * u64::from(height), decoder.total_bytes());
+    if pixels > most || total > MAX_DECODE_BYTES {
+        return Err(too_large(format!("{width}×{height} pixels in {} bytes", bytes.len())).into());
+    }
+    if format == ImageFormat::Png && total > FEW_BYTES {
+        let wrong = |e| ImageError::Decoding(DecodingError::new(format.into(), e));
+        check_rows(&parts.needed).map_err(wrong).map_err(damaged(parts.pixels))?;
     }
     // Refuses what memory cannot hold before the decoder, which would abort, asks for it.
-    reserve(&mut Vec::<u8>::new(), decoder.total_bytes(), "a decoded picture")?;
-    let orientation = decoder.orientation().map_err(damaged)?;
-    let mut image = DynamicImage::from_decoder(decoder).map_err(damaged)?;
+    reserve(&mut Vec::<u8>::new(), total, "a decoded picture")?;
+    let orientation = decoder.orientation().map_err(damaged(parts.head))?;
+    let mut image = DynamicImage::from_decoder(decoder).map_err(damaged(parts.pixels))?;
     image.apply_orientation(orientation);
     Ok(image)
 }
 
-fn too_large(path: &Path, found: String) -> Error {
-    FileError::new(path, "the picture is too large")
+/// The format that the first bytes of a file tell.
+fn format_of(path: &Path, bytes: &[u8]) -> Result<ImageFormat, FileError> {
+    let found = match image::guess_format(bytes) {
+        Ok(format @ (ImageFormat::Png | ImageFormat::Jpeg | ImageFormat::WebP)) => return Ok(format),
+        Ok(format) => format!("{format:?}"),
+        Err(_) if bytes.is_empty() => "an empty file".into(),
+        Err(_) => format!("the bytes {:02x?}", &bytes[..bytes.len().min(8)]),
+    };
+    Err(FileError::new(path, "not a picture that can be read")
+        .at(Place::Byte(0))
         .found(found)
-        .hint(format!("make it smaller: at most {MAX_PIXELS} pixels, {MAX_SIDE} on a side"))
-        .into()
+        .hint("use PNG, JPEG or WebP"))
+}
+
+/// The most pixels that a file of this format and size can be read as.
+fn most_pixels(format: ImageFormat, bytes: &[u8]) -> u64 {
+    let size = bytes.len() as u64;
+    match format {
+        // A block of 64 pixels has one bit at least.
+        ImageFormat::Jpeg => MAX_PIXELS.min(512 * size),
+        // Its decoder takes memory for all pixels before it looks at the first: so many bytes for each.
+        ImageFormat::WebP => {
+            let each = if bytes.get(12..16) == Some(b"VP8 ") { 5 } else { 7 };
+            MAX_PIXELS.min((FEW_BYTES * 2 + size) / each)
+        }
+        _ => MAX_PIXELS,
+    }
+}
+
+/// Goes through the rows of a PNG picture without keeping them: one that is damaged at its end, or holds less than
+/// its header says, is refused before there is room for its pixels.
+fn check_rows(bytes: &[u8]) -> Result<(), png::DecodingError> {
+    let limits = png::Limits { bytes: FEW_BYTES as usize };
+    let mut reader = png::Decoder::new_with_limits(Cursor::new(bytes), limits).read_info()?;
+    while reader.next_row()?.is_some() {}
+    Ok(())
 }
 
 fn to_eight_bits(path: &Path, image: DynamicImage) -> Result<Picture, Error> {
     let (width, height) = (image.width() as usize, image.height() as usize);
     if width == 0 || height == 0 {
-        return Err(FileError::new(path, "the picture is empty").found(format!("{width}×{height}")).into());
+        return Err(FileError::new(path, "the picture is empty")
+            .found(format!("{width}×{height}"))
+            .hint("save it again as PNG")
+            .into());
     }
     let color = image.color();
     let (channels, mut pixels) = match (color.has_color(), color.has_alpha()) {

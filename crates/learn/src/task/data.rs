@@ -3,6 +3,7 @@
 use super::canvas::{Canvas, Style};
 use super::preparation::{Preparation, Reading, rows_of};
 use super::scaling::Scaling;
+use super::table::Table;
 use crate::data::Dataset;
 use crate::error::{Error, FileError, Place};
 use crate::io::original::DataSet;
@@ -40,17 +41,16 @@ impl Data {
     /// [`Error::File`] naming file, place and what was found where a file does not hold what it should;
     /// [`Error::Io`]; [`Error::Usage`] where data, task and loss do not go together.
     pub fn load(job: &Job) -> Result<Data, Error> {
-        match &job.data {
-            job::Data::Picture { picture, .. } => {
-                let source = load_picture(&job.data, picture)?;
-                of_picture(job, source, Style::Square)
-            }
-            job::Data::Original { path, inputs: Inputs::Coordinates, .. } => {
-                let data = DataSet::read(path)?;
-                of_picture(job, drawn(path, &data)?, Style::Ink)
-            }
-            job::Data::Original { path, inputs, targets, .. } => of_table(job, path, *inputs, *targets),
+        if let job::Data::Picture { picture, .. } = &job.data {
+            let source = load_picture(&job.data, picture)?;
+            return of_picture(job, source, Style::Square);
         }
+        let table = Table::open(&job.data)?;
+        if job.data.is_picture() {
+            let path = table.path().to_owned();
+            return of_picture(job, drawn(&path, &table.whole()?)?, Style::Ink);
+        }
+        of_table(job, table)
     }
 }
 
@@ -128,27 +128,27 @@ pub(super) fn drawn(path: &Path, data: &DataSet) -> Result<Picture, Error> {
     }
 }
 
-fn of_table(job: &Job, path: &Path, inputs: Inputs, targets: Targets) -> Result<Data, Error> {
+fn of_table(job: &Job, mut table: Table) -> Result<Data, Error> {
     let reading = Reading::of(job)?;
-    let file = DataSet::read(path)?;
-    let columns = file.x.shape()[1];
-    let classes = |y: &Array| {
-        let largest = y.as_slice::<f64>().unwrap_or_default().iter().copied().fold(0.0, f64::max);
-        largest.min(f64::from(u16::MAX)) as usize + 1
+    // Targets first: they are small, and where they are wrong nothing else has to be read.
+    let y = table.targets(false)?.map(|(path, y)| {
+        let outputs = if reading == Reading::ClassLogits { classes(&y) } else { 1 };
+        reading.check_targets(&path, &y, outputs).map(|()| (y, outputs))
+    });
+    let (y, outputs) = y.transpose()?.ok_or_else(nothing)?;
+    let y_test = table.targets(true)?.map(|(path, y)| reading.check_targets(&path, &y, outputs).map(|()| y));
+    let y_test = y_test.transpose()?;
+    let x = table.inputs(false, y.shape()[0])?.ok_or_else(nothing)?;
+    let columns = x.shape()[1];
+    let test = match y_test {
+        Some(y) => table.inputs(true, y.shape()[0])?.map(|x| Dataset::new(x, y)).transpose()?,
+        None => None,
     };
-    let outputs = if reading == Reading::ClassLogits { classes(&file.y) } else { 1 };
-    reading.check_targets(path, &file.y, outputs)?;
-    let test = match (file.x_test, file.y_test) {
-        (Some(x), Some(y)) => {
-            reading.check_targets(path, &y, outputs)?;
-            Some(Dataset::new(x, y)?)
-        }
-        _ => None,
-    };
-    let (train, validation) = match set_apart(job, Dataset::new(file.x, file.y)?)? {
+    let (train, validation) = match set_apart(job, Dataset::new(x, y)?)? {
         (train, None) => (train, test),
         parts => parts,
     };
+    let (inputs, targets) = job.data.preparation();
     let statistics = |values: &Array, columns| Scaling::of(values.as_slice().unwrap_or_default(), columns);
     let (x, y) = held(&train)?;
     let standardised = inputs == Inputs::Standardised && !takes_whole_numbers(job);
@@ -186,6 +186,16 @@ fn prepared(job: &Job, preparation: &Preparation, part: &Dataset) -> Result<Data
     let shape: &[usize] = if classes { &[part.rows()] } else { &[part.rows(), 1] };
     let targets = targets.reshaped(shape).map_err(|e| Error::usage(e, "use fewer rows"))?;
     Dataset::new(inputs, targets)
+}
+
+/// The number of classes of these targets, where they are classes.
+fn classes(y: &Array) -> usize {
+    let largest = y.as_slice::<f64>().unwrap_or_default().iter().copied().fold(0.0, f64::max);
+    largest.min(f64::from(u16::MAX)) as usize + 1
+}
+
+fn nothing() -> Error {
+    Error::usage("the data set has no rows", "name another file")
 }
 
 fn held(data: &Dataset) -> Result<(&Array, &Array), Error> {

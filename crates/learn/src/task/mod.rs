@@ -35,6 +35,7 @@ mod preparation;
 mod recipe;
 mod report;
 mod scaling;
+mod table;
 mod train;
 mod trained;
 

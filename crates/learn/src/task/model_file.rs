@@ -5,7 +5,7 @@ use crate::error::{Error, FileError, Place};
 use crate::io::checkpoint::{self, Checkpoint};
 use crate::job::Job;
 use ironlearn_cpu::isa::Isa;
-use ironlearn_ir::{Role, Store};
+use ironlearn_ir::{Array, Role, Store};
 use serde::de::DeserializeOwned;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -57,6 +57,8 @@ pub(super) fn description(
         return Ok(None);
     };
     let job = Job::parse(job, &[] as &[&str]).map_err(|e| wrong(path, JOB, e.to_string()))?;
+    let preparation: Preparation = preparation;
+    preparation.check().map_err(|problem| wrong(path, PREPARATION, problem))?;
     Ok(Some((job, preparation)))
 }
 
@@ -71,7 +73,9 @@ fn parsed<T: DeserializeOwned>(
 }
 
 fn wrong(path: &Path, key: &str, problem: String) -> FileError {
-    FileError::new(path, problem).at(Place::Key(format!("__metadata__.{key}")))
+    FileError::new(path, problem)
+        .at(Place::Key(format!("__metadata__.{key}")))
+        .hint("the file was changed, or is from another version of Iron Learn: use another copy")
 }
 
 impl ModelFile {
@@ -89,6 +93,17 @@ impl ModelFile {
         };
         let roles = parsed(path, &checkpoint.meta, ROLES)?.unwrap_or_default();
         Ok(ModelFile { path: path.to_owned(), roles, job, preparation, checkpoint })
+    }
+
+    /// The file.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The bytes of all its tensors.
+    pub(super) fn bytes(&self) -> u64 {
+        let of = |array: &Array| (array.shape().elements() * array.dtype().size()) as u64;
+        self.checkpoint.tensors.iter().map(|(_, array)| of(array)).sum()
     }
 
     /// The instruction set with which it was computed.
@@ -147,7 +162,7 @@ impl ModelFile {
                     store.add(name, role, value.clone()).map(drop)
                 }
             };
-            result.map_err(|e| FileError::new(&self.path, e))?;
+            result.map_err(|e| FileError::new(&self.path, e).hint("use another copy of the file"))?;
         }
         Ok(())
     }

@@ -2,11 +2,13 @@
 
 use super::canvas::Canvas;
 use super::scaling::Scaling;
+use super::table::{Table, array, extension, unknown, wide};
 use crate::error::{Error, FileError, Place};
 use crate::io::original::DataSet;
-use crate::io::{csv, npy, read};
+use crate::io::{npz::Npz, read};
 use crate::job::{self, Job, Task};
-use ironlearn_ir::{Array, DType, dispatch};
+use crate::picture::MAX_PIXELS;
+use ironlearn_ir::{Array, DType};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 
@@ -51,10 +53,7 @@ impl Reading {
     /// # Errors
     /// [`Error::Usage`] where the two do not go together.
     pub fn of(job: &Job) -> Result<Reading, Error> {
-        let task = match &job.data {
-            job::Data::Picture { .. } => Task::Regression,
-            job::Data::Original { task, .. } => *task,
-        };
+        let task = job.data.task();
         let wants_classes = matches!(job.loss, job::Loss::CrossEntropy { .. });
         match (task, &job.loss) {
             (Task::Classes, _) if wants_classes => Ok(Reading::ClassLogits),
@@ -89,6 +88,24 @@ impl Reading {
 }
 
 impl Preparation {
+    /// What in a preparation from a file contradicts itself, if anything does.
+    pub(super) fn check(&self) -> Result<(), String> {
+        if self.columns == 0 || self.outputs == 0 {
+            return Err(format!("{} columns and {} outputs", self.columns, self.outputs));
+        }
+        if let Some(Canvas { width, height, channels, .. }) = self.canvas {
+            let area = width.checked_mul(height).filter(|&area| area > 0 && area as u64 <= MAX_PIXELS);
+            if area.is_none() || channels != self.outputs || !matches!(channels, 1 | 3) || self.columns != 2 {
+                return Err(format!("a canvas of {width}×{height} pixels of {channels} values"));
+            }
+        }
+        let fits = |scaling: &Option<Scaling>, n| scaling.as_ref().is_none_or(|scaling| scaling.scales(n));
+        if !fits(&self.input_scaling, self.columns) || !fits(&self.target_scaling, self.outputs) {
+            return Err("a scaling of other columns, or by what is no positive number".into());
+        }
+        Ok(())
+    }
+
     /// Numbers that the network takes for a row.
     pub fn inputs(&self) -> usize {
         self.canvas.map_or(self.columns, |canvas| canvas.inputs())
@@ -115,23 +132,32 @@ impl Preparation {
         self.reading.answer(row);
     }
 
-    /// The raw rows of a file: a data set of the original program, whose test part is taken where it has one,
-    /// or a matrix as CSV or in NumPy's format.
+    /// The raw rows of a file: a data set of the original program or an `.npz` archive, whose test part is taken
+    /// where it has one, or an array as NumPy's format, CSV or IDX.
     ///
     /// # Errors
     /// [`Error::File`] where the file holds no such rows; [`Error::Io`].
     pub fn read_rows(&self, path: &Path) -> Result<Array, Error> {
         let rows = match extension(path).as_str() {
-            "csv" => csv::read(path)?,
-            "npy" => wide(path, npy::read(path)?)?,
             "json" => {
                 let data = DataSet::read(path)?;
                 data.x_test.unwrap_or(data.x)
             }
-            _ => return Err(unknown(path, "rows: .csv, .npy, or .json of the original program")?),
+            "npz" if Npz::open(path)?.has("x_test") => self.rows_of_file(path, "x_test")?,
+            _ => self.rows_of_file(path, "x")?,
         };
         self.check_rows(path, &rows)?;
         Ok(rows)
+    }
+
+    /// The rows of an array, which become `f64` where they fit the model alone.
+    fn rows_of_file(&self, path: &Path, name: &str) -> Result<Array, Error> {
+        let rows = array(path, name)?;
+        let columns: usize = rows.shape().iter().skip(1).product();
+        if rows.shape().rank() < 2 || columns != self.columns {
+            return Err(self.other_rows(path, &rows));
+        }
+        wide(path, name, rows)
     }
 
     /// Rows and their targets: the test part of a data set, or all of it where it has none.
@@ -139,26 +165,32 @@ impl Preparation {
     /// # Errors
     /// As [`Preparation::read_rows`].
     pub fn read_examples(&self, path: &Path) -> Result<(Array, Array), Error> {
-        if extension(path) != "json" {
-            return Err(unknown(path, "a data set: .json of the original program")?);
-        }
-        let data = DataSet::read(path)?;
-        let (x, y) = match (data.x_test, data.y_test) {
-            (Some(x), Some(y)) => (x, y),
-            _ => (data.x, data.y),
+        let none = Path::new("");
+        let mut table = match extension(path).as_str() {
+            "json" => Table::original(path)?,
+            "npz" => Table::of_arrays(path, [none; 3])?,
+            _ => return Err(unknown(path, "a data set: .npz, or .json of the original program")?),
         };
-        self.check_rows(path, &x)?;
+        let wrong = || Error::from(FileError::new(path, "no rows with targets").hint("give a data set"));
+        let test = table.has_test();
+        let (_, y) = table.targets(test)?.ok_or_else(wrong)?;
         self.reading.check_targets(path, &y, self.outputs)?;
+        let x = table.inputs(test, y.shape()[0])?.ok_or_else(wrong)?;
+        self.check_rows(path, &x)?;
         Ok((x, y))
+    }
+
+    fn other_rows(&self, path: &Path, rows: &Array) -> Error {
+        FileError::new(path, "the rows are not those that the model takes")
+            .found(format!("the shape {}", rows.shape()))
+            .hint(format!("give rows of {} numbers", self.columns))
+            .into()
     }
 
     fn check_rows(&self, path: &Path, rows: &Array) -> Result<(), Error> {
         let dims = rows.shape().dims();
         if dims.len() != 2 || dims[1] != self.columns {
-            return Err(FileError::new(path, "the rows are not those that the model takes")
-                .found(format!("the shape {}", rows.shape()))
-                .hint(format!("give rows of {} numbers", self.columns))
-                .into());
+            return Err(self.other_rows(path, rows));
         }
         let Some(canvas) = self.canvas else { return Ok(()) };
         canvas.check_positions(path, rows.as_slice::<f64>().unwrap_or_default())
@@ -205,26 +237,6 @@ impl Canvas {
                 .into()),
         }
     }
-}
-
-pub(super) fn extension(path: &Path) -> String {
-    path.extension().map_or(String::new(), |e| e.to_string_lossy().to_lowercase())
-}
-
-/// The error for a file of a kind that cannot be read here.
-fn unknown(path: &Path, expected: &str) -> Result<Error, Error> {
-    // Opened first, so that a file that is missing or no file is reported as that.
-    read::Source::open(path)?;
-    Ok(FileError::new(path, "not a kind of file that is read here").hint(format!("give {expected}")).into())
-}
-
-/// The same numbers as `f64`.
-fn wide(path: &Path, array: Array) -> Result<Array, Error> {
-    let values: Option<Vec<f64>> = dispatch!(array.dtype(), T => array
-        .as_slice::<T>()
-        .map(|_| (0..array.data().len()).map(|i| crate::step::number_at(array.view(), i)).collect()));
-    let (shape, _) = array.into_parts();
-    Array::of(shape, values.unwrap_or_default()).map_err(|e| FileError::new(path, e).into())
 }
 
 /// An array of this type and shape `[rows, width]` whose rows `fill` writes.

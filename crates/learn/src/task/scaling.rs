@@ -27,6 +27,14 @@ impl Scaling {
         Scaling { mean, deviation }
     }
 
+    /// Whether it is one of so many columns, each with numbers that can scale.
+    pub fn scales(&self, columns: usize) -> bool {
+        let positive = |deviation: &f64| deviation.is_finite() && *deviation > 0.0;
+        (self.mean.len(), self.deviation.len()) == (columns, columns)
+            && self.mean.iter().all(|mean| mean.is_finite())
+            && self.deviation.iter().all(positive)
+    }
+
     /// Scales one row.
     pub fn apply(&self, row: &mut [f64]) {
         for (x, (mean, deviation)) in row.iter_mut().zip(self.mean.iter().zip(&self.deviation)) {

@@ -5,9 +5,10 @@ use super::measures::Measures;
 use super::model_file::{self, ModelFile};
 use super::original;
 use super::predictor::Predictor;
-use super::preparation::{Preparation, extension};
+use super::preparation::Preparation;
 use super::recipe;
-use crate::error::Error;
+use super::table::extension;
+use crate::error::{Error, FileError, Place};
 use crate::io::original::DataSet;
 use crate::job::{self, Job, Layer};
 use crate::nn::Summary;
@@ -49,7 +50,7 @@ impl Trained {
     }
 
     fn of<T: Real>(file: ModelFile, options: &Options) -> Result<Trained, Error> {
-        let network = network::<T>(&file.job, &file.preparation)?;
+        let network = described::<T>(file.path(), &file.job, &file.preparation, file.bytes())?;
         file.restore(&mut network.scope().store_mut())?;
         let ModelFile { job, preparation, .. } = file;
         let options = recipe::options(&job, options);
@@ -116,7 +117,8 @@ impl Trained {
 /// As [`ModelFile::read`] for the texts.
 pub fn summary(path: &Path, texts: &BTreeMap<String, String>) -> Result<Option<Summary>, Error> {
     let Some((job, preparation)) = model_file::description(path, texts)? else { return Ok(None) };
-    let network = network::<f32>(&job, &preparation)?;
+    let bytes = std::fs::metadata(path).map_err(Error::io(path, "open"))?.len();
+    let network = described::<f32>(path, &job, &preparation, bytes)?;
     Ok(Some(network.summary().clone()))
 }
 
@@ -135,10 +137,30 @@ pub(super) fn measures_of_drawing(drawn: &Picture, source: &Picture) -> Result<M
     Ok(Measures { values, ..Measures::default() })
 }
 
-/// The network of a job.
-pub(super) fn network<T: Real>(job: &Job, preparation: &Preparation) -> Result<Network<T>, Error> {
+/// The network that a model file describes, for the weights of which it has so many bytes.
+fn described<T: Real>(
+    path: &Path,
+    job: &Job,
+    preparation: &Preparation,
+    bytes: u64,
+) -> Result<Network<T>, Error> {
+    network(job, preparation, bytes).map_err(|e| match e {
+        Error::Usage { problem, .. } => FileError::new(path, problem)
+            .at(Place::Key("__metadata__.job".into()))
+            .hint("the file was changed, or is from another version of Iron Learn: use another copy")
+            .into(),
+        other => other,
+    })
+}
+
+/// The network of a job, of which weights and the like take no more than so many bytes.
+pub(super) fn network<T: Real>(
+    job: &Job,
+    preparation: &Preparation,
+    bytes: u64,
+) -> Result<Network<T>, Error> {
     let specs = recipe::layers(&job.network.layers, preparation.outputs)?;
-    let network = Network::from_specs([preparation.inputs()], &specs, job.train.seed)?;
+    let network = Network::from_specs_within([preparation.inputs()], &specs, job.train.seed, bytes)?;
     let outputs = network.outputs().elements();
     if outputs != preparation.outputs {
         return Err(Error::usage(

@@ -98,6 +98,7 @@ impl Rows {
                         FileError::new(&self.path, format!("not a {}", self.dtype))
                             .at(Place::Byte(at + (i * size) as u64))
                             .found(format!("the bytes {e:02x?}"))
+                            .hint("the file is damaged: copy or make it again")
                     })?;
                 }
                 out = rest;

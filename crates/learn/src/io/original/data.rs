@@ -1,8 +1,9 @@
 //! Data sets: `{m, n, x, y, m_test, x_test, y_test}`.
 
-use super::numbers::Numbers;
-use super::{parse_json, read_json};
+use super::numbers::{Numbers, Values};
+use super::parse_json;
 use crate::error::{Error, FileError, Place};
+use crate::io::read::{MAX_TEXT_BYTES, whole};
 use ironlearn_ir::Array;
 use serde::Deserialize;
 use std::path::Path;
@@ -21,17 +22,18 @@ pub struct DataSet {
 }
 
 #[derive(Deserialize)]
-struct Raw {
+#[serde(bound = "V: Values")]
+struct Raw<V> {
     m: usize,
     n: usize,
-    x: Numbers,
-    y: Numbers,
+    x: Numbers<V>,
+    y: Numbers<V>,
     #[serde(default)]
     m_test: usize,
     #[serde(default)]
-    x_test: Numbers,
+    x_test: Numbers<V>,
     #[serde(default)]
-    y_test: Numbers,
+    y_test: Numbers<V>,
 }
 
 impl DataSet {
@@ -41,16 +43,18 @@ impl DataSet {
     /// [`Error::File`] with line and column where the file is no JSON or lacks a key, with the key where a
     /// list has the wrong length or holds `null`; [`Error::Io`].
     pub fn read(path: &Path) -> Result<DataSet, Error> {
-        check(path, read_json(path)?)
+        DataSet::parse(path, &whole(path, MAX_TEXT_BYTES)?)
     }
 
     /// The same from the text of a file; `path` stands in the messages.
     pub fn parse(path: &Path, text: &[u8]) -> Result<DataSet, Error> {
-        check(path, parse_json(path, text)?)
+        check(path, &parse_json::<Raw<usize>>(path, text)?)?;
+        made(path, parse_json(path, text)?)
     }
 }
 
-fn check(path: &Path, raw: Raw) -> Result<DataSet, Error> {
+/// Checks everything about a data set whose numbers have been counted.
+fn check(path: &Path, raw: &Raw<usize>) -> Result<(), Error> {
     for (key, count) in [("m", raw.m), ("n", raw.n)] {
         if count == 0 {
             let what = if key == "m" { "no rows" } else { "no columns" };
@@ -61,11 +65,19 @@ fn check(path: &Path, raw: Raw) -> Result<DataSet, Error> {
                 .into());
         }
     }
-    let array = |numbers: Numbers, shape: [usize; 2], key| numbers.into_array(&shape, path, key, key);
-    let test = |numbers: Numbers, width, key| match (raw.m_test, numbers.is_empty()) {
-        (0, true) => Ok(None),
-        (_, true) if key == "y_test" => Ok(None),
-        _ => array(numbers, [raw.m_test, width], key).map(Some),
+    raw.x.check(&[raw.m, raw.n], path, "x", "x")?;
+    raw.y.check(&[raw.m, 1], path, "y", "y")?;
+    if raw.m_test > 0 || !raw.x_test.is_empty() {
+        raw.x_test.check(&[raw.m_test, raw.n], path, "x_test", "x_test")?;
+    }
+    if raw.y_test.is_empty() { Ok(()) } else { raw.y_test.check(&[raw.m_test, 1], path, "y_test", "y_test") }
+}
+
+/// The data set, which has been checked.
+fn made(path: &Path, raw: Raw<Vec<f64>>) -> Result<DataSet, Error> {
+    let array = |numbers: Numbers, shape: [usize; 2], key| numbers.into_array(&shape, path, key);
+    let test = |numbers: Numbers, width, key| {
+        (!numbers.is_empty()).then(|| array(numbers, [raw.m_test, width], key)).transpose()
     };
     Ok(DataSet {
         x: array(raw.x, [raw.m, raw.n], "x")?,

@@ -11,15 +11,10 @@ pub use model::{Activation, EpochLoss, Layer, Model};
 pub use vocabulary::Vocabulary;
 
 use crate::error::{Error, FileError};
-use crate::io::read::{MAX_TEXT_BYTES, whole};
 use serde::de::DeserializeOwned;
 use std::path::Path;
 
-/// A JSON file as `T`; mistakes come with line and column.
-fn read_json<T: DeserializeOwned>(path: &Path) -> Result<T, Error> {
-    parse_json(path, &whole(path, MAX_TEXT_BYTES)?)
-}
-
+/// The text of a file as `T`; mistakes come with line and column.
 fn parse_json<T: DeserializeOwned>(path: &Path, text: &[u8]) -> Result<T, Error> {
     serde_json::from_slice(text).map_err(|e| FileError::json(path, &e).into())
 }

@@ -1,11 +1,14 @@
 //! Models: `{name, parameter_count, layers: [{layer_type, name, index, weights, shape}], epoch, …}`.
 
-use super::numbers::Numbers;
-use super::{parse_json, read_json};
+use super::numbers::{Numbers, Values};
+use super::parse_json;
 use crate::error::{Error, FileError, Place};
+use crate::io::read::{MAX_TEXT_BYTES, whole};
 use ironlearn_ir::Array;
 use serde::Deserialize;
+use serde::de::{Deserializer, Error as _, IgnoredAny, SeqAccess, Visitor};
 use std::fmt;
+use std::marker::PhantomData;
 use std::path::Path;
 
 /// A network of the original program: linear layers without biases, and activations.
@@ -86,28 +89,66 @@ impl fmt::Display for Activation {
 }
 
 #[derive(Deserialize)]
-struct Raw {
+#[serde(bound = "V: Values, E: Deserialize<'de>")]
+struct Raw<V, E> {
     name: Option<String>,
     parameter_count: Option<usize>,
-    layers: Vec<RawLayer>,
+    #[serde(deserialize_with = "some_layers")]
+    layers: Vec<RawLayer<V>>,
     epoch: Option<u64>,
     saved_lr: Option<f64>,
     loss_fn_type: Option<String>,
     label: Option<String>,
-    #[serde(default)]
-    epoch_error: Vec<EpochLoss>,
+    #[serde(default = "Vec::new")]
+    epoch_error: Vec<E>,
 }
 
+/// A model of which numbers are counted and losses passed over.
+type Counted = Raw<usize, IgnoredAny>;
+
 #[derive(Deserialize)]
-struct RawLayer {
+#[serde(bound = "V: Values")]
+struct RawLayer<V> {
     layer_type: String,
     #[serde(default)]
     name: String,
     index: Option<usize>,
     #[serde(default)]
-    weights: Numbers,
+    weights: Numbers<V>,
     #[serde(default)]
-    shape: Vec<usize>,
+    shape: Shape,
+}
+
+/// The lengths of a layer's weights, of which there are few.
+#[derive(Default, Deserialize)]
+struct Shape(#[serde(deserialize_with = "few")] Vec<usize>);
+
+fn some_layers<'de, D: Deserializer<'de>, V: Values>(d: D) -> Result<Vec<RawLayer<V>>, D::Error> {
+    d.deserialize_seq(AtMost(10_000, PhantomData))
+}
+
+fn few<'de, D: Deserializer<'de>>(d: D) -> Result<Vec<usize>, D::Error> {
+    d.deserialize_seq(AtMost(8, PhantomData))
+}
+
+/// A list of no more than so many elements: each of them takes more memory than its text.
+struct AtMost<T>(usize, PhantomData<T>);
+
+impl<'de, T: Deserialize<'de>> Visitor<'de> for AtMost<T> {
+    type Value = Vec<T>;
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "a list of at most {} elements", self.0)
+    }
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Vec<T>, A::Error> {
+        let mut elements = Vec::new();
+        while let Some(element) = list.next_element()? {
+            if elements.len() == self.0 {
+                return Err(A::Error::invalid_length(self.0 + 1, &self));
+            }
+            elements.push(element);
+        }
+        Ok(elements)
+    }
 }
 
 impl Model {
@@ -118,12 +159,13 @@ impl Model {
     /// weights are `null` (once NaN) or fit neither their shape nor the layer before, or where the layer is
     /// of a kind whose weights the original program did not save; [`Error::Io`].
     pub fn read(path: &Path) -> Result<Model, Error> {
-        check(path, read_json(path)?)
+        Model::parse(path, &whole(path, MAX_TEXT_BYTES)?)
     }
 
     /// The same from the text of a file; `path` stands in the messages.
     pub fn parse(path: &Path, text: &[u8]) -> Result<Model, Error> {
-        check(path, parse_json(path, text)?)
+        check(path, &parse_json::<Counted>(path, text)?)?;
+        made(path, parse_json(path, text)?)
     }
 
     /// The number of weights.
@@ -142,24 +184,23 @@ impl Layer {
     }
 }
 
-fn check(path: &Path, raw: Raw) -> Result<Model, Error> {
-    let mut layers = Vec::with_capacity(raw.layers.len());
+/// Checks everything about a model whose numbers have been counted.
+fn check(path: &Path, raw: &Counted) -> Result<(), Error> {
     let mut outputs = None;
-    for (i, layer) in raw.layers.into_iter().enumerate() {
-        let layer = check_layer(path, i, layer)?;
-        if let Layer::Linear { name, weights } = &layer {
-            let (takes, gives) = (weights.shape()[0], weights.shape()[1]);
-            if let Some(given) = outputs.filter(|&given| given != takes) {
-                let problem = format!("layer `{name}` does not fit the one before");
-                return Err(FileError::new(path, problem)
-                    .at(Place::Key(format!("layers[{i}].shape")))
-                    .found(format!("{takes} inputs after {given} outputs"))
-                    .hint("a layer is missing or damaged: use another copy of the file")
-                    .into());
-            }
-            outputs = Some(gives);
+    let mut parameters = 0;
+    for (i, layer) in raw.layers.iter().enumerate() {
+        check_layer(path, i, layer)?;
+        let &[takes, gives] = &layer.shape.0[..] else { continue };
+        if let Some(given) = outputs.filter(|&given| given != takes) {
+            let problem = format!("layer `{}` does not fit the one before", layer.name);
+            return Err(FileError::new(path, problem)
+                .at(Place::Key(format!("layers[{i}].shape")))
+                .found(format!("{takes} inputs after {given} outputs"))
+                .hint("a layer is missing or damaged: use another copy of the file")
+                .into());
         }
-        layers.push(layer);
+        outputs = Some(gives);
+        parameters += takes * gives;
     }
     if outputs.is_none() {
         return Err(FileError::new(path, "the model has no weights")
@@ -167,28 +208,19 @@ fn check(path: &Path, raw: Raw) -> Result<Model, Error> {
             .hint("use a model that the original program has saved after training")
             .into());
     }
-    let model = Model {
-        name: raw.name,
-        layers,
-        epoch: raw.epoch,
-        learning_rate: raw.saved_lr,
-        loss: raw.loss_fn_type,
-        label: raw.label,
-        history: raw.epoch_error,
-    };
     match raw.parameter_count {
-        Some(n) if n != model.parameters() => Err(FileError::new(path, "the number of weights is wrong")
+        Some(n) if n != parameters => Err(FileError::new(path, "the number of weights is wrong")
             .at(Place::Key("parameter_count".into()))
-            .found(format!("{} weights, {n} promised", model.parameters()))
+            .found(format!("{parameters} weights, {n} promised"))
             .hint("layers are missing: use another copy of the file")
             .into()),
-        _ => Ok(model),
+        _ => Ok(()),
     }
 }
 
-fn check_layer(path: &Path, i: usize, raw: RawLayer) -> Result<Layer, Error> {
+fn check_layer(path: &Path, i: usize, raw: &RawLayer<usize>) -> Result<(), Error> {
     let key = format!("layers[{i}]");
-    let name = raw.name;
+    let (name, shape) = (&raw.name, &raw.shape.0);
     let wrong = |part: &str, problem: String| {
         FileError::new(path, format!("layer `{name}`: {problem}"))
             .at(Place::Key(format!("{key}.{part}")))
@@ -197,25 +229,54 @@ fn check_layer(path: &Path, i: usize, raw: RawLayer) -> Result<Layer, Error> {
     if let Some(index) = raw.index.filter(|&index| index != i) {
         return Err(wrong("index", "out of order".into()).found(format!("index {index}")).into());
     }
-    let known = ACTIVATIONS.iter().find(|(n, _)| *n == raw.layer_type);
-    match known {
+    match kind(&raw.layer_type) {
         None => Err(wrong("layer_type", "a kind of layer that cannot be read".into())
             .found(format!("`{}`", raw.layer_type))
             .hint("Linear, Tanh, ReLU, Sigmoid, Sin and Softmax are read; the original program did not save the weights of others")
             .into()),
-        Some(("Linear", _)) if !raw.weights.is_empty() || !raw.shape.is_empty() => {
-            if raw.shape.len() != 2 || raw.shape.contains(&0) {
-                return Err(wrong("shape", "not [inputs, outputs]".into()).found(format!("{:?}", raw.shape)).into());
+        Some(_) if has_weights(raw) => {
+            if shape.len() != 2 || shape.contains(&0) {
+                return Err(wrong("shape", "not [inputs, outputs]".into()).found(format!("{shape:?}")).into());
             }
-            let owner = format!("layer `{name}`");
-            let weights = raw.weights.into_array(&raw.shape, path, &format!("{key}.weights"), &owner)?;
-            Ok(Layer::Linear { name, weights })
+            raw.weights.check(shape, path, &format!("{key}.weights"), &format!("layer `{name}`"))
         }
-        Some(_) if !raw.weights.is_empty() => {
+        Some(_) if !raw.weights.is_empty() || !shape.is_empty() => {
             Err(wrong("weights", format!("{} has no weights", raw.layer_type)).into())
         }
-        Some(&(_, function)) => Ok(Layer::Activation { name, function }),
+        Some(_) => Ok(()),
     }
+}
+
+/// The function of a layer of this name; that of a linear one, too, where it has no weights.
+fn kind(name: &str) -> Option<Activation> {
+    ACTIVATIONS.iter().find(|(n, _)| *n == name).map(|(_, function)| *function)
+}
+
+fn has_weights<V: Values>(raw: &RawLayer<V>) -> bool {
+    raw.layer_type == "Linear" && (!raw.weights.is_empty() || !raw.shape.0.is_empty())
+}
+
+/// The model, which has been checked.
+fn made(path: &Path, raw: Raw<Vec<f64>, EpochLoss>) -> Result<Model, Error> {
+    let mut layers = Vec::with_capacity(raw.layers.len());
+    for (i, layer) in raw.layers.into_iter().enumerate() {
+        let function = kind(&layer.layer_type).unwrap_or(Activation::Identity);
+        layers.push(if has_weights(&layer) {
+            let weights = layer.weights.into_array(&layer.shape.0, path, &format!("layers[{i}].weights"))?;
+            Layer::Linear { name: layer.name, weights }
+        } else {
+            Layer::Activation { name: layer.name, function }
+        });
+    }
+    Ok(Model {
+        name: raw.name,
+        layers,
+        epoch: raw.epoch,
+        learning_rate: raw.saved_lr,
+        loss: raw.loss_fn_type,
+        label: raw.label,
+        history: raw.epoch_error,
+    })
 }
 
 #[cfg(test)]

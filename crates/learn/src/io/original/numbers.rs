@@ -4,47 +4,74 @@ use crate::error::{Error, FileError, Place};
 use ironlearn_ir::Array;
 use serde::de::{Deserialize, Deserializer, SeqAccess, Visitor};
 use std::fmt;
+use std::marker::PhantomData;
 use std::path::Path;
 
-/// A list of numbers as it stands in a file.
+/// A list of numbers as it stands in a file: kept, or (`usize`) counted alone, so that a file with a mistake is
+/// refused before its numbers take memory.
 #[derive(Default)]
-pub struct Numbers {
-    values: Vec<f64>,
+pub struct Numbers<V = Vec<f64>> {
+    values: V,
     first_null: Option<usize>,
 }
 
-impl<'de> Deserialize<'de> for Numbers {
-    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Numbers, D::Error> {
-        struct List;
-        impl<'de> Visitor<'de> for List {
-            type Value = Numbers;
+/// What becomes of numbers that are read.
+pub trait Values: Default {
+    fn push(&mut self, x: f64);
+    fn count(&self) -> usize;
+}
+
+impl Values for Vec<f64> {
+    fn push(&mut self, x: f64) {
+        self.push(x);
+    }
+    fn count(&self) -> usize {
+        self.len()
+    }
+}
+
+impl Values for usize {
+    fn push(&mut self, _: f64) {
+        *self += 1;
+    }
+    fn count(&self) -> usize {
+        *self
+    }
+}
+
+impl<'de, V: Values> Deserialize<'de> for Numbers<V> {
+    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Numbers<V>, D::Error> {
+        struct List<V>(PhantomData<V>);
+        impl<'de, V: Values> Visitor<'de> for List<V> {
+            type Value = Numbers<V>;
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("a list of numbers")
             }
-            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Numbers, A::Error> {
-                let mut numbers = Numbers::default();
+            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Numbers<V>, A::Error> {
+                let mut numbers = Numbers::<V>::default();
                 while let Some(x) = list.next_element::<Option<f64>>()? {
                     if x.is_none() && numbers.first_null.is_none() {
-                        numbers.first_null = Some(numbers.values.len());
+                        numbers.first_null = Some(numbers.values.count());
                     }
                     numbers.values.push(x.unwrap_or(f64::NAN));
                 }
                 Ok(numbers)
             }
         }
-        d.deserialize_seq(List)
+        d.deserialize_seq(List(PhantomData))
     }
 }
 
-impl Numbers {
+impl<V: Values> Numbers<V> {
     pub fn is_empty(&self) -> bool {
-        self.values.is_empty()
+        self.values.count() == 0
     }
 
-    /// The numbers as an `f64` array of this shape. `key` is where they stand, `owner` whose they are.
-    pub fn into_array(self, shape: &[usize], path: &Path, key: &str, owner: &str) -> Result<Array, Error> {
+    /// Checks that these are the numbers of an array of this shape. `key` is where they stand, `owner` whose they
+    /// are.
+    pub fn check(&self, shape: &[usize], path: &Path, key: &str, owner: &str) -> Result<(), Error> {
         let expected = shape.iter().try_fold(1usize, |n, &d| n.checked_mul(d));
-        let length = self.values.len();
+        let length = self.values.count();
         if expected != Some(length) {
             return Err(FileError::new(
                 path,
@@ -62,7 +89,15 @@ impl Numbers {
                 .hint("the numbers are lost: use a file from before training diverged")
                 .into());
         }
-        Array::of(shape, self.values)
-            .map_err(|problem| FileError::new(path, problem).at(Place::Key(key.into())).into())
+        Ok(())
+    }
+}
+
+impl Numbers {
+    /// The numbers, which have been checked, as an `f64` array of this shape.
+    pub fn into_array(self, shape: &[usize], path: &Path, key: &str) -> Result<Array, Error> {
+        Array::of(shape, self.values).map_err(|problem| {
+            FileError::new(path, problem).at(Place::Key(key.into())).hint("correct the sizes").into()
+        })
     }
 }

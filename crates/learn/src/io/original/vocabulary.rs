@@ -1,7 +1,8 @@
 //! Vocabularies of the n-gram models: `{vocab_size, stoi, itos, multiplier}`.
 
-use super::{parse_json, read_json};
+use super::parse_json;
 use crate::error::{Error, FileError, Place};
+use crate::io::read::whole;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -23,6 +24,9 @@ struct Raw {
     multiplier: usize,
 }
 
+/// The largest file. Its tables take several times its size in memory.
+const MAX_BYTES: u64 = 8 << 20;
+
 impl Vocabulary {
     /// Reads and checks a vocabulary.
     ///
@@ -30,7 +34,7 @@ impl Vocabulary {
     /// [`Error::File`] with line and column where the file is no JSON or lacks a key, with the key where the
     /// two tables and the size disagree; [`Error::Io`].
     pub fn read(path: &Path) -> Result<Vocabulary, Error> {
-        check(path, read_json(path)?)
+        Vocabulary::parse(path, &whole(path, MAX_BYTES)?)
     }
 
     /// The same from the text of a file; `path` stands in the messages.
@@ -41,7 +45,10 @@ impl Vocabulary {
 
 fn check(path: &Path, raw: Raw) -> Result<Vocabulary, Error> {
     let wrong = |key: String, found: String| {
-        FileError::new(path, "the vocabulary contradicts itself").at(Place::Key(key)).found(found)
+        FileError::new(path, "the vocabulary contradicts itself")
+            .at(Place::Key(key))
+            .found(found)
+            .hint("the file is damaged: use another copy of it")
     };
     for (key, length) in [("stoi", raw.stoi.len()), ("itos", raw.itos.len())] {
         if length != raw.vocab_size {
@@ -55,7 +62,8 @@ fn check(path: &Path, raw: Raw) -> Result<Vocabulary, Error> {
             );
         }
         if raw.stoi.get(symbol) != Some(index) {
-            let found = format!("{:?} for `{symbol}`, {index} expected", raw.stoi.get(symbol));
+            let there = raw.stoi.get(symbol).map_or("nothing".into(), usize::to_string);
+            let found = format!("{there} for `{symbol}`, {index} expected");
             return Err(wrong(format!("stoi.{symbol}"), found).into());
         }
     }

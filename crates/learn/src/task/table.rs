@@ -1,0 +1,221 @@
+//! [`Table`]: the rows and targets of a data set, read one after the other, so that targets can be checked before
+//! the rows, which are larger, take memory.
+
+use crate::error::{Error, FileError, Place};
+use crate::io::original::DataSet;
+use crate::io::{csv, idx, npy, npz::Npz, read};
+use crate::job;
+use crate::step::number_at;
+use ironlearn_ir::{Array, Kind};
+use std::path::{Path, PathBuf};
+
+/// A data set of a job.
+pub(super) enum Table {
+    /// A file of the original program, and what it holds.
+    Original(PathBuf, [Option<Array>; 4]),
+    /// Files of arrays: inputs and targets for training, inputs and targets for validation, an array each.
+    Arrays([Option<PathBuf>; 4]),
+}
+
+/// The parts of a data set, by the names that they have in a job and in an `.npz` file.
+const PARTS: [&str; 4] = ["x", "y", "x_test", "y_test"];
+
+impl Table {
+    /// The data set of a job.
+    ///
+    /// # Errors
+    /// Those of reading its file, where it is one of the original program; [`Error::Usage`] where the job names no
+    /// targets, or is on a picture.
+    pub fn open(data: &job::Data) -> Result<Table, Error> {
+        match data {
+            job::Data::Original { path, .. } => Table::original(path),
+            job::Data::Arrays { x, y, x_test, y_test, .. } => Table::of_arrays(x, [y, x_test, y_test]),
+            job::Data::Picture { .. } => Err(Error::usage("a picture is no table", "set data.kind")),
+        }
+    }
+
+    /// A file of the original program.
+    pub fn original(path: &Path) -> Result<Table, Error> {
+        let DataSet { x, y, x_test, y_test } = DataSet::read(path)?;
+        Ok(Table::Original(path.to_owned(), [Some(x), Some(y), x_test, y_test]))
+    }
+
+    /// Whether there are inputs and targets for validation.
+    pub fn has_test(&self) -> bool {
+        match self {
+            Table::Original(_, parts) => parts[2].is_some() && parts[3].is_some(),
+            Table::Arrays(files) => files[2].is_some() && files[3].is_some(),
+        }
+    }
+
+    /// All of it as one data set.
+    pub fn whole(mut self) -> Result<DataSet, Error> {
+        let nothing = || Error::usage("the data set has no rows", "name another file");
+        let (_, y) = self.targets(false)?.ok_or_else(nothing)?;
+        let x = self.inputs(false, y.shape()[0])?.ok_or_else(nothing)?;
+        Ok(DataSet { x, y, x_test: None, y_test: None })
+    }
+
+    /// Files of arrays; where `x` is an archive, it has those that are not named.
+    pub fn of_arrays(x: &Path, [y, x_test, y_test]: [&Path; 3]) -> Result<Table, Error> {
+        let archive = (extension(x) == "npz").then(|| Npz::open(x)).transpose()?;
+        let file = |key: &str, path: &Path| {
+            let inside = archive.as_ref().filter(|npz| npz.has(key) || key == "y");
+            if path.as_os_str().is_empty() { inside.map(|_| x.to_owned()) } else { Some(path.to_owned()) }
+        };
+        let files = [Some(x.to_owned()), file("y", y), file("x_test", x_test), file("y_test", y_test)];
+        let pair = |a: &Option<PathBuf>, b: &Option<PathBuf>| a.is_some() == b.is_some();
+        if !pair(&files[0], &files[1]) || !pair(&files[2], &files[3]) {
+            let problem = format!("{}: inputs without targets, or targets without inputs", x.display());
+            return Err(Error::usage(
+                problem,
+                "name both in the job: data.x and data.y, data.x_test and data.y_test",
+            ));
+        }
+        Ok(Table::Arrays(files))
+    }
+
+    /// The file of the inputs for training.
+    pub fn path(&self) -> &Path {
+        match self {
+            Table::Original(path, _) => path,
+            Table::Arrays(files) => files[0].as_deref().unwrap_or(Path::new("")),
+        }
+    }
+
+    /// Targets, `[rows, 1]` of `f64`, and the file that they come from; for training or for validation.
+    pub fn targets(&mut self, test: bool) -> Result<Option<(PathBuf, Array)>, Error> {
+        let part = 1 + 2 * usize::from(test);
+        let path = match self {
+            Table::Original(path, parts) => return Ok(parts[part].take().map(|y| (path.clone(), y))),
+            Table::Arrays(files) => files[part].clone(),
+        };
+        let Some(path) = path else { return Ok(None) };
+        let y = array(&path, PARTS[part])?;
+        let rows = y.shape().first().copied().unwrap_or(0);
+        if y.shape().elements() != rows || rows == 0 {
+            return Err(FileError::new(&path, "the targets are not one number a row")
+                .at(Place::Key(PARTS[part].into()))
+                .found(format!("the shape {}", y.shape()))
+                .hint("give an array of as many numbers as there are rows, at least one")
+                .into());
+        }
+        let y = wide(&path, PARTS[part], y)?;
+        Ok(Some((path, y)))
+    }
+
+    /// Inputs, `[rows, columns]` of `f64`, for so many targets.
+    pub fn inputs(&mut self, test: bool, targets: usize) -> Result<Option<Array>, Error> {
+        let part = 2 * usize::from(test);
+        let path = match self {
+            Table::Original(_, parts) => return Ok(parts[part].take()),
+            Table::Arrays(files) => files[part].clone(),
+        };
+        let Some(path) = path else { return Ok(None) };
+        let x = array(&path, PARTS[part])?;
+        if x.shape().first() != Some(&targets) || x.shape().elements() == 0 {
+            return Err(FileError::new(&path, "the inputs do not fit the targets")
+                .at(Place::Key(PARTS[part].into()))
+                .found(format!("the shape {} for {targets} targets", x.shape()))
+                .hint("give both the same number of rows, the first axis, and at least one number a row")
+                .into());
+        }
+        wide(&path, PARTS[part], x).map(Some)
+    }
+}
+
+/// The array of a file; of an archive that of this name.
+pub(super) fn array(path: &Path, name: &str) -> Result<Array, Error> {
+    match extension(path).as_str() {
+        "npy" => npy::read(path),
+        "npz" => Npz::open(path)?.read(name),
+        "csv" => csv::read(path),
+        extension if extension == "gz" || extension == "idx" || is_idx(path) => idx::read(path),
+        _ => {
+            Err(unknown(path, "an array: .npy, .npz, .csv or IDX, whose names end with -ubyte, .idx or .gz")?)
+        }
+    }
+}
+
+fn is_idx(path: &Path) -> bool {
+    path.to_string_lossy().ends_with("ubyte")
+}
+
+pub(super) fn extension(path: &Path) -> String {
+    path.extension().map_or(String::new(), |e| e.to_string_lossy().to_lowercase())
+}
+
+/// The error for a file of a kind that cannot be read here.
+pub(super) fn unknown(path: &Path, expected: &str) -> Result<Error, Error> {
+    // Opened first, so that a file that is missing or no file is reported as that.
+    read::Source::open(path)?;
+    Ok(FileError::new(path, "not a kind of file that is read here").hint(format!("give {expected}")).into())
+}
+
+/// The same finite numbers as `f64`, `[rows, all further axes]`.
+pub(super) fn wide(path: &Path, name: &str, array: Array) -> Result<Array, Error> {
+    let wrong = |problem: String, place: String| FileError::new(path, problem).at(Place::Key(place));
+    if array.dtype().kind() == Kind::Complex {
+        return Err(wrong(format!("{} where real numbers are needed", array.dtype()), name.into())
+            .hint("save real and imaginary parts as columns of their own")
+            .into());
+    }
+    let rows = array.shape().first().copied().unwrap_or(1);
+    let width = array.shape().iter().skip(1).product::<usize>();
+    let mut values: Vec<f64> = Vec::new();
+    read::reserve(&mut values, array.shape().elements() as u64, "the data as f64")?;
+    values.extend((0..array.shape().elements()).map(|i| number_at(array.view(), i)));
+    if let Some(i) = values.iter().position(|x| !x.is_finite()) {
+        let (row, column) = (i / width.max(1), i % width.max(1));
+        return Err(wrong("a value is no finite number".into(), format!("{name}[{row}, {column}]"))
+            .found(values[i].to_string())
+            .hint("replace or leave out such rows before training or predicting")
+            .into());
+    }
+    Array::of([rows, width], values).map_err(|e| wrong(e, name.into()).into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::data::{Data, Truth};
+    use crate::job::Job;
+    use std::fs;
+
+    /// An IDX file of bytes.
+    fn idx_of(lengths: &[u32], values: &[u8]) -> Vec<u8> {
+        let mut bytes = vec![0, 0, 8, lengths.len() as u8];
+        lengths.iter().for_each(|n| bytes.extend(n.to_be_bytes()));
+        [&bytes, values].concat()
+    }
+
+    #[test]
+    fn idx_files_are_a_data_set_and_their_mistakes_name_the_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let at = |name: &str| dir.path().join(name);
+        let pictures: Vec<u8> = (0..4 * 6).collect();
+        fs::write(at("x-ubyte"), idx_of(&[4, 2, 3], &pictures)).unwrap();
+        fs::write(at("y-ubyte"), idx_of(&[4], &[0, 2, 1, 2])).unwrap();
+        fs::write(at("y_test-ubyte"), idx_of(&[1], &[3])).unwrap();
+        fs::write(at("x_test-ubyte"), idx_of(&[1, 2, 3], &[0; 6])).unwrap();
+        let load = |more: &[&str]| {
+            let file = |key: &str| format!("data.{key}={}-ubyte", at(key).display());
+            let mut set = ["data.kind=arrays", "data.task=classes", "loss.kind=cross_entropy"]
+                .map(String::from)
+                .to_vec();
+            set.extend(["data.inputs=raw".into(), file("x"), file("y")]);
+            set.extend(more.iter().map(|key| file(key)));
+            Data::load(&Job::parse("", &set).unwrap())
+        };
+        let data = load(&[]).unwrap();
+        assert_eq!((data.preparation.columns, data.preparation.outputs, data.train.rows()), (6, 3, 4));
+        let Truth::Rows(x, _) = &data.truth else { panic!("no rows") };
+        assert_eq!(x.as_slice::<f64>().unwrap()[7], 7.0);
+        assert!(data.validation.is_none());
+        let wrong = load(&["x_test", "y_test"]).unwrap_err().to_string();
+        assert!(wrong.contains("y_test-ubyte, key `y[0]`: target 0 is not a class below 3"), "{wrong}");
+        assert!(load(&["x_test"]).unwrap_err().to_string().contains("inputs without targets"));
+        fs::write(at("y-ubyte"), idx_of(&[3], &[0, 2, 1])).unwrap();
+        let wrong = load(&[]).unwrap_err().to_string();
+        assert!(wrong.contains("x-ubyte, key `x`: the inputs do not fit the targets"), "{wrong}");
+    }
+}
