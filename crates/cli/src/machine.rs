@@ -54,17 +54,6 @@ pub fn cores() -> usize {
     std::thread::available_parallelism().map_or(1, |cores| cores.get())
 }
 
-/// Memory of the machine and how much of it is free, in bytes.
-pub fn memory() -> Option<(u64, u64)> {
-    let text = read("/proc/meminfo")?;
-    Some((kibibytes(&text, "MemTotal")?, kibibytes(&text, "MemAvailable")?))
-}
-
-/// Memory that this process may use, in bytes, where its control group sets a limit.
-pub fn memory_limit() -> Option<u64> {
-    read("/sys/fs/cgroup/memory.max")?.trim().parse().ok()
-}
-
 /// The most memory that this process has used so far, in bytes, where the system tells it.
 pub fn peak_memory() -> Option<u64> {
     kibibytes(&read("/proc/self/status")?, "VmHWM")

@@ -1,6 +1,7 @@
 //! [`Error`]: everything that can go wrong for a user, as a value that says what, where, what was found and
 //! what to do about it.
 
+use crate::memory::shown;
 use ironlearn_ir::Blame;
 use std::fmt::{self, Write};
 use std::io;
@@ -45,6 +46,8 @@ pub enum Error {
         what: String,
         /// How much was asked for.
         bytes: u64,
+        /// What to do instead; empty where nothing better than less of everything is known.
+        hint: String,
     },
     /// Another process works in the directory.
     InUse {
@@ -244,9 +247,10 @@ impl fmt::Display for Error {
                 write!(f, "cannot {doing} {}: {source}", Shown(&path.to_string_lossy()))?;
                 write_line(f, "help", io_hint(source.kind()))
             }
-            Error::Memory { what, bytes } => {
-                write!(f, "out of memory: {bytes} bytes for {what} were refused")?;
-                write_line(f, "help", "use a smaller batch, network or file, or a machine with more memory")
+            Error::Memory { what, bytes, hint } => {
+                write!(f, "out of memory: {} for {what}", shown(*bytes))?;
+                let general = "use a smaller batch, network or file, or a machine with more memory";
+                write_line(f, "help", if hint.is_empty() { general } else { hint })
             }
             Error::InUse { path, holder } => {
                 write!(f, "{} is in use by {holder}", path.display())?;

@@ -7,6 +7,7 @@ mod init;
 pub mod io;
 pub mod job;
 pub mod loss;
+pub mod memory;
 pub mod metric;
 pub mod nn;
 pub mod optim;

@@ -2,8 +2,8 @@
 
 use crate::console::Console;
 use crate::machine;
-use ironlearn::Error;
 use ironlearn::job::{DATA_VARIABLE, data_folder};
+use ironlearn::{Error, memory};
 use serde_json::{Value, json};
 use std::path::PathBuf;
 
@@ -11,7 +11,8 @@ const GIB: f64 = (1u64 << 30) as f64;
 
 pub fn run(console: &Console) -> Result<u8, Error> {
     let sets = machine::instruction_sets();
-    let (memory, limit) = (machine::memory(), machine::memory_limit());
+    let (limit, usable) = (memory::limit(), memory::available()?);
+    let memory = memory::total().zip(memory::free());
     let (driver, compiler) = (machine::cuda_driver(), machine::cuda_compiler());
     let data = data_folder();
     let gib = |bytes: u64| format!("{:.1} GiB", bytes as f64 / GIB);
@@ -26,6 +27,7 @@ pub fn run(console: &Console) -> Result<u8, Error> {
         ("instructions", if sets.is_empty() { "none beyond the baseline".into() } else { sets.join(" ") }),
         ("memory", memory.map_or_else(unknown, |(all, free)| format!("{}, {} free", gib(all), gib(free)))),
         ("memory limit", limit.map_or("none".into(), gib)),
+        ("steps may use", usable.map_or_else(unknown, gib)),
         ("CUDA driver", found(&driver)),
         ("CUDA compiler", found(&compiler)),
         ("data folder", format!("{}{}", data.display(), if data.is_dir() { "" } else { " (not there)" })),
@@ -47,6 +49,7 @@ pub fn run(console: &Console) -> Result<u8, Error> {
         "memory_bytes": memory.map(|(all, _)| all),
         "memory_available_bytes": memory.map(|(_, free)| free),
         "memory_limit_bytes": limit,
+        "memory_usable_bytes": usable,
         "cuda_driver": path(&driver),
         "cuda_compiler": path(&compiler),
         "data_folder": data.to_string_lossy(),

@@ -233,7 +233,11 @@ pub(super) fn read_exact_at(file: &File, out: &mut [u8], at: u64) -> io::Result<
 
 /// Room for `n` more elements, or [`Error::Memory`].
 pub fn reserve<T>(v: &mut Vec<T>, n: u64, what: &str) -> Result<(), Error> {
-    let refused = || Error::Memory { what: what.to_owned(), bytes: n.saturating_mul(size_of::<T>() as u64) };
+    let refused = || Error::Memory {
+        what: what.to_owned(),
+        bytes: n.saturating_mul(size_of::<T>() as u64),
+        hint: String::new(),
+    };
     v.try_reserve_exact(usize::try_from(n).map_err(|_| refused())?).map_err(|_| refused())
 }
 

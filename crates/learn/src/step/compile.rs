@@ -153,7 +153,7 @@ pub(crate) fn failed(failure: Failure, step: u64) -> Error {
             failure.to_string(),
             "build the step for every shape that a batch can have, the last one included",
         ),
-        Failure::Memory { bytes, purpose } => Error::Memory { what: purpose, bytes: bytes as u64 },
+        Failure::Memory { bytes, purpose } => Error::Memory { what: purpose, bytes: bytes as u64, hint: String::new() },
         Failure::Operation(problem) => Error::usage(problem, "check the data of this step"),
     }
 }

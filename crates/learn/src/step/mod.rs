@@ -26,7 +26,7 @@ use signature::matching;
 use trace::{finished, inputs, tape_for};
 
 use crate::optim::{Optimizer, Traced, find_or_add};
-use crate::{Error, Scope};
+use crate::{Error, Scope, memory};
 use ironlearn_ir::prim::Control;
 use ironlearn_ir::{
     Array, ArrayView, ControlBlock, Diagnostic, Dyn, Graph, Mode, Program, Role, SlotId, Store, Tape,
@@ -120,6 +120,10 @@ impl Step {
             };
             step.plans.push(Plan { inputs, whole, parts });
         }
+        memory::check(step.needed_bytes(), || {
+            let of = |plan: &Plan| plan.inputs.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+            format!("training steps on {}", step.plans.iter().map(of).collect::<Vec<_>>().join(" and on "))
+        })?;
         Ok(step)
     }
 
@@ -297,6 +301,15 @@ impl Step {
     /// What every step of the plans has cost so far; empty without [`Options::profile`].
     pub fn profile(&self) -> Profile {
         Profile::of(self.plans.iter().flat_map(Plan::programs))
+    }
+
+    /// Bytes that running it takes beside what the store holds now: working memory, and the next values of
+    /// parameters and moments.
+    pub fn needed_bytes(&self) -> u64 {
+        let store = self.scope.store();
+        let moves = |id: &SlotId| matches!(store.slot(*id).role, Role::Parameter | Role::Optimizer);
+        let next: usize = store.ids().filter(moves).map(|id| store.ty(id).bytes()).sum();
+        (self.memory_bytes() + next) as u64
     }
 
     /// Bytes of working memory beside the store.

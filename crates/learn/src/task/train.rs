@@ -83,7 +83,8 @@ fn train_as<T: Real>(request: &Request<'_>, watch: &mut dyn Watch) -> Result<Out
     let job = request.job;
     let data = Data::load(job)?;
     // Each parameter comes with a gradient and, mostly, two moments.
-    let network = network::<T>(job, &data.preparation, memory().map_or(u64::MAX, |bytes| bytes / 4))?;
+    let network =
+        network::<T>(job, &data.preparation, crate::memory::total().map_or(u64::MAX, |bytes| bytes / 4))?;
     let scope = network.scope();
     let mut warnings = Vec::new();
     if let Some(path) = request.resume_from {
@@ -151,13 +152,6 @@ fn train_as<T: Real>(request: &Request<'_>, watch: &mut dyn Watch) -> Result<Out
         network: network.to_string(),
         profile: trainer.step().profile(),
     })
-}
-
-/// Memory of the machine in bytes, where the system tells it.
-fn memory() -> Option<u64> {
-    let text = std::fs::read_to_string("/proc/meminfo").ok()?;
-    let line = text.lines().find_map(|line| line.strip_prefix("MemTotal:"))?;
-    line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()?.checked_mul(1024)
 }
 
 /// An error where a strict run has warnings.

@@ -75,6 +75,7 @@ pub(super) fn reserved<T>(n: usize, name: &str) -> Result<Vec<T>, Error> {
     room.try_reserve_exact(n).map_err(|_| Error::Memory {
         what: format!("the result of `{name}`"),
         bytes: n as u64 * size_of::<T>() as u64,
+        hint: String::new(),
     })?;
     Ok(room)
 }

@@ -11,7 +11,7 @@ use super::training::Training;
 use super::watch::{Control, EpochReport, Start, Watch};
 use crate::data::Feed;
 use crate::{Dataset, Error, Micro, Outputs, Scope, Step};
-use ironlearn_ir::{Array, Real, Store};
+use ironlearn_ir::{Array, Real, Store, TensorType};
 use std::time::{Duration, Instant};
 
 /// Which state is to be saved.
@@ -89,18 +89,24 @@ impl<'d> Trainer<'d> {
             ));
         }
         let batch = training.batch.unwrap_or(n).clamp(1, n);
-        let mut sizes: Vec<usize> = [batch, n % batch]
-            .iter()
-            .flat_map(|&rows| cuts(0, rows, training.accumulate).map(|(start, end)| end - start))
-            .collect();
-        sizes.sort_unstable();
-        sizes.dedup();
-        let signatures: Vec<_> = sizes.iter().map(|&rows| data.types(rows)).collect();
+        // Those of all batches, and of the last one of an epoch.
+        let signatures_of = |batch: usize| -> Vec<Vec<TensorType>> {
+            let of = |&rows: &usize| cuts(0, rows, training.accumulate).map(|(start, end)| end - start);
+            let mut sizes: Vec<usize> = [batch, n % batch].iter().flat_map(of).collect();
+            sizes.sort_unstable();
+            sizes.dedup();
+            sizes.iter().map(|&rows| data.types(rows)).collect()
+        };
+        let signatures = signatures_of(batch);
         let scope = model.scope().clone();
         let options = training.options.clone().micro_batches(training.accumulate > 1);
-        let step = Step::build_all(&options, &scope, training.optimizer.clone(), &signatures, |_tape, v| {
-            Outputs::loss(training.loss.apply(model.predict(v[0]), v[1]))
-        })?;
+        let of_rows = |signatures: &[Vec<TensorType>]| {
+            Step::build_all(&options, &scope, training.optimizer.clone(), signatures, |_tape, v| {
+                Outputs::loss(training.loss.apply(model.predict(v[0]), v[1]))
+            })
+        };
+        let fits = |batch: usize| of_rows(&signatures_of(batch)).is_ok();
+        let step = of_rows(&signatures).map_err(|e| with_batch_that_fits(e, batch, fits))?;
         if let (true, Some(warning)) = (training.strict, step.warnings().first()) {
             return Err(Error::usage(warning.to_string(), "correct it, or train without `strict`"));
         }
@@ -314,6 +320,28 @@ impl<'d> Trainer<'d> {
     pub fn steps_per_epoch(&self) -> u64 {
         self.data.rows().div_ceil(self.batch) as u64
     }
+}
+
+/// The error that steps on so many rows need too much memory, with the number of rows that does not.
+fn with_batch_that_fits(error: Error, rows: usize, fits: impl Fn(usize) -> bool) -> Error {
+    let Error::Memory { what, bytes, .. } = &error else { return error };
+    let (mut enough, mut too_many) = (0, rows);
+    while too_many - enough > 1 {
+        let middle = enough + (too_many - enough) / 2;
+        if fits(middle) {
+            enough = middle;
+        } else {
+            too_many = middle;
+        }
+    }
+    let hint = match enough {
+        0 => "not even one row fits: use a smaller network, or a machine with more memory".to_string(),
+        _ => format!(
+            "a batch of at most {enough} rows fits; gradients of {rows} rows can be had in {} portions (accumulate)",
+            rows.div_ceil(enough)
+        ),
+    };
+    Error::Memory { what: what.clone(), bytes: *bytes, hint }
 }
 
 /// The rows `start..end` in so many parts, equal but for the last.
