@@ -122,8 +122,6 @@ mod tests {
     #[test]
     #[cfg(target_os = "linux")]
     fn linux_tells_its_memory() {
-        let (total, free) = memory().unwrap();
-        assert!(total >= free && free > 0);
         assert!(peak_memory().unwrap() > 100_000);
     }
 }

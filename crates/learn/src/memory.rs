@@ -94,4 +94,11 @@ mod tests {
         assert_eq!(shown(3 << 29), "1.5 GiB");
         assert_eq!(shown(1000), "1000 bytes");
     }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn linux_tells_its_memory() {
+        let (total, free) = (total().unwrap_or(0), free().unwrap_or(u64::MAX));
+        assert!(total >= free && free > 0);
+    }
 }
