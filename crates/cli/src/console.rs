@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use std::io::{IsTerminal, Write};
 
 /// How much is said, and in what form.
+#[derive(Clone)]
 pub struct Console {
     json: bool,
     quiet: bool,

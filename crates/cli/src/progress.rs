@@ -127,6 +127,9 @@ impl Progress {
             if let Some((name, value)) = report.metrics.first() {
                 text.push_str(&format!(" {name} {}", short(*value)));
             }
+            if let Some((_, skipped)) = report.metrics.iter().find(|m| m.0 == "skipped" && m.1 > 0.0) {
+                text.push_str(&format!(", {skipped} steps skipped"));
+            }
         }
         if self.rate > 0.0 {
             let left = self.start.last_step.saturating_sub(self.step) as f64 / self.rate;

@@ -21,6 +21,7 @@ pub enum Stop {
 pub struct Session {
     directory: PathBuf,
     signals: Signals,
+    console: Console,
     max_time: Option<Duration>,
     progress: Progress,
     began: Instant,
@@ -36,6 +37,7 @@ impl Session {
         Self {
             directory: directory.into(),
             signals,
+            console: console.clone(),
             max_time,
             progress: Progress::new(console),
             began: Instant::now(),
@@ -80,6 +82,11 @@ impl Watch for Session {
         self.progress.begin(start);
         let files = MetricsFiles::open(&self.directory, start.step);
         self.metrics = self.note(files);
+    }
+
+    fn warn(&mut self, warning: &str) {
+        self.progress.end();
+        self.console.warn(warning);
     }
 
     fn after_step(&mut self, step: u64) -> Control {

@@ -18,6 +18,7 @@ pub fn object(outcome: &Outcome, total: Duration, run_dir: &Path) -> Value {
         "train_seconds": train,
         "total_seconds": total.as_secs_f64(),
         "steps": outcome.step,
+        "skipped_steps": outcome.skipped,
         "steps_per_second": if train > 0.0 { outcome.steps_here as f64 / train } else { 0.0 },
         "peak_memory_bytes": peak_memory(),
         "run_dir": run_dir.to_string_lossy(),

@@ -170,6 +170,16 @@ impl Isa {
         self.level
     }
 
+    /// Bytes of its vectors; 1 where there are none.
+    pub fn vector_bytes(self) -> usize {
+        match self.level {
+            Level::Scalar => 1,
+            Level::Neon => 16,
+            Level::Avx2 => 32,
+            Level::Avx512 => 64,
+        }
+    }
+
     /// It has the dot products of AVX-512 VNNI.
     pub fn has_vnni(self) -> bool {
         self.vnni

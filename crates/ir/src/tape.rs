@@ -60,6 +60,18 @@ pub struct Entered<'g> {
     tape: &'g Tape,
 }
 
+/// A value on a tape and how it came about: see [`Tape::made_by`].
+pub struct Made<'g> {
+    /// The value.
+    pub value: Dyn<'g>,
+    /// The name of the operation that made it.
+    pub operation: &'static str,
+    /// Its layer, or its line where it is in none.
+    pub place: String,
+    /// The names of the operations that use it.
+    pub users: Vec<&'static str>,
+}
+
 impl Drop for Entered<'_> {
     fn drop(&mut self) {
         self.tape.inner.borrow_mut().frames.pop();
@@ -321,6 +333,30 @@ impl Tape {
     /// Puts another operation in the place of one that gives the same and more.
     pub(crate) fn replace(&self, id: NodeId, op: Op) {
         self.inner.borrow_mut().graph.nodes[id.index()].op = op;
+    }
+
+    /// The values that operations of these names have made on the way to `result`.
+    pub fn made_by<'g>(&'g self, operations: &[&str], result: Dyn<'g>) -> Vec<Made<'g>> {
+        let graph = &self.inner.borrow().graph;
+        let mut needed = vec![false; graph.nodes.len()];
+        needed[result.id().index()] = true;
+        for id in graph.ids().rev() {
+            if needed[id.index()] {
+                graph.node(id).inputs.iter().for_each(|x| needed[x.index()] = true);
+            }
+        }
+        let place = |id: NodeId| match graph.layer(id) {
+            "" => graph.node(id).site.location.to_string(),
+            layer => format!("layer `{layer}`"),
+        };
+        let of = |id: NodeId| Made {
+            value: Dyn::new(self, id),
+            operation: graph.node(id).op.name(),
+            place: place(id),
+            users: graph.nodes.iter().filter(|n| n.inputs.contains(&id)).map(|n| n.op.name()).collect(),
+        };
+        let wanted = |id: &NodeId| needed[id.index()] && operations.contains(&graph.node(*id).op.name());
+        graph.ids().filter(wanted).map(of).collect()
     }
 
     /// The graph so far.

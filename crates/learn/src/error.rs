@@ -1,6 +1,7 @@
 //! [`Error`]: everything that can go wrong for a user, as a value that says what, where, what was found and
 //! what to do about it.
 
+use ironlearn_ir::Blame;
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -26,6 +27,8 @@ pub enum Error {
         problem: String,
         /// What to try.
         hint: String,
+        /// The operation, where it is known.
+        blame: Option<Box<Blame>>,
     },
     /// The operating system refused to read or write.
     Io {
@@ -208,7 +211,7 @@ impl fmt::Display for Error {
                 write_line(f, "help", hint)
             }
             Error::File(e) => e.fmt(f),
-            Error::Diverged { step, problem, hint } => {
+            Error::Diverged { step, problem, hint, .. } => {
                 write!(f, "training diverged at step {step}: {problem}")?;
                 write_line(f, "help", hint)
             }

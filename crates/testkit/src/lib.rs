@@ -3,6 +3,8 @@
 pub mod alloc;
 pub mod compare;
 pub mod gradcheck;
+pub mod poison;
 pub mod random_graph;
 pub mod registry;
 pub mod rng;
+pub mod tier;

@@ -5,7 +5,7 @@ use super::tile::Addresses;
 use crate::isa::{Entry, Isa, Routine};
 use ironlearn_ir::DType;
 use ironlearn_ir::lanes::FloatLanes;
-use ironlearn_ir::plan::{BufferId, Load, Plan, PlanStep, Program, StepKind, TileOp, Value, View};
+use ironlearn_ir::plan::{BufferId, Load, Plan, Program, TileOp, Value, View};
 
 /// The update of one parameter, ready to run.
 pub struct Adam {
@@ -149,17 +149,6 @@ impl Adam {
     }
 }
 
-/// The gradients that need no check where they are written: an update reads all of one, and what is not finite
-/// in it is not finite in the mean either, which is checked.
-pub fn checked_gradients(isa: Isa, plan: &Plan) -> Vec<BufferId> {
-    let gradient = |step: &PlanStep| {
-        let StepKind::Fused { program, stores } = &step.kind else { return None };
-        let (buffer, _) = Adam::new(isa, plan, program, stores)?.vectors[0];
-        (program.dims.iter().product::<usize>() == plan.buffer(buffer).len).then_some(buffer)
-    };
-    plan.steps.iter().filter_map(gradient).collect()
-}
-
 /// Remembers an operand, or compares it with what is remembered.
 fn bind(known: &mut Option<Memory>, found: Option<Memory>) -> bool {
     if known.is_none() {
@@ -280,11 +269,14 @@ unsafe fn vector<L: FloatLanes, const BEFORE: u8>(
     for k in 0..3 {
         // SAFETY: as the caller promises.
         let to = unsafe { std::slice::from_raw_parts_mut(y[k].add(i), n) };
-        if n == L::WIDTH {
-            new[k].store(to)
+        let stored = if n == L::WIDTH {
+            new[k].store(to);
+            new[k]
         } else {
-            new[k].store_part(to)
-        }
-        zeros[k] = new[k].fma(L::of(0.0), zeros[k]);
+            // What is in the lanes behind the last element is not to be judged.
+            new[k].store_part(to);
+            L::load_part(to)
+        };
+        zeros[k] = stored.fma(L::of(0.0), zeros[k]);
     }
 }

@@ -3,6 +3,7 @@
 use super::adam::Adam;
 use super::copy::store_strided;
 use super::finite::any_not_finite;
+use super::quick::Quick;
 use super::tile::{TILE, TileProgram};
 use super::{Run, Scratch};
 use crate::exec::odometer::Odometer;
@@ -30,6 +31,8 @@ pub struct Fused {
     program: TileProgram,
     /// In place of the program.
     adam: Option<Adam>,
+    /// The program, where it is a single tile.
+    quick: Option<Quick>,
     stores: Vec<Store>,
     dims: Vec<usize>,
     elements: usize,
@@ -65,6 +68,8 @@ impl Fused {
         let is_direct = |value: Value, to: &View| {
             value as usize >= program.loads.len() && direct.iter().any(|d| d.0 == value && d.1 == *to)
         };
+        let views: Vec<View> = direct.iter().map(|d| d.1.clone()).collect();
+        let quick = Quick::new(isa, plan, program, &compiled, &views);
         let adam = Adam::new(isa, plan, program, stores);
         let stores = stores.iter().map(|(value, to)| {
             let buffer = plan.buffer(to.buffer);
@@ -82,6 +87,7 @@ impl Fused {
         Ok(Fused {
             alone,
             program: compiled,
+            quick: quick.filter(|_| adam.is_none()),
             adam,
             stores: stores.collect(),
             dims: program.dims.clone(),
@@ -95,8 +101,18 @@ impl Fused {
 
     pub fn run(&self, run: &Run<'_>) {
         if self.alone {
+            let registers = run.worker(0);
             // SAFETY: as below, for the only task.
-            return unsafe { self.range(run, run.worker(0), 0, self.elements) };
+            return unsafe {
+                match &self.quick {
+                    Some(quick) => {
+                        self.program.prepare(run.addresses, registers, self.elements);
+                        quick.run(run.addresses, registers);
+                        self.store(run, registers, 0, self.elements);
+                    }
+                    None => self.range(run, registers, 0, self.elements),
+                }
+            };
         }
         let tasks = self.elements.div_ceil(GRAIN);
         run.each(tasks, |task, worker| {
@@ -138,7 +154,7 @@ impl Fused {
     /// # Safety
     /// As for [`TileProgram::run`].
     unsafe fn store(&self, run: &Run<'_>, registers: *mut u8, start: usize, n: usize) {
-        for s in &self.stores {
+        for s in self.stores.iter().filter(|s| s.checked || !s.direct) {
             let src = self.program.address(s.value, run.addresses, registers, start);
             if s.checked && any_not_finite(s.dtype, src, n) {
                 run.mark_not_finite();

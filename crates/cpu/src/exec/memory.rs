@@ -1,7 +1,7 @@
 //! Memory of a program: one aligned block for the arena, one for scratch, and the addresses of all buffers.
 
 use ironlearn_ir::{Array, Data, DataRef, Failure};
-use std::alloc::{Layout, alloc, dealloc};
+use std::alloc::{Layout, alloc_zeroed, dealloc};
 
 /// Alignment of every block: a cache line.
 pub const ALIGN: usize = 64;
@@ -18,7 +18,7 @@ unsafe impl Send for Block {}
 unsafe impl Sync for Block {}
 
 impl Block {
-    /// A block, or an error that says how many bytes were asked for.
+    /// A block of zeros, or an error that says how many bytes were asked for.
     pub fn new(bytes: usize, purpose: &str) -> Result<Block, Failure> {
         if bytes == 0 {
             return Ok(Block { start: std::ptr::without_provenance_mut(ALIGN), bytes });
@@ -26,7 +26,7 @@ impl Block {
         let fail = || Failure::Memory { bytes, purpose: purpose.to_string() };
         let layout = Layout::from_size_align(bytes, ALIGN).map_err(|_| fail())?;
         // SAFETY: the size is not zero.
-        let start = unsafe { alloc(layout) };
+        let start = unsafe { alloc_zeroed(layout) };
         if start.is_null() { Err(fail()) } else { Ok(Block { start, bytes }) }
     }
 

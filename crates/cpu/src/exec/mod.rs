@@ -14,6 +14,7 @@ mod memory;
 mod odometer;
 mod pooling;
 mod program;
+mod quick;
 mod reduce;
 mod region;
 mod rows;

@@ -1,6 +1,5 @@
 //! [`CpuProgram`]: a compiled plan with its memory, and how it is run.
 
-use super::adam::checked_gradients;
 use super::blame;
 use super::measured::Measured;
 use super::memory::{self, Block, Shared, address, address_mut};
@@ -71,10 +70,7 @@ impl Drop for Commit<'_> {
 }
 
 impl CpuProgram {
-    pub(super) fn new(cpu: &Cpu, mut plan: Plan) -> Result<CpuProgram, Failure> {
-        for buffer in checked_gradients(cpu.isa, &plan) {
-            plan.buffers[buffer.0 as usize].checked = false;
-        }
+    pub(super) fn new(cpu: &Cpu, plan: Plan) -> Result<CpuProgram, Failure> {
         let steps = compile_all(cpu, &plan)?;
         let most = Scratch::most(steps.iter().map(Step::scratch));
         let worker_bytes = most.worker.next_multiple_of(memory::ALIGN);

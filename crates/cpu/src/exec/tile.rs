@@ -51,11 +51,12 @@ impl Fill {
     }
 }
 
-struct Instruction {
-    kernel: TileKernel,
-    arity: usize,
-    args: [Place; 3],
-    to: Place,
+/// A step of a tile program: a kernel, and where its operands and its result are.
+pub struct Instruction {
+    pub kernel: TileKernel,
+    pub arity: usize,
+    pub args: [Place; 3],
+    pub to: Place,
 }
 
 /// A tile program, ready to run.
@@ -65,7 +66,7 @@ pub struct TileProgram {
     /// The fills of every tile, and those of every task.
     each: Vec<usize>,
     once: Vec<usize>,
-    instructions: Vec<Instruction>,
+    pub instructions: Vec<Instruction>,
     places: Vec<Place>,
     bytes: usize,
 }
@@ -139,6 +140,11 @@ impl TileProgram {
         })
     }
 
+    /// True where no operand is gathered for each tile.
+    pub fn in_place(&self) -> bool {
+        self.each.is_empty()
+    }
+
     /// Bytes of registers that a worker needs.
     pub fn scratch_bytes(&self) -> usize {
         self.bytes
@@ -154,6 +160,7 @@ impl TileProgram {
     ///
     /// # Safety
     /// `registers` has `scratch_bytes` bytes that no other thread uses; `at` holds valid addresses.
+    #[inline]
     pub unsafe fn prepare(&self, at: &Addresses, registers: *mut u8, n: usize) {
         for &i in &self.once {
             let dst = self.address(i as Value, at, registers, 0);
@@ -231,13 +238,14 @@ impl TileProgram {
             }
         }
         for instruction in &self.instructions {
-            let first = instruction.args[0].address(at, registers, start).cast_const();
-            let mut x = [first; 3];
-            for (x, arg) in x.iter_mut().zip(&instruction.args).take(instruction.arity).skip(1) {
-                *x = arg.address(at, registers, start);
-            }
+            let address = |place: Place| place.address(at, registers, start).cast_const();
+            let [a, b, c] = instruction.args;
+            let a = address(a);
+            // Pointer by pointer: an array that is copied as one is read before it is all written.
+            let b = if instruction.arity > 1 { address(b) } else { a };
+            let c = if instruction.arity > 2 { address(c) } else { a };
             let dst = instruction.to.address(at, registers, start);
-            instruction.kernel.run(&mut Tile { dst, x, n });
+            instruction.kernel.run(&mut Tile { dst, x: [a, b, c], n });
         }
     }
 }

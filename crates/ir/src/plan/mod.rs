@@ -1,9 +1,11 @@
 //! From a graph to a plan: which values get memory, where, and the steps in which they are computed.
 //!
 //! `recompute` copies cheap values to where they are used, `group` decides which elementwise nodes are computed
-//! together, `lower` writes the steps, `region` gathers those that can be run block by block of rows, `memory`
-//! gives every buffer its place in one arena, `verify` checks the result. Executors compile the steps.
+//! together, `lower` writes the steps, `checks` leaves out what a later check sees, `region` gathers those that can
+//! be run block by block of rows, `memory` gives every buffer its place in one arena, `verify` checks the result.
+//! Executors compile the steps.
 
+mod checks;
 mod group;
 mod index_space;
 pub mod leaves;

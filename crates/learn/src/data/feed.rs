@@ -5,6 +5,7 @@ use super::filed::Filed;
 use super::order::shuffle;
 use crate::{Dataset, Error};
 use ironlearn_ir::Array;
+use ironlearn_ir::blame::listed;
 use ironlearn_ir::prim::stream_of;
 use std::thread::{self, JoinHandle};
 
@@ -48,6 +49,25 @@ impl<'d> Feed<'d> {
                 Ok(())
             }
             Feed::Filed(windows) => windows.fill(epoch, place, x, y),
+        }
+    }
+}
+
+impl Feed<'_> {
+    /// An error that names rows of the batch, with what rows of the data those are, where the data are held and
+    /// were shuffled.
+    pub fn with_rows_of_data(&self, error: Error, epoch: u64, place: usize) -> Error {
+        match (self, error) {
+            (
+                Feed::Held { order, of, seed: Some(_), .. },
+                Error::Diverged { step, problem, hint, blame: Some(blame) },
+            ) if *of == Some(epoch) && !blame.rows.is_empty() => {
+                let row = |&row: &usize| order.get(place + row).map(|&row| row as usize);
+                let rows: Vec<usize> = blame.rows.iter().filter_map(row).collect();
+                let problem = format!("{problem}\n  {} of the data", listed("row", &rows));
+                Error::Diverged { step, problem, hint, blame: Some(blame) }
+            }
+            (_, error) => error,
         }
     }
 }

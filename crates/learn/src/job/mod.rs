@@ -46,7 +46,7 @@ pub use schedule::Schedule;
 pub use section::KeyDoc;
 pub use setting::{DATA_VARIABLE, data_folder, parse_duration};
 pub use term::TermDoc;
-pub use training::{Batch, Dtype, Precision, Training};
+pub use training::{Batch, Dtype, NotFinite, Precision, Training};
 
 use crate::Error;
 use section::{Keys, Section, put, unknown};

@@ -33,6 +33,12 @@ section! {
         patience: u64 = 0;
         /// Decrease of the loss that counts as an improvement.
         min_improvement: f64 = 0.0, check::NOT_NEGATIVE;
+        /// What is done about a step whose loss, gradients or new weights are not finite; it never moves a weight.
+        not_finite: NotFinite = NotFinite::Stop;
+        /// Ends the run at the first thing that looks like a mistake, where it would go on with a warning.
+        strict: bool = false;
+        /// Looks for rows of the validation part that stand in the training part as well.
+        find_duplicates: bool = false;
         /// Epochs between saves; 0: at the end only. A run that is interrupted saves in any case.
         save_every: u64 = 0;
         /// Time after which training stops, saves and can be resumed, counted anew by each call of the
@@ -58,6 +64,18 @@ choice! {
         Full = "full",
         /// Operands of `f32` products rounded to bf16, summed in `f32`; weights stay `f32`.
         Bf16 = "bf16",
+    }
+}
+
+choice! {
+    /// What is done about a step whose numbers are not finite.
+    NotFinite {
+        /// The run ends and names the operation.
+        Stop = "stop",
+        /// The step is left out and counted; after 20 in a row the run ends.
+        Skip = "skip",
+        /// As skip, and the learning rate is halved for good.
+        LowerRate = "lower-rate",
     }
 }
 

@@ -17,6 +17,7 @@ mod gru;
 mod layer_norm;
 mod linear;
 mod lstm;
+mod placed;
 mod pool;
 mod recurrence;
 mod residual;

@@ -1,5 +1,6 @@
 //! [`LayerSpec`]: a layer described by plain values, as a builder or a job file does.
 
+use super::placed::Placed;
 use super::*;
 use crate::{Init, Scope};
 use ironlearn_ir::prim::Op;
@@ -226,7 +227,7 @@ impl Assembly {
                 Box::new(Siren::first(s, features()?, outputs, omega))
             }
             LayerSpec::Siren { outputs, omega } => Box::new(Siren::hidden(s, features()?, outputs, omega)),
-            LayerSpec::Activation(activation) => Box::new(activation),
+            LayerSpec::Activation(activation) => Placed::new(s, activation),
             LayerSpec::Dropout(rate) if (0.0..1.0).contains(&rate) => Box::new(Dropout::new(s, rate)),
             LayerSpec::Dropout(rate) => return Err(format!("the rate {rate} is not in 0..1")),
             LayerSpec::LayerNorm(epsilon) => Box::new(LayerNorm::with(s, features()?, epsilon)),
@@ -239,9 +240,9 @@ impl Assembly {
             LayerSpec::ConvTranspose2d(outputs, options) => {
                 Box::new(ConvTranspose2d::with(s, channels()?, outputs, options))
             }
-            LayerSpec::MaxPool { size, stride } => Box::new(MaxPool2d::new(size, stride)),
-            LayerSpec::AvgPool { size, stride } => Box::new(AvgPool2d::new(size, stride)),
-            LayerSpec::Flatten => Box::new(Flatten),
+            LayerSpec::MaxPool { size, stride } => Placed::new(s, MaxPool2d::new(size, stride)),
+            LayerSpec::AvgPool { size, stride } => Placed::new(s, AvgPool2d::new(size, stride)),
+            LayerSpec::Flatten => Placed::new(s, Flatten),
             LayerSpec::Attention { heads, causal, rotary } => {
                 let layer = MultiHeadAttention::new(s, features()?, heads);
                 let layer = if causal { layer.causal() } else { layer };

@@ -5,7 +5,7 @@ use ironlearn_cpu::Cpu;
 use ironlearn_ir::plan::Options as PlanOptions;
 use ironlearn_ir::program::Interpreted;
 use ironlearn_ir::{Array, DType, Failure, Graph, Program, passes};
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 /// How steps are built: by default for the CPU with a thread for each core.
 #[derive(Clone, Default)]
@@ -16,7 +16,11 @@ pub struct Options {
     pub(crate) averaged: bool,
     pub(crate) micro_batches: bool,
     profile: bool,
+    edit: Option<Edit>,
 }
+
+/// Changes a graph before it is compiled.
+type Edit = Arc<dyn Fn(Graph) -> Graph + Send + Sync>;
 
 /// In which numbers products are computed.
 #[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
@@ -76,6 +80,12 @@ impl Options {
         Options { profile, ..self }
     }
 
+    /// Changes every graph before it is compiled: for tests that plant faults.
+    #[doc(hidden)]
+    pub fn edit(self, edit: impl Fn(Graph) -> Graph + Send + Sync + 'static) -> Options {
+        Options { edit: Some(Arc::new(edit)), ..self }
+    }
+
     /// Inference with the moving average of each parameter, where the store has one; see
     /// [`Optimizer::average`](crate::optim::Optimizer::average).
     pub fn averaged(self, averaged: bool) -> Options {
@@ -88,6 +98,10 @@ impl Options {
 /// # Errors
 /// [`Error::Usage`] where there is no such executor, or no plan for the graph.
 pub fn compile(graph: Graph, options: &Options) -> Result<Box<dyn Program>, Error> {
+    let graph = match &options.edit {
+        None => graph,
+        Some(edit) => edit(graph),
+    };
     let graph = match options.precision {
         Precision::Full => graph,
         Precision::Bf16 => passes::narrow_products(&graph, DType::Bf16),
@@ -124,7 +138,8 @@ pub(crate) fn failed(failure: Failure, step: u64) -> Error {
         Failure::NonFinite(blame) => Error::Diverged {
             step,
             problem: blame.to_string(),
-            hint: "try a smaller learning rate, clip_norm, or check the data; no state has moved".into(),
+            hint: format!("{}; no state has moved", blame.advice()),
+            blame: Some(blame),
         },
         Failure::Unexplained(unexplained) => Error::Diverged {
             step,
@@ -132,6 +147,7 @@ pub(crate) fn failed(failure: Failure, step: u64) -> Error {
             hint: "run it again, and `ironlearn doctor`: this can be failing memory, or a fault of Iron Learn that \
                    is worth a report; no state has moved"
                 .into(),
+            blame: None,
         },
         Failure::Input { .. } => Error::usage(
             failure.to_string(),

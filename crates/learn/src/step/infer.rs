@@ -67,6 +67,11 @@ impl Infer {
         Ok(infer)
     }
 
+    /// The names of the outputs.
+    pub fn names(&self) -> &[String] {
+        &self.names
+    }
+
     /// Runs on a batch.
     ///
     /// # Errors

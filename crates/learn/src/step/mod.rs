@@ -5,6 +5,7 @@ mod compile;
 mod infer;
 mod plans;
 mod profile;
+mod rate;
 mod report;
 pub mod signature;
 mod trace;
@@ -20,11 +21,11 @@ pub use trace::Outputs;
 use compile::failed;
 pub(crate) use compile::{mistakes, shared_cpu};
 use plans::{Parts, Plan};
+use rate::RateSlots;
 use signature::matching;
 use trace::{finished, inputs, tape_for};
 
 use crate::optim::{Optimizer, Traced, find_or_add};
-use crate::schedule::{PlateauState, Schedule};
 use crate::{Error, Scope};
 use ironlearn_ir::prim::Control;
 use ironlearn_ir::{
@@ -34,7 +35,6 @@ use ironlearn_ir::{
 
 /// The slot that counts optimizer steps.
 pub const STEP_SLOT: &str = "progress/step";
-const PLATEAU_SLOT: &str = "progress/plateau";
 
 /// A training step: the loss and its gradients, and the optimizer's update of the scope's store.
 ///
@@ -57,7 +57,7 @@ pub struct Step {
     warnings: Vec<Diagnostic>,
     control: ControlBlock,
     counter: SlotId,
-    plateau: Option<SlotId>,
+    rate: RateSlots,
     sums: Vec<SlotId>,
 }
 
@@ -125,12 +125,9 @@ impl Step {
 
     fn empty(scope: &Scope, optimizer: Optimizer) -> Result<Step, Error> {
         let mut store = scope.store_mut();
-        let mut slot = |name, value| find_or_add(&mut store, name, Role::Progress, value).map_err(no_slot);
-        let counter = slot(STEP_SLOT, Array::scalar(0i64))?;
-        let plateau = match optimizer.schedule_ref() {
-            Schedule::Plateau(_) => Some(slot(PLATEAU_SLOT, plateau_array(PlateauState::default())?)?),
-            _ => None,
-        };
+        let zero = Array::scalar(0i64);
+        let counter = find_or_add(&mut store, STEP_SLOT, Role::Progress, zero).map_err(no_slot)?;
+        let rate = RateSlots::of(&mut store, &optimizer)?;
         drop(store);
         let control =
             ControlBlock { seed: scope.seed() as i64, numbers: vec![1.0], ..ControlBlock::default() };
@@ -142,7 +139,7 @@ impl Step {
             warnings: Vec::new(),
             control,
             counter,
-            plateau,
+            rate,
             sums: Vec::new(),
         })
     }
@@ -232,7 +229,7 @@ impl Step {
     fn run_whole(&mut self, n: usize, views: &[ArrayView<'_>]) -> Result<usize, Error> {
         let plan = matching(self.plans.iter().map(|p| &p.inputs[..]), views)?;
         self.prepare(0, 1.0);
-        let (optimizer, factor) = (&self.optimizer, self.plateau_factor());
+        let (optimizer, factor) = (&self.optimizer, self.rate_factor());
         let mut next = |control: &mut ControlBlock| {
             control.step += 1;
             control.learning_rate = optimizer.rate_at(control.step as u64) * factor;
@@ -292,39 +289,6 @@ impl Step {
         store.slot(self.counter).value.as_slice::<i64>().map_or(0, |count| count[0].max(0) as u64)
     }
 
-    /// The learning rate of the next step.
-    pub fn learning_rate(&self) -> f64 {
-        self.optimizer.rate_at(self.steps()) * self.plateau_factor()
-    }
-
-    /// The learning rate of the last step.
-    pub fn last_learning_rate(&self) -> f64 {
-        let last = self.steps().saturating_sub(1);
-        self.optimizer.rate_at(last) * self.plateau_factor()
-    }
-
-    fn plateau_factor(&self) -> f64 {
-        self.plateau().map_or(1.0, |state| state.factor)
-    }
-
-    fn plateau(&self) -> Option<PlateauState> {
-        let store = self.scope.store();
-        let numbers: [f64; 3] = store.slot(self.plateau?).value.as_slice::<f64>()?.try_into().ok()?;
-        Some(PlateauState::from_array(numbers))
-    }
-
-    /// Tells a [`Schedule::Plateau`] the loss of an evaluation; of no effect with other schedules.
-    pub fn observe(&mut self, loss: f64) {
-        if let (Some(slot), Some(state), Schedule::Plateau(plateau)) =
-            (self.plateau, self.plateau(), self.optimizer.schedule_ref())
-        {
-            let next = plateau.after(state, loss).to_array();
-            if let Some(numbers) = self.scope.store_mut().slot_mut(slot).value.as_slice_mut::<f64>() {
-                numbers.copy_from_slice(&next);
-            }
-        }
-    }
-
     /// What was noticed in the trace and is likely not meant.
     pub fn warnings(&self) -> &[Diagnostic] {
         &self.warnings
@@ -350,10 +314,6 @@ fn count(store: &mut Store, counter: SlotId, done: usize) -> u64 {
 
 fn no_slot(problem: String) -> Error {
     Error::usage(problem, "use a store of the same model, or a fresh one")
-}
-
-fn plateau_array(state: PlateauState) -> Result<Array, Error> {
-    Array::of([3], state.to_array().to_vec()).map_err(no_slot)
 }
 
 /// Adds the weighted gradients to their sums. [`Part::Finish`] puts the sums in the gradients' place and

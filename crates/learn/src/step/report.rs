@@ -20,6 +20,11 @@ impl<'a> StepReport<'a> {
         self.scalar("loss").unwrap_or(f64::NAN)
     }
 
+    /// The names of all outputs.
+    pub fn names(&self) -> &'a [String] {
+        self.names
+    }
+
     /// A named output.
     pub fn get(&self, name: &str) -> Option<ArrayView<'a>> {
         self.names.iter().position(|n| n == name).map(|i| self.program.output(i))

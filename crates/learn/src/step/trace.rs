@@ -5,7 +5,7 @@ use crate::{Error, Scope, Signature};
 use ironlearn_ir::{ControlBlock, Diagnostics, Dyn, Element, Env, Graph, Mode, Tape, TensorType, Var};
 
 /// What a traced closure gives: a loss, or other named values, or both.
-#[derive(Clone)]
+#[derive(Clone, Default)]
 pub struct Outputs<'g> {
     loss: Option<Dyn<'g>>,
     named: Vec<(String, Dyn<'g>)>,

@@ -5,6 +5,7 @@ use crate::loss::CrossEntropy;
 use crate::nn::ConvOptions;
 use crate::optim::{Adam, AdamW, Lion, RmsProp, Sgd};
 use crate::schedule::Plateau;
+use crate::train::NotFinite;
 use crate::{Activation, Error, Init, LayerSpec, Loss, Optimizer, Options, Precision, Schedule};
 
 /// The layers of a network with so many outputs where the job says `"targets"`.
@@ -21,6 +22,15 @@ pub fn options(job: &job::Job, options: &Options) -> Options {
         job::Precision::Full => Precision::Full,
         job::Precision::Bf16 => Precision::Bf16,
     })
+}
+
+/// What a job does about a step whose numbers are not finite.
+pub fn when_not_finite(job: &job::Job) -> NotFinite {
+    match job.train.not_finite {
+        job::NotFinite::Stop => NotFinite::Stop,
+        job::NotFinite::Skip => NotFinite::Skip,
+        job::NotFinite::LowerRate => NotFinite::LowerRate(0.5),
+    }
 }
 
 fn spec(layer: &Layer, targets: usize) -> Result<LayerSpec, Error> {

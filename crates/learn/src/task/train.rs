@@ -53,6 +53,8 @@ pub struct Outcome {
     pub train_time: Duration,
     /// The run ended before its time because its loss no longer fell.
     pub stopped_early: bool,
+    /// Steps that were skipped because their numbers were not finite, those before a resume included.
+    pub skipped: u64,
     /// Something could not be written, for this reason.
     pub save_failure: Option<String>,
     /// What deserves attention.
@@ -90,7 +92,9 @@ fn train_as<T: Real>(request: &Request<'_>, watch: &mut dyn Watch) -> Result<Out
     }
     let mut trainer = training(request, &data).build(&network, &data.train, data.validation.as_ref())?;
     warnings.extend(trainer.step().warnings().iter().map(ToString::to_string));
+    warnings.extend(duplicates(job, &data));
     let inputs = data.train.types(1)[0].dtype;
+    strict(job, &warnings)?;
     let mut observer = Observer {
         watch,
         judge: Judge {
@@ -121,8 +125,15 @@ fn train_as<T: Real>(request: &Request<'_>, watch: &mut dyn Watch) -> Result<Out
         saved.note(Save::Last, |path| model_file::save(path, &scope.store(), job, &data.preparation));
     }
     let outcome = ran?;
+    if let Some(first) = &outcome.first_skipped {
+        warnings.push(format!(
+            "{} steps were skipped, their numbers were not finite; the first: {first}",
+            outcome.skipped
+        ));
+    }
     let (measures, picture_failure) = observer.finish(job)?;
     warnings.extend(measures.warning.clone());
+    strict(job, &warnings)?;
     let failures = [saved.last, saved.best, observer.failure.map(|e| e.to_string()), picture_failure];
     Ok(Outcome {
         loss: outcome.loss,
@@ -133,11 +144,33 @@ fn train_as<T: Real>(request: &Request<'_>, watch: &mut dyn Watch) -> Result<Out
         steps_here: outcome.steps_here,
         train_time: outcome.train_time,
         stopped_early: outcome.stopped_early,
+        skipped: outcome.skipped,
         save_failure: failures.into_iter().flatten().next(),
         warnings,
         network: network.to_string(),
         profile: trainer.step().profile(),
     })
+}
+
+/// An error where a strict run has warnings.
+fn strict(job: &Job, warnings: &[String]) -> Result<(), Error> {
+    match warnings.first().filter(|_| job.train.strict) {
+        Some(warning) => Err(Error::usage(warning, "correct it, or leave out train.strict")),
+        None => Ok(()),
+    }
+}
+
+/// What is said of rows that are both trained on and tested with, where the job asks.
+fn duplicates(job: &Job, data: &Data) -> Option<String> {
+    let validation = data.validation.as_ref().filter(|_| job.train.find_duplicates)?;
+    let common = data.train.common_rows(validation);
+    let (train, test) = common.first()?;
+    Some(format!(
+        "{} of {} rows of the validation part stand in the training part as well, as row {test} does in row {train}: \
+         its loss and metrics are better than they would be for new rows",
+        common.len(),
+        validation.rows()
+    ))
 }
 
 /// What is said where a run goes on with another instruction set.
@@ -160,6 +193,8 @@ fn training(request: &Request<'_>, data: &Data) -> Training {
         .epochs(job.train.epochs)
         .accumulate(job.train.accumulate)
         .evaluate_every(job.train.evaluate_every)
+        .when_not_finite(recipe::when_not_finite(job))
+        .strict(job.train.strict)
         .patience(job.train.patience)
         .min_improvement(job.train.min_improvement);
     if batch < rows { training.batch(batch) } else { training }
@@ -260,6 +295,10 @@ impl Watch for Observer<'_> {
         }
     }
 
+    fn warn(&mut self, warning: &str) {
+        self.watch.warn(warning);
+    }
+
     fn after_step(&mut self, step: u64) -> Control {
         let control = self.watch.after_step(step);
         if self.error.is_some() {
@@ -272,7 +311,8 @@ impl Watch for Observer<'_> {
     fn after_epoch(&mut self, report: &EpochReport) -> Control {
         match self.look(report.epoch) {
             Ok(measures) => {
-                self.watch.after_epoch(&EpochReport { metrics: measures.values, ..report.clone() })
+                let metrics = [measures.values, report.metrics.clone()].concat();
+                self.watch.after_epoch(&EpochReport { metrics, ..report.clone() })
             }
             Err(error) => {
                 self.error.get_or_insert(error);

@@ -2,6 +2,9 @@
 
 mod best;
 mod evaluation;
+mod findings;
+mod guard;
+mod health;
 mod model;
 mod progress;
 mod trainer;
@@ -9,6 +12,7 @@ mod training;
 mod watch;
 
 pub use evaluation::{Evaluated, Evaluation};
+pub use guard::{MOST_IN_A_ROW, NotFinite};
 pub use model::Model;
 pub use trainer::{Outcome, Save, Trainer};
 pub use training::Training;

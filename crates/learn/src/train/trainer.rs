@@ -2,6 +2,9 @@
 
 use super::best::Best;
 use super::evaluation::{Evaluated, Evaluation};
+use super::findings::Findings;
+use super::guard::Guard;
+use super::health::Health;
 use super::model::Model;
 use super::progress::{Progress, ProgressSlots};
 use super::training::Training;
@@ -40,6 +43,12 @@ pub struct Outcome {
     pub stopped_early: bool,
     /// The run was asked to stop, and can be resumed.
     pub interrupted: bool,
+    /// Steps whose numbers were not finite and that were skipped, those before a resume included.
+    pub skipped: u64,
+    /// The first step that this call skipped, and why.
+    pub first_skipped: Option<String>,
+    /// What looked like a mistake, each once.
+    pub warnings: Vec<String>,
 }
 
 /// A run: a model, its data and how it is trained, ready to go on from where the store says it stands.
@@ -51,6 +60,8 @@ pub struct Trainer<'d> {
     step: Step,
     evaluation: Evaluation,
     slots: ProgressSlots,
+    guard: Guard,
+    findings: Findings,
     best: Option<Best>,
     /// Rows of an optimizer step.
     batch: usize,
@@ -90,10 +101,16 @@ impl<'d> Trainer<'d> {
         let step = Step::build_all(&options, &scope, training.optimizer.clone(), &signatures, |_tape, v| {
             Outputs::loss(training.loss.apply(model.predict(v[0]), v[1]))
         })?;
+        if let (true, Some(warning)) = (training.strict, step.warnings().first()) {
+            return Err(Error::usage(warning.to_string(), "correct it, or train without `strict`"));
+        }
+        let health = Health::build(&training.options, model, data)?;
+        let findings = Findings::new(training.strict, health);
         let options = training.options.clone().averaged(true);
         let seen = validation.unwrap_or(data);
         let evaluation = Evaluation::build(&options, model, &training.loss, &training.metrics, seen)?;
         let slots = ProgressSlots::of(&scope)?;
+        let guard = Guard::new(&scope, training.not_finite)?;
         // A full batch is taken in the order of the data.
         let feed = Feed::new(data, (batch < n).then(|| scope.seed()));
         let best = if training.patience > 0 { Some(Best::of(&scope)?) } else { None };
@@ -110,6 +127,8 @@ impl<'d> Trainer<'d> {
             step,
             evaluation,
             slots,
+            guard,
+            findings,
             best,
             batch,
             feed,
@@ -138,7 +157,7 @@ impl<'d> Trainer<'d> {
             let control = if progress.batch >= per_epoch {
                 self.end_epoch(progress, watch, save)?
             } else if progress.epoch < epochs && !self.is_patience_over(&progress) {
-                self.advance(progress)?;
+                self.advance(progress, watch)?;
                 watch.after_step(self.step.steps())
             } else {
                 break;
@@ -150,6 +169,9 @@ impl<'d> Trainer<'d> {
                 interrupted = true;
                 break;
             }
+        }
+        if !interrupted {
+            self.findings.layers(self.data, watch)?;
         }
         self.outcome(first, interrupted)
     }
@@ -168,20 +190,34 @@ impl<'d> Trainer<'d> {
             train_time: self.train_time,
             stopped_early: self.is_patience_over(&progress) && progress.epoch < self.training.epochs,
             interrupted,
+            skipped: self.guard.skipped(&self.scope.store()).unwrap_or(0),
+            first_skipped: self.guard.first().map(String::from),
+            warnings: self.findings.told().to_vec(),
         })
     }
 
-    /// One optimizer step.
-    fn advance(&mut self, mut progress: Progress) -> Result<(), Error> {
+    /// One optimizer step; where it fails and that may be, the batch is left out.
+    fn advance(&mut self, mut progress: Progress, watch: &mut dyn Watch) -> Result<(), Error> {
         let start = progress.batch as usize * self.batch;
         let end = (start + self.batch).min(self.data.rows());
-        let begin = Instant::now();
-        progress.loss_sum += self.take_step(progress.epoch, start, end)?;
-        progress.loss_rows += (end - start) as f64;
+        let (begin, before, rate) = (Instant::now(), self.step.steps(), self.step.learning_rate());
+        let mut mean_loss = None;
+        match self.take_step(progress.epoch, start, end) {
+            Ok(loss) => {
+                progress.loss_sum += loss;
+                progress.loss_rows += (end - start) as f64;
+                self.guard.passed(&mut self.scope.store_mut());
+                mean_loss = Some(loss / (end - start) as f64);
+            }
+            Err(error) => {
+                let factor = self.guard.failed(&mut self.scope.store_mut(), error)?;
+                self.step.scale_rate(factor)?;
+            }
+        }
         progress.batch += 1;
         self.slots.write(&mut self.scope.store_mut(), &progress);
         self.train_time += begin.elapsed();
-        Ok(())
+        mean_loss.map_or(Ok(()), |loss| self.findings.step(before, loss, rate, watch))
     }
 
     /// A step with the rows at these places of the epoch's order; gives the sum of their losses.
@@ -198,11 +234,12 @@ impl<'d> Trainer<'d> {
             self.feed.fill(epoch, from, x, y)?;
             let batch = (&*x, &*y);
             let report = if self.training.accumulate == 1 {
-                self.step.run(&batch)?
+                self.step.run(&batch)
             } else {
-                self.step.run_micro(&batch, Micro { first_row: from - start, rows, last: to == end })?
+                self.step.run_micro(&batch, Micro { first_row: from - start, rows, last: to == end })
             };
-            sum += report.loss() * (to - from) as f64;
+            let loss = report.map(|report| report.loss());
+            sum += loss.map_err(|e| self.feed.with_rows_of_data(e, epoch, from))? * (to - from) as f64;
         }
         Ok(sum)
     }
@@ -215,6 +252,9 @@ impl<'d> Trainer<'d> {
         save: &mut dyn FnMut(Save, &Store) -> Result<(), Error>,
     ) -> Result<Control, Error> {
         let epoch = progress.epoch + 1;
+        if epoch == 1 {
+            self.findings.layers(self.data, watch)?;
+        }
         let loss = progress.loss_sum / progress.loss_rows;
         let mut next =
             Progress { epoch, batch: 0, loss_sum: 0.0, loss_rows: 0.0, last_loss: loss, ..progress };
@@ -224,20 +264,24 @@ impl<'d> Trainer<'d> {
         }
         // Asked before `observe`, which may change it for the next step.
         let learning_rate = self.step.last_learning_rate();
-        let evaluated = match self.validation {
+        let mut evaluated = match self.validation {
             // Nothing would be learned from it.
             None if self.training.metrics.is_empty() => Evaluated { loss, metrics: Vec::new() },
             _ => self.evaluate()?,
         };
         let validation_loss = self.validation.map(|_| evaluated.loss);
         let judged = validation_loss.unwrap_or(loss);
-        let improved = judged < next.best - self.training.min_improvement || next.best.is_infinite();
+        // Not a number where every step of the epoch was skipped.
+        let improved = judged < next.best - self.training.min_improvement
+            || (next.best.is_infinite() && judged.is_finite());
         (next.best, next.waited) = if improved { (judged, 0) } else { (next.best, next.waited + 1) };
         self.step.observe(judged);
         if let (Some(best), true) = (&self.best, improved) {
             best.keep(&self.scope);
         }
         self.slots.write(&mut self.scope.store_mut(), &next);
+        let skipped = self.guard.skipped(&self.scope.store());
+        evaluated.metrics.extend(skipped.map(|n| ("skipped".to_string(), n as f64)));
         let metrics = evaluated.metrics;
         let step = self.step.steps();
         let report = EpochReport { epoch, step, loss, validation_loss, learning_rate, metrics };

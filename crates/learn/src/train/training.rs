@@ -1,5 +1,6 @@
 //! [`Training`]: how a model is trained, before it meets its data.
 
+use super::guard::NotFinite;
 use super::model::Model;
 use super::trainer::Trainer;
 use crate::metric::Metric;
@@ -33,6 +34,8 @@ pub struct Training {
     pub(super) patience: u64,
     pub(super) min_improvement: f64,
     pub(super) metrics: Vec<Metric>,
+    pub(super) not_finite: NotFinite,
+    pub(super) strict: bool,
 }
 
 impl Training {
@@ -49,6 +52,8 @@ impl Training {
             patience: 0,
             min_improvement: 0.0,
             metrics: Vec::new(),
+            not_finite: NotFinite::Stop,
+            strict: false,
         }
     }
     /// So many passes over the training part.
@@ -81,6 +86,33 @@ impl Training {
     pub fn metrics(self, metrics: impl Into<Vec<Metric>>) -> Self {
         Training { metrics: metrics.into(), ..self }
     }
+    /// What is done about a step whose numbers are not finite. Where steps may be skipped, the evaluations have a
+    /// metric `skipped`: how many have been.
+    ///
+    /// ```
+    /// use ironlearn::prelude::*;
+    /// use ironlearn::train::NotFinite;
+    ///
+    /// // The square of what comes of the second row is more than f32 can hold.
+    /// let data = Dataset::new(
+    ///     Array::of([2, 1], vec![1.0f32, 3e30]).unwrap(),
+    ///     Array::of([2, 1], vec![1.0f32, 2.0]).unwrap(),
+    /// )?;
+    /// let network = Network::<f32>::builder([1]).linear(1).build(1)?;
+    /// let training = Training::new(Loss::Mse, Sgd::new(0.1)).batch(1).epochs(3).when_not_finite(NotFinite::Skip);
+    /// let mut trainer = training.build(&network, &data, None)?;
+    /// let outcome = trainer.run(&mut Silent, &mut |_, _| Ok(()))?;
+    /// assert_eq!((outcome.step, outcome.skipped), (3, 3));
+    /// # Ok::<(), Error>(())
+    /// ```
+    pub fn when_not_finite(self, not_finite: NotFinite) -> Self {
+        Training { not_finite, ..self }
+    }
+    /// Ends the run with [`Error::Usage`] at the first thing that looks like a mistake, where it would go on with a
+    /// warning: parameters without a gradient, layers whose units are dead or saturated, a loss that rises at once.
+    pub fn strict(self, strict: bool) -> Self {
+        Training { strict, ..self }
+    }
     /// How the steps are built.
     pub fn options(self, options: Options) -> Self {
         Training { options, ..self }
@@ -90,7 +122,8 @@ impl Training {
     /// goes on from there.
     ///
     /// # Errors
-    /// [`Error::Usage`] with every mistake of the model and what does not fit between it, loss and data.
+    /// [`Error::Usage`] with every mistake of the model and what does not fit between it, loss and data, and where
+    /// data in memory hold a number that is not finite: its row and column.
     #[track_caller]
     pub fn build<'d, T: Real>(
         self,
@@ -98,6 +131,8 @@ impl Training {
         data: &'d Dataset,
         validation: Option<&'d Dataset>,
     ) -> Result<Trainer<'d>, Error> {
+        data.check_finite()?;
+        validation.map_or(Ok(()), Dataset::check_finite)?;
         Trainer::build(self, model, data, validation)
     }
 }

@@ -48,6 +48,10 @@ pub trait Watch {
     /// both apply. Has to be cheap.
     fn after_step(&mut self, step: u64) -> Control;
 
+    /// Called once for each thing that looks like a mistake: a layer that has stopped to learn, a learning rate that
+    /// makes the loss rise. See [`Training::strict`](crate::Training::strict).
+    fn warn(&mut self, _warning: &str) {}
+
     /// Called after each evaluation.
     fn after_epoch(&mut self, report: &EpochReport) -> Control;
 }

@@ -29,7 +29,12 @@ impl Engine for Pretend {
             step += 1;
             if self.diverge == Some(step) {
                 let problem = "the loss is not a number".into();
-                return Err(Error::Diverged { step, problem, hint: "try a smaller rate".into() });
+                return Err(Error::Diverged {
+                    step,
+                    problem,
+                    hint: "try a smaller rate".into(),
+                    blame: None,
+                });
             }
             if let Some((_, signal)) = self.signal.filter(|(at, _)| *at == step) {
                 signal_hook::low_level::raise(signal).unwrap();
@@ -59,6 +64,7 @@ impl Engine for Pretend {
             steps_here: step - first,
             train_time: Duration::from_secs(2),
             stopped_early: false,
+            skipped: 0,
             save_failure: self.save_failure.clone(),
             warnings: Vec::new(),
             network: String::new(),
@@ -138,6 +144,7 @@ fn the_object_has_the_promised_keys() {
         steps_here: 20,
         train_time: Duration::from_secs(4),
         stopped_early: false,
+        skipped: 0,
         save_failure: None,
         warnings: Vec::new(),
         network: String::new(),
@@ -154,6 +161,7 @@ fn the_object_has_the_promised_keys() {
             "train_seconds",
             "total_seconds",
             "steps",
+            "skipped_steps",
             "steps_per_second",
             "peak_memory_bytes",
             "run_dir"

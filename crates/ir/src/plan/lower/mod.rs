@@ -18,7 +18,8 @@ pub fn plan(graph: &Graph, options: Options) -> Result<Plan, String> {
     let groups = group(&graph, &copies, options.fuse);
     let mut lowering = Lowering::new(&graph, groups, options);
     lowering.run()?;
-    let Lowering { buffers, steps, outputs, .. } = lowering;
+    let Lowering { mut buffers, steps, outputs, .. } = lowering;
+    super::checks::leave_to_later(&steps, &mut buffers);
     let mut plan = Plan { graph: graph.clone(), buffers, steps, arena_bytes: 0, outputs };
     if options.fuse {
         super::region::gather(&mut plan);

@@ -9,66 +9,13 @@ use crate::interpreter::{ControlBlock, Env, eval_node};
 use crate::plan::{base, is_elementwise};
 use crate::prim::Op;
 use crate::prim::cast::{Convert, Wide};
-use crate::{Array, Graph, NodeId, Phase, dispatch};
-use std::fmt;
+use crate::{Array, Graph, NodeId, dispatch};
+use rows::Rows;
 
-/// The operation that made the first value that is not finite.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Blame {
-    /// The operation's name.
-    pub operation: String,
-    /// Its layer path; empty outside of layers.
-    pub layer: String,
-    /// The user's line, `file:line:column`.
-    pub location: String,
-    /// Forward, backward or update.
-    pub phase: Phase,
-    /// Optimizer steps done before this one.
-    pub step: i64,
-    /// Flat index of the first element that is not finite.
-    pub element: usize,
-    /// Where the operation is in the body of a loop: the element of the sequences, of the outermost loop first.
-    pub times: Vec<usize>,
-    /// Smallest and largest value of each input.
-    pub ranges: Vec<(f64, f64)>,
-}
+mod report;
+mod rows;
 
-impl fmt::Display for Blame {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let phase = format!("{:?}", self.phase).to_lowercase();
-        write!(f, "not finite at step {}: `{}` in the {phase} part", self.step, self.operation)?;
-        if !self.layer.is_empty() {
-            write!(f, ", layer `{}`", self.layer)?;
-        }
-        for time in &self.times {
-            write!(f, ", time {time} of the loop")?;
-        }
-        write!(f, ", element {}\n  --> {}", self.element, self.location)?;
-        for (i, (low, high)) in self.ranges.iter().enumerate() {
-            write!(f, "\n  operand {i} was in {low:e} ..= {high:e}")?;
-        }
-        Ok(())
-    }
-}
-
-/// Values that were not finite in a step, where no second run of the step shows how they were made.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Unexplained {
-    /// Optimizer steps done before this one.
-    pub step: i64,
-    /// Which values.
-    pub values: Vec<String>,
-    /// Each attempt to find the operation, and what came of it.
-    pub attempts: Vec<String>,
-}
-
-impl fmt::Display for Unexplained {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "not finite at step {}: {}", self.step, self.values.join(", "))?;
-        write!(f, "\n  which operation made it so is not known")?;
-        self.attempts.iter().try_for_each(|attempt| write!(f, "\n  {attempt}"))
-    }
-}
+pub use report::{Blame, Unexplained, listed};
 
 /// What computes a node when a step is run again.
 pub trait Kernels {
@@ -94,7 +41,8 @@ impl Kernels for Reference {
 
 /// Runs the graph again and names the operation that made a root not finite. `None` where all roots are finite.
 pub fn blame(graph: &Graph, env: &Env, kernels: &mut dyn Kernels) -> Result<Option<Blame>, String> {
-    let mut run = Rerun::new(graph, env, false);
+    let rows = Rows::of(graph);
+    let mut run = Rerun::new(graph, env, Some(&rows), false);
     run.all(kernels)?;
     Ok(run.culprit().map(|made| made.blame))
 }
@@ -129,15 +77,17 @@ struct Rerun<'a> {
     env: &'a Env,
     /// True for the body of a loop, whose inputs have been judged outside of it.
     inside: bool,
+    /// Which values are by row; unknown in the bodies of some loops.
+    rows: Option<&'a Rows>,
     /// Values that are needed still; a loop has several.
     values: Vec<Vec<Array>>,
     bad: Vec<Option<Bad>>,
 }
 
 impl<'a> Rerun<'a> {
-    fn new(graph: &'a Graph, env: &'a Env, inside: bool) -> Rerun<'a> {
+    fn new(graph: &'a Graph, env: &'a Env, rows: Option<&'a Rows>, inside: bool) -> Rerun<'a> {
         let n = graph.nodes.len();
-        Rerun { graph, env, inside, values: vec![vec![]; n], bad: vec![None; n] }
+        Rerun { graph, env, inside, rows, values: vec![vec![]; n], bad: vec![None; n] }
     }
 
     /// Computes and judges every node.
@@ -165,7 +115,8 @@ impl<'a> Rerun<'a> {
                 let mut found: Option<Made> = None;
                 let results = scan.run_with(&self.operands(id)?, |t, inputs| {
                     let env = Env { inputs, control: self.env.control.clone(), ..Env::default() };
-                    let mut body = Rerun::new(&scan.body, &env, true);
+                    let rows = self.rows.and_then(|rows| rows.of_body(id));
+                    let mut body = Rerun::new(&scan.body, &env, rows, true);
                     body.all(kernels)?;
                     let mut new = body.culprit();
                     new.iter_mut().for_each(|made| made.blame.times.insert(0, t));
@@ -213,13 +164,18 @@ impl<'a> Rerun<'a> {
             from = node.inputs.iter().copied().filter(|x| of_input(x) != State::Finite).collect();
         }
         let given = self.inside && matches!(node.op, Op::Source(_));
-        let here = |element| Made { blame: self.here(id, element), on_purpose: writes(&node.op) >= worst };
+        let here = |element| Made {
+            blame: self.here(id, &values[0], element),
+            on_purpose: writes(&node.op) >= worst,
+        };
         let made = inner.or_else(|| element.filter(|_| !given).map(here));
         Some(Bad { worst, from, made })
     }
 
-    fn here(&self, id: NodeId, element: usize) -> Blame {
+    fn here(&self, id: NodeId, value: &Array, element: usize) -> Blame {
         let node = self.graph.node(id);
+        let bad = states(value).into_iter().enumerate().filter(|(_, state)| *state != State::Finite);
+        let rows = self.rows.map_or(vec![], |rows| rows.of_elements(id, bad.map(|b| b.0)));
         let ranges = node.inputs.iter().filter_map(|x| self.values[x.index()].first()).map(range);
         Blame {
             operation: node.op.name().to_string(),
@@ -228,6 +184,7 @@ impl<'a> Rerun<'a> {
             phase: node.site.phase,
             step: self.env.control.step,
             element,
+            rows,
             times: vec![],
             ranges: ranges.collect(),
         }
