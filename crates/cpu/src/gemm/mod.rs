@@ -23,6 +23,7 @@
 //! 34(3), 2008): a tile of C in registers, a panel of B in the first cache, a block of A in the second. An
 //! operand that few tiles share is read where it lies.
 
+mod column;
 #[cfg(target_arch = "x86_64")]
 mod complex;
 #[cfg(target_arch = "x86_64")]

@@ -1,9 +1,10 @@
 //! [`GemmPlan`]: a product with all decisions made.
 
+use super::column::column_kernel;
 use super::kernel::{Blocking, KernelFn, Part, Way};
 use super::row::row_kernel;
 use super::select::{Kernel, Operand, select};
-use super::{GemmError, GemmSpec};
+use super::{GemmError, GemmSpec, Strides};
 use crate::isa::Isa;
 use crate::pool::Pool;
 use ironlearn_ir::plan::leaves;
@@ -73,8 +74,14 @@ impl GemmPlan {
         let spec = if transposed { transpose(spec) } else { spec };
         let (kernel, a, b) = select(isa, spec.a_dtype, spec.b_dtype).ok_or(types)?;
         let mut plan = GemmPlan::with_kernel(kernel, a, b, spec, threads);
-        if let Some(row) = row_kernel(isa, spec.b_dtype).filter(|_| spec.m == 1 && spec.b.col == 1) {
-            (plan.kernel, plan.worker_bytes) = (row, 0);
+        let along_memory = match spec.b {
+            _ if spec.m != 1 => None,
+            Strides { col: 1, .. } => row_kernel(isa, spec.b_dtype),
+            Strides { row: 1, .. } => column_kernel(isa, spec.b_dtype),
+            _ => None,
+        };
+        if let Some(kernel) = along_memory {
+            (plan.kernel, plan.worker_bytes) = (kernel, 0);
         }
         Ok(GemmPlan { transposed, ..plan })
     }

@@ -44,21 +44,35 @@ pub(crate) fn row_kernel(isa: Isa, dtype: DType) -> Option<KernelFn> {
 unsafe fn row<L: FloatLanes>(plan: &Blocking, part: &Part) {
     let (mut j, end) = (part.cols.start, part.cols.end);
     while j < end {
-        let registers = (end - j) / L::WIDTH;
         // SAFETY: the caller's promise; as many columns are left as each of these takes.
         j += unsafe {
-            match registers {
-                8.. => strip::<L, 8>(plan, part, j, L::WIDTH),
-                4.. => strip::<L, 4>(plan, part, j, L::WIDTH),
-                2.. => strip::<L, 2>(plan, part, j, L::WIDTH),
-                1 => strip::<L, 1>(plan, part, j, L::WIDTH),
-                _ => strip::<L, 1>(plan, part, j, end - j),
+            match (end - j).div_ceil(L::WIDTH) {
+                8.. => registers::<L, 8>(plan, part, j),
+                4.. => registers::<L, 4>(plan, part, j),
+                2.. => registers::<L, 2>(plan, part, j),
+                _ => registers::<L, 1>(plan, part, j),
             }
         };
     }
 }
 
-/// Columns from `j` on: `NV` registers, each with its first `width` lanes. Gives their number.
+/// Columns from `j` on: `NV` registers, the last of which need not be full. Gives their number.
+///
+/// # Safety
+/// As for [`row`].
+#[inline(always)]
+unsafe fn registers<L: FloatLanes, const NV: usize>(plan: &Blocking, part: &Part, j: usize) -> usize {
+    let last = part.cols.end - j - (NV - 1) * L::WIDTH;
+    // SAFETY: the caller's promise.
+    unsafe {
+        match last < L::WIDTH {
+            true => strip::<L, NV>(plan, part, j, last),
+            false => strip::<L, NV>(plan, part, j, L::WIDTH),
+        }
+    }
+}
+
+/// [`registers`], the last one with its first `last` lanes.
 ///
 /// # Safety
 /// As for [`row`].
@@ -67,9 +81,11 @@ unsafe fn strip<L: FloatLanes, const NV: usize>(
     plan: &Blocking,
     part: &Part,
     j: usize,
-    width: usize,
+    last: usize,
 ) -> usize {
     let (a, b, c) = (part.a.cast::<L::Elem>(), part.b.cast::<L::Elem>(), part.c.cast::<L::Elem>());
+    let width = (NV - 1) * L::WIDTH + last;
+    let columns = |v: usize| v * L::WIDTH..if v + 1 == NV { width } else { (v + 1) * L::WIDTH };
     let mut begin = 0;
     // Once even for k = 0, where the sums are zeros.
     loop {
@@ -79,22 +95,22 @@ unsafe fn strip<L: FloatLanes, const NV: usize>(
             // SAFETY: the caller's promise.
             let (x, values) = unsafe {
                 let at = b.offset(p as isize * plan.b.row + j as isize);
-                (*a.offset(p as isize * plan.a.col), std::slice::from_raw_parts(at, NV * width))
+                (*a.offset(p as isize * plan.a.col), std::slice::from_raw_parts(at, width))
             };
             for (v, sum) in sums.iter_mut().enumerate() {
-                *sum = L::splat(x).fma(load::<L>(&values[v * width..(v + 1) * width]), *sum);
+                *sum = L::splat(x).fma(load::<L>(&values[columns(v)]), *sum);
             }
         }
         // SAFETY: the caller's promise.
-        let to = unsafe { std::slice::from_raw_parts_mut(c.add(j), NV * width) };
+        let to = unsafe { std::slice::from_raw_parts_mut(c.add(j), width) };
         for (v, sum) in sums.into_iter().enumerate() {
-            let to = &mut to[v * width..(v + 1) * width];
+            let to = &mut to[columns(v)];
             let sum = if part.accumulate || begin > 0 { load::<L>(to).plus(sum) } else { sum };
-            if width == L::WIDTH { sum.store(to) } else { sum.store_part(to) }
+            if to.len() == L::WIDTH { sum.store(to) } else { sum.store_part(to) }
         }
         begin = end;
         if begin == part.k {
-            return NV * width;
+            return width;
         }
     }
 }

@@ -28,8 +28,7 @@ fn first(count: usize) -> u32 {
 /// 8 bytes.
 ///
 /// # Safety
-/// Elements must have 4 or 8 bytes, `to` room for what is written, and `row` must be good for rows below `lanes`;
-/// the CPU must have AVX-512.
+/// As for [`columns`], and `to` must have room for what is written.
 #[inline(always)]
 pub(crate) unsafe fn square<P>(
     row: impl Fn(usize) -> __m512i,
@@ -39,20 +38,44 @@ pub(crate) unsafe fn square<P>(
     cells: usize,
     width: usize,
 ) {
+    let mask = first(width);
     // SAFETY: the caller's promise.
     unsafe {
+        columns::<P>(row, lanes, cells, |cell, column| {
+            let to = to.add(cell * pitch);
+            match size_of::<P>() {
+                4 => _mm512_mask_storeu_epi32(to.cast(), mask as __mmask16, column),
+                _ => _mm512_mask_storeu_epi64(to.cast(), mask as __mmask8, column),
+            }
+        });
+    }
+}
+
+/// Transposes the square of `lanes` rows, as [`square`] does, and gives its first `cells` columns to `each`, one
+/// after the other.
+///
+/// # Safety
+/// Elements must have 4 or 8 bytes, and `row` must be good for rows below `lanes`; the CPU must have AVX-512.
+#[inline(always)]
+pub(crate) unsafe fn columns<P>(
+    row: impl Fn(usize) -> __m512i,
+    lanes: usize,
+    cells: usize,
+    mut each: impl FnMut(usize, __m512i),
+) {
+    // SAFETY: the caller's promise.
+    unsafe {
+        // Loops: what `from_fn` calls is not always inlined.
         if size_of::<P>() == 4 {
-            // A loop: what `from_fn` calls is not always inlined.
             let mut rows = [_mm512_setzero_si512(); 16];
             for (lane, to) in rows.iter_mut().enumerate() {
                 if lane < lanes {
                     *to = row(lane);
                 }
             }
-            let mask = first(width) as __mmask16;
             for (cell, &column) in squares_of_16(rows).iter().enumerate() {
                 if cell < cells {
-                    _mm512_mask_storeu_epi32(to.add(cell * pitch).cast(), mask, column);
+                    each(cell, column);
                 }
             }
         } else {
@@ -62,10 +85,9 @@ pub(crate) unsafe fn square<P>(
                     *to = row(lane);
                 }
             }
-            let mask = first(width) as __mmask8;
             for (cell, &column) in squares_of_8(rows).iter().enumerate() {
                 if cell < cells {
-                    _mm512_mask_storeu_epi64(to.add(cell * pitch).cast(), mask, column);
+                    each(cell, column);
                 }
             }
         }

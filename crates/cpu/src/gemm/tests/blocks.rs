@@ -14,6 +14,7 @@ fn any_number_of_threads_gives_the_same_bits() {
         ([2500, 20, 65], [Layout::Padded, Layout::Columns]),
         ([9, 1500, 290], [Layout::Rows, Layout::Rows]),
         ([1, 3001, 400], [Layout::Rows, Layout::Padded]),
+        ([3001, 1, 400], [Layout::Padded, Layout::Rows]),
     ] {
         let float = |seed| {
             let mut random = Random(seed);

@@ -225,5 +225,8 @@ fn cases(seed: u64, count: usize) -> Vec<([usize; 3], [Layout; 2], bool)> {
             cases.push((shape, layouts, random.below(2) == 0));
         }
     }
+    // Columns, summed along the rows of memory: parts of registers, and of blocks.
+    cases.push(([41, 1, 30], [Layout::Rows, Layout::Rows], false));
+    cases.push(([21, 1, 300], [Layout::Padded, Layout::Columns], true));
     cases
 }

@@ -62,6 +62,7 @@ fn blocks_of_rows_have_the_documented_bits() {
     cases.push(([150, 200, 300], [Layout::Rows, Layout::Columns], true));
     cases.push(([130, 70, 260], [Layout::Columns, Layout::Rows], false));
     cases.push(([300, 1, 200], [Layout::Columns, Layout::Rows], true));
+    cases.push(([77, 1, 270], [Layout::Rows, Layout::Rows], true));
     for (seed, (shape, layouts, accumulate)) in (1..).zip(cases) {
         let (mut x, mut y, mut z) = (Random(seed), Random(seed + 1000), Random(seed + 2000));
         let values = (|| x.float() as f32, || y.float() as f32, || z.float() as f32);
