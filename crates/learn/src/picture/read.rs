@@ -86,7 +86,7 @@ fn decode(path: &Path, bytes: &[u8]) -> Result<DynamicImage, Error> {
 }
 
 /// The format that the first bytes of a file tell.
-fn format_of(path: &Path, bytes: &[u8]) -> Result<ImageFormat, FileError> {
+fn format_of(path: &Path, bytes: &[u8]) -> Result<ImageFormat, Error> {
     let found = match image::guess_format(bytes) {
         Ok(format @ (ImageFormat::Png | ImageFormat::Jpeg | ImageFormat::WebP)) => return Ok(format),
         Ok(format) => format!("{format:?}"),
@@ -96,7 +96,8 @@ fn format_of(path: &Path, bytes: &[u8]) -> Result<ImageFormat, FileError> {
     Err(FileError::new(path, "not a picture that can be read")
         .at(Place::Byte(0))
         .found(found)
-        .hint("use PNG, JPEG or WebP"))
+        .hint("use PNG, JPEG or WebP")
+        .into())
 }
 
 /// The most pixels that a file of this format and size can be read as.
