@@ -32,7 +32,9 @@ fn requests_of_all_threads_are_counted() {
         // No machine has so much.
         assert!(list.try_reserve_exact(1 << 50).is_err());
     });
-    assert_eq!(most, (1 << 22) + (1 << 50));
-    let ((), most) = peak(|| drop(std::hint::black_box(vec![0u8; 100])));
-    assert_eq!(most, 100);
+    // The thread that waits for this one frees a little of its own meanwhile.
+    let near = |most: u64, expected: u64| most.abs_diff(expected) < 4096;
+    assert!(near(most, (1 << 22) + (1 << 50)), "{most}");
+    let ((), most) = peak(|| drop(std::hint::black_box(vec![0u8; 1 << 20])));
+    assert!(near(most, 1 << 20), "{most}");
 }
