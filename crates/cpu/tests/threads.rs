@@ -12,11 +12,14 @@ use ironlearn_testkit::tier::{report, trials};
 
 const THREADS: [usize; 6] = [1, 2, 3, 4, 7, 16];
 
-/// A computation: the types of its inputs, and how it is traced.
+/// How a computation is traced.
+type Trace = dyn for<'g> Fn(&'g Tape, &[Dyn<'g>]) -> Dyn<'g>;
+
+/// A computation, with the types of its inputs.
 struct Case {
     name: String,
     inputs: Vec<TensorType>,
-    trace: Box<dyn for<'g> Fn(&'g Tape, &[Dyn<'g>]) -> Dyn<'g>>,
+    trace: Box<Trace>,
 }
 
 fn case(
