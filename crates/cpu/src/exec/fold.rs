@@ -147,7 +147,7 @@ unsafe fn row<T: FoldElem, const SUM: bool>(leaf: &mut Leaf<'_>) {
     }
     if leaf.last {
         // SAFETY: room for one result.
-        unsafe { *leaf.dst.cast::<T>() = total::<T, SUM>(sums) }
+        unsafe { *leaf.dst.cast::<T>() = total::<T, SUM>(sums, WIDTH) }
     }
 }
 
@@ -165,11 +165,14 @@ fn gather<T: FoldElem, const SUM: bool>(sums: &mut [T; WIDTH], elements: &[T]) {
     }
 }
 
-/// The running sums combined.
+/// The running sums of so many elements combined. Those that no element was added to change nothing.
 #[inline(always)]
-fn total<T: FoldElem, const SUM: bool>(sums: &mut [T; WIDTH]) -> T {
+fn total<T: FoldElem, const SUM: bool>(sums: &mut [T; WIDTH], elements: usize) -> T {
     const { assert!(WIDTH == 32) };
     for width in [16, 8, 4, 2, 1] {
+        if elements <= width {
+            continue;
+        }
         for i in 0..width {
             sums[i] = combine::<T, SUM>(sums[i], sums[i + width]);
         }
@@ -203,7 +206,7 @@ unsafe fn short_rows<T: FoldElem, const SUM: bool>(leaf: &mut Leaf<'_>) {
         for (i, result) in results.iter_mut().enumerate() {
             let mut sums = [start::<T, SUM>(); WIDTH];
             gather::<T, SUM>(&mut sums, &tile[i * len..(i + 1) * len]);
-            *result = total::<T, SUM>(&mut sums);
+            *result = total::<T, SUM>(&mut sums, len);
         }
         at += rows;
     }

@@ -106,7 +106,9 @@ impl Fused {
             return unsafe {
                 match &self.quick {
                     Some(quick) => {
-                        self.program.prepare(run.addresses, registers, self.elements);
+                        if !self.program.reads_in_place() {
+                            self.program.prepare(run.addresses, registers, self.elements);
+                        }
                         quick.run(run.addresses, registers);
                         self.store(run, registers, 0, self.elements);
                     }

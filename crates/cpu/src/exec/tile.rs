@@ -145,6 +145,11 @@ impl TileProgram {
         self.each.is_empty()
     }
 
+    /// True where no operand is copied to registers for each task.
+    pub fn reads_in_place(&self) -> bool {
+        self.once.is_empty()
+    }
+
     /// Bytes of registers that a worker needs.
     pub fn scratch_bytes(&self) -> usize {
         self.bytes
