@@ -67,7 +67,7 @@ fn with_state(state: &[(String, Array)]) -> Network<f32> {
 fn a_run_stops_and_names_the_rows_of_batch_and_data() {
     let error = run(&network(), &data(), NotFinite::Stop, &mut Log::default()).unwrap_err();
     let Error::Diverged { blame: Some(blame), .. } = &error else { panic!("{error}") };
-    assert_eq!((blame.operation.as_str(), blame.rows.len()), ("mul", 1), "{blame}");
+    assert_eq!((&blame.operation[..], &blame.layer[..], blame.rows.len()), ("mul", "loss", 1), "{blame}");
     let text = error.to_string();
     let of_data = BAD.iter().any(|row| text.contains(&format!("row {row} of the data")));
     assert!(of_data && text.contains("of the batch") && text.contains("lower the learning rate"), "{text}");

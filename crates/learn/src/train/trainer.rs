@@ -101,8 +101,10 @@ impl<'d> Trainer<'d> {
         let scope = model.scope().clone();
         let options = training.options.clone().micro_batches(training.accumulate > 1);
         let of_rows = |signatures: &[Vec<TensorType>]| {
-            Step::build_all(&options, &scope, training.optimizer.clone(), signatures, |_tape, v| {
-                Outputs::loss(training.loss.apply(model.predict(v[0]), v[1]))
+            Step::build_all(&options, &scope, training.optimizer.clone(), signatures, |tape, v| {
+                let predicted = model.predict(v[0]);
+                let _layer = tape.enter("loss");
+                Outputs::loss(training.loss.apply(predicted, v[1]))
             })
         };
         let fits = |batch: usize| of_rows(&signatures_of(batch)).is_ok();
