@@ -9,11 +9,9 @@ use ironlearn::train::{Control, EpochReport, Start, Watch};
 struct Printer;
 
 impl Watch for Printer {
-    fn begin(&mut self, start: &Start) {
+    fn begin(&mut self, start: &Start) -> Result<(), Error> {
         println!("{} steps in {} epochs at most", start.last_step, start.last_epoch);
-    }
-    fn after_step(&mut self, _step: u64) -> Control {
-        Control::Continue
+        Ok(())
     }
     fn after_epoch(&mut self, report: &EpochReport) -> Control {
         if report.epoch.is_multiple_of(20) {

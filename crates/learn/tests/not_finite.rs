@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that fails here says where")]
 
 use ironlearn::prelude::*;
-use ironlearn::train::{Control, EpochReport, MOST_IN_A_ROW, NotFinite, Outcome, Start, Watch};
+use ironlearn::train::{Control, EpochReport, MOST_IN_A_ROW, NotFinite, Outcome, Watch};
 
 /// Rows whose squares overflow `f32`.
 const BAD: [usize; 2] = [4, 7];
@@ -30,7 +30,6 @@ struct Log {
 }
 
 impl Watch for Log {
-    fn begin(&mut self, _: &Start) {}
     fn after_step(&mut self, _: u64) -> Control {
         self.tried += 1;
         if self.stop_after == Some(self.tried) { Control::Stop } else { Control::Continue }

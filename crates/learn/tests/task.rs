@@ -4,7 +4,7 @@
 use ironlearn::job::Job;
 use ironlearn::picture::Picture;
 use ironlearn::task::{Outcome, Request, Trained, train};
-use ironlearn::train::{Control, EpochReport, Silent, Start, Watch};
+use ironlearn::train::{Control, EpochReport, Silent, Watch};
 use ironlearn::{Error, Options};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -55,7 +55,6 @@ struct Stop {
 }
 
 impl Watch for Stop {
-    fn begin(&mut self, _: &Start) {}
     fn after_step(&mut self, step: u64) -> Control {
         if step == self.at { Control::Stop } else { Control::Continue }
     }

@@ -35,8 +35,9 @@ struct Stop {
 }
 
 impl Watch for Stop {
-    fn begin(&mut self, start: &Start) {
+    fn begin(&mut self, start: &Start) -> Result<(), Error> {
         assert_eq!((start.last_step, start.last_epoch), (20, 4));
+        Ok(())
     }
     fn after_step(&mut self, step: u64) -> Control {
         self.steps.push(step);
@@ -187,10 +188,6 @@ fn patience_ends_a_run_and_takes_the_best_weights() {
 struct Losses(Vec<f64>);
 
 impl Watch for Losses {
-    fn begin(&mut self, _: &Start) {}
-    fn after_step(&mut self, _: u64) -> Control {
-        Control::Continue
-    }
     fn after_epoch(&mut self, report: &EpochReport) -> Control {
         self.0.extend(report.validation_loss);
         Control::Continue

@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that fails here says where")]
 
 use ironlearn::prelude::*;
-use ironlearn::train::{Control, EpochReport, Start, Watch};
+use ironlearn::train::{Control, EpochReport, Watch};
 use ironlearn_testkit::rng::Rng;
 
 type Build = fn() -> Network<f32>;
@@ -11,12 +11,8 @@ type Build = fn() -> Network<f32>;
 struct Log(Vec<String>);
 
 impl Watch for Log {
-    fn begin(&mut self, _: &Start) {}
     fn warn(&mut self, warning: &str) {
         self.0.push(warning.into());
-    }
-    fn after_step(&mut self, _: u64) -> Control {
-        Control::Continue
     }
     fn after_epoch(&mut self, _: &EpochReport) -> Control {
         Control::Continue

@@ -2,7 +2,7 @@
 //! temporary file in the same directory, write, flush, sync, rename, sync of the directory.
 
 use crate::error::{Error, FileError};
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fs::{self, File, TryLockError};
 use std::io::{self, BufWriter, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
@@ -109,15 +109,37 @@ pub fn sweep(dir: &Path) -> Result<usize, Error> {
     let mut removed = 0;
     for entry in fs::read_dir(dir).map_err(Error::io(dir, "list"))? {
         let entry = entry.map_err(Error::io(dir, "list"))?;
-        let name = entry.file_name();
-        let ours = name.to_str().is_some_and(|n| n.starts_with('.') && n.ends_with(SUFFIX));
         let regular = entry.file_type().is_ok_and(|t| t.is_file());
-        if ours && regular && !is_locked(&entry.path())? {
+        if is_temporary(&entry.file_name()) && regular && !is_locked(&entry.path())? {
             fs::remove_file(entry.path()).map_err(Error::io(&entry.path(), "remove"))?;
             removed += 1;
         }
     }
     Ok(removed)
+}
+
+/// Makes a directory and those above it that are missing, all on stable storage: what is written into it later can
+/// be found after a power failure.
+///
+/// # Errors
+/// [`Error::Io`] at the first that cannot be made.
+pub fn create_directory(path: &Path) -> Result<(), Error> {
+    if path.is_dir() {
+        return Ok(());
+    }
+    let above = directory_of(path);
+    create_directory(above)?;
+    match fs::create_dir(path) {
+        // Another process was faster.
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => Ok(()),
+        Err(error) => Err(Error::io(path, "create")(error)),
+        Ok(()) => sync_directory(above),
+    }
+}
+
+/// Whether a file of this name is one that [`AtomicFile`] writes to before it takes its place.
+pub fn is_temporary(name: &OsStr) -> bool {
+    name.to_str().is_some_and(|n| n.starts_with('.') && n.ends_with(SUFFIX))
 }
 
 fn is_locked(path: &Path) -> Result<bool, Error> {
@@ -148,7 +170,7 @@ fn directory_of(path: &Path) -> &Path {
 }
 
 /// Makes the names in a directory durable. File systems that cannot say so are taken at their word.
-fn sync_directory(dir: &Path) -> Result<(), Error> {
+pub fn sync_directory(dir: &Path) -> Result<(), Error> {
     if !cfg!(unix) {
         return Ok(());
     }

@@ -41,6 +41,8 @@ section! {
         find_duplicates: bool = false;
         /// Epochs between saves; 0: at the end only. A run that is interrupted saves in any case.
         save_every: u64 = 0;
+        /// Time between saves while a run goes on; more where a save takes more than a thirtieth of it.
+        save_interval: Duration = Duration::from_secs(60);
         /// Time after which training stops, saves and can be resumed, counted anew by each call of the
         /// program. Unset: none.
         max_time: Option<Duration> = None;

@@ -29,6 +29,7 @@ mod data;
 mod gallery;
 mod measures;
 mod model_file;
+mod observer;
 mod original;
 mod predictor;
 mod preparation;

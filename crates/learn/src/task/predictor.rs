@@ -45,15 +45,20 @@ impl Predictor {
         Ok(Predictor { infer, batch, width, rows, answer, preparation: preparation.clone() })
     }
 
-    /// Answers so many rows: `input` writes the inputs of a row, `take` gets its answer.
-    pub fn run(
+    /// Answers so many rows: `input` writes the inputs of a row, `take` gets its answer. False where it was stopped
+    /// between two portions.
+    fn run(
         &mut self,
         rows: usize,
         mut input: impl FnMut(usize, &mut [f64]),
         mut take: impl FnMut(usize, &[f64]),
-    ) -> Result<(), Error> {
+        stop: &dyn Fn() -> bool,
+    ) -> Result<bool, Error> {
         let mut buffer = vec![0.0; self.width];
         for start in (0..rows).step_by(self.rows) {
+            if stop() {
+                return Ok(false);
+            }
             let here = self.rows.min(rows - start);
             for i in 0..here {
                 input(start + i, &mut buffer);
@@ -79,7 +84,7 @@ impl Predictor {
                 take(start + i, row);
             }
         }
-        Ok(())
+        Ok(true)
     }
 
     /// Writes a row of the portion.
@@ -96,30 +101,76 @@ impl Predictor {
 
     /// The answers for raw rows `[rows, columns]`, `[rows, outputs]`, both `f64`.
     pub fn answers(&mut self, raw: &Array) -> Result<Array, Error> {
+        let mut answers = Vec::new();
+        self.add_answers(raw, &mut answers, &|| false)?;
+        self.table(answers)
+    }
+
+    /// As [`Predictor::answers`]; none where it was stopped.
+    pub fn answers_unless(&mut self, raw: &Array, stop: &dyn Fn() -> bool) -> Result<Option<Array>, Error> {
+        let mut answers = Vec::new();
+        let whole = self.add_answers(raw, &mut answers, stop)?;
+        whole.then(|| self.table(answers)).transpose()
+    }
+
+    fn add_answers(
+        &mut self,
+        raw: &Array,
+        answers: &mut Vec<f64>,
+        stop: &dyn Fn() -> bool,
+    ) -> Result<bool, Error> {
         let (values, columns) = (raw.as_slice::<f64>().unwrap_or_default(), self.preparation.columns);
         let rows = values.len() / columns.max(1);
-        let outputs = self.answer.len();
         let preparation = self.preparation.clone();
-        let mut answers = Vec::with_capacity(rows * outputs);
+        crate::io::read::reserve(answers, (rows * self.answer.len()) as u64, "the answers")?;
         self.run(
             rows,
             |i, row| preparation.write_input(&values[i * columns..(i + 1) * columns], row),
             |_, answer| answers.extend_from_slice(answer),
-        )?;
+            stop,
+        )
+    }
+
+    fn table(&self, answers: Vec<f64>) -> Result<Array, Error> {
+        let outputs = self.answer.len();
+        let rows = answers.len() / outputs.max(1);
         Array::of([rows, outputs], answers).map_err(|e| Error::usage(e, "give fewer rows"))
     }
 
     /// The 8-bit levels of the canvas at this size; none where no picture was learned.
     pub fn levels(&mut self, width: usize, height: usize) -> Result<Vec<u8>, Error> {
-        let Some(canvas) = self.preparation.canvas else { return Ok(Vec::new()) };
-        let canvas = canvas.sized(width, height);
         let mut levels = Vec::new();
-        crate::io::read::reserve(&mut levels, (canvas.area() * canvas.channels) as u64, "a drawing")?;
+        self.add_levels(width, height, &mut levels, &|| false)?;
+        Ok(levels)
+    }
+
+    /// As [`Predictor::levels`]; `None` where it was stopped.
+    pub fn levels_unless(
+        &mut self,
+        width: usize,
+        height: usize,
+        stop: &dyn Fn() -> bool,
+    ) -> Result<Option<Vec<u8>>, Error> {
+        let mut levels = Vec::new();
+        let whole = self.add_levels(width, height, &mut levels, stop)?;
+        Ok(whole.then_some(levels))
+    }
+
+    fn add_levels(
+        &mut self,
+        width: usize,
+        height: usize,
+        levels: &mut Vec<u8>,
+        stop: &dyn Fn() -> bool,
+    ) -> Result<bool, Error> {
+        let Some(canvas) = self.preparation.canvas else { return Ok(true) };
+        let canvas = canvas.sized(width, height);
+        crate::io::read::reserve(levels, (canvas.area() * canvas.channels) as u64, "a drawing")?;
         self.run(
             canvas.area(),
             |i, row| canvas.write_input(i, row),
             |_, answer| levels.extend(answer.iter().map(|&x| canvas.level(x))),
-        )?;
-        Ok(levels)
+            stop,
+        )
     }
 }

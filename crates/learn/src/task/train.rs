@@ -1,19 +1,18 @@
 //! [`train`]: a job from its data to its model file and its pictures.
 
-use super::data::{Data, Truth};
-use super::gallery::Gallery;
+use super::data::Data;
 use super::measures::Measures;
 use super::model_file::{self, ModelFile};
+use super::observer::Observer;
 use super::predictor::Predictor;
-use super::trained::{measures_of_drawing, network};
+use super::trained::network;
 use super::{data, recipe};
 use crate::error::Error;
 use crate::job::{Batch, Job};
-use crate::picture::Picture;
-use crate::train::{Control, EpochReport, Save, Start, Watch};
+use crate::train::{Save, Watch};
 use crate::{Options, Profile, Training};
 use ironlearn_cpu::isa::Isa;
-use ironlearn_ir::{Array, DType, Real};
+use ironlearn_ir::{DType, Real, Store};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -97,34 +96,30 @@ fn train_as<T: Real>(request: &Request<'_>, watch: &mut dyn Watch) -> Result<Out
     warnings.extend(duplicates(job, &data));
     let inputs = data.train.types(1)[0].dtype;
     strict(job, &warnings)?;
-    let mut observer = Observer {
-        watch,
-        judge: Judge {
-            predictor: Predictor::build(
-                &recipe::options(job, &request.options),
-                &network,
-                &data.preparation,
-                inputs,
-                data.train.rows(),
-            )?,
-            data: &data,
-        },
-        gallery: data.preparation.canvas.map(|canvas| Gallery::new(job, canvas, request.directory)),
-        steps_between_saves: job.train.save_every * trainer.steps_per_epoch(),
-        error: None,
-        failure: None,
+    let predictor = Predictor::build(
+        &recipe::options(job, &request.options),
+        &network,
+        &data.preparation,
+        inputs,
+        data.train.rows(),
+    )?;
+    let mut observer = Observer::new(watch, request, &data, predictor, trainer.steps_per_epoch());
+    let mut save = |which: Save, store: &Store| {
+        let path = match which {
+            Save::Last => &request.last,
+            Save::Best => &request.best,
+        };
+        model_file::save(path, store, job, &data.preparation)
     };
-    let mut saved = Saved { request, last: None, best: None };
-    let ran = trainer.run(&mut observer, &mut |which, store| {
-        saved.note(which, |path| model_file::save(path, store, job, &data.preparation));
-        Ok(())
-    });
-    if let Some(error) = observer.error {
-        return Err(error);
-    }
-    // The last good state, also where the run came to grief.
-    if ran.is_ok() || trainer.step().steps() > 0 {
-        saved.note(Save::Last, |path| model_file::save(path, &scope.store(), job, &data.preparation));
+    let ran = trainer.run(&mut observer, &mut save);
+    // The last good state, also where the run came to grief; a run that was asked to stop has saved.
+    let is_saved = ran.as_ref().is_ok_and(|outcome| outcome.interrupted) && observer.has_saved();
+    if !is_saved && (ran.is_ok() || trainer.step().steps() > 0) {
+        observer.before_save(Save::Last);
+        match save(Save::Last, &scope.store()) {
+            Ok(()) => observer.saved(Save::Last),
+            Err(error) => observer.not_saved(Save::Last, error)?,
+        }
     }
     let outcome = ran?;
     if let Some(first) = &outcome.first_skipped {
@@ -133,10 +128,9 @@ fn train_as<T: Real>(request: &Request<'_>, watch: &mut dyn Watch) -> Result<Out
             outcome.skipped
         ));
     }
-    let (measures, picture_failure) = observer.finish(job)?;
+    let (measures, failure) = observer.finish(job)?;
     warnings.extend(measures.warning.clone());
     strict(job, &warnings)?;
-    let failures = [saved.last, saved.best, observer.failure.map(|e| e.to_string()), picture_failure];
     Ok(Outcome {
         loss: outcome.loss,
         validation_loss: data.validation.as_ref().map(|_| outcome.evaluated.loss),
@@ -147,7 +141,7 @@ fn train_as<T: Real>(request: &Request<'_>, watch: &mut dyn Watch) -> Result<Out
         train_time: outcome.train_time,
         stopped_early: outcome.stopped_early,
         skipped: outcome.skipped,
-        save_failure: failures.into_iter().flatten().next(),
+        save_failure: failure,
         warnings,
         network: network.to_string(),
         profile: trainer.step().profile(),
@@ -200,126 +194,4 @@ fn training(request: &Request<'_>, data: &Data) -> Training {
         .patience(job.train.patience)
         .min_improvement(job.train.min_improvement);
     if batch < rows { training.batch(batch) } else { training }
-}
-
-/// Which saves have failed: a later one that succeeds makes good for an earlier one.
-struct Saved<'a> {
-    request: &'a Request<'a>,
-    last: Option<String>,
-    best: Option<String>,
-}
-
-impl Saved<'_> {
-    fn note(&mut self, which: Save, save: impl FnOnce(&Path) -> Result<(), Error>) {
-        let (path, failure) = match which {
-            Save::Last => (&self.request.last, &mut self.last),
-            Save::Best => (&self.request.best, &mut self.best),
-        };
-        *failure = save(path).err().map(|error| error.to_string());
-    }
-}
-
-/// Measures the network against the truth.
-struct Judge<'a> {
-    predictor: Predictor,
-    data: &'a Data,
-}
-
-impl Judge<'_> {
-    /// Measures, and the drawing where there is one.
-    fn measure(&mut self) -> Result<(Measures, Option<Picture>), Error> {
-        match &self.data.truth {
-            Truth::Picture(source) => {
-                let levels = self.predictor.levels(source.width(), source.height())?;
-                let drawn = Picture::new(source.width(), source.height(), source.channels(), levels)?;
-                Ok((measures_of_drawing(&drawn, source)?, Some(drawn)))
-            }
-            Truth::Rows(rows, targets) => {
-                let answers = self.predictor.answers(rows)?;
-                let values = |array: &Array| array.as_slice::<f64>().unwrap_or_default().to_vec();
-                let reading = self.data.preparation.reading;
-                Ok((Measures::of(reading, &values(&answers), &values(targets)), None))
-            }
-        }
-    }
-}
-
-/// Stands between the trainer and whoever watches: adds measures, frames and regular saves.
-struct Observer<'a> {
-    watch: &'a mut dyn Watch,
-    judge: Judge<'a>,
-    gallery: Option<Gallery>,
-    /// 0: none but at the end.
-    steps_between_saves: u64,
-    /// What ended the run.
-    error: Option<Error>,
-    /// The first frame that could not be written.
-    failure: Option<Error>,
-}
-
-impl Observer<'_> {
-    /// The measures after an epoch; a frame where one is due.
-    fn look(&mut self, epoch: u64) -> Result<Measures, Error> {
-        let (measures, drawn) = self.judge.measure()?;
-        if let (Some(gallery), Some(drawn)) = (&self.gallery, drawn)
-            && let Err(error) = gallery.frame(epoch, &drawn, &mut self.judge.predictor)
-        {
-            self.failure.get_or_insert(error);
-        }
-        Ok(measures)
-    }
-
-    /// The measures of the end, and why not all pictures were written.
-    fn finish(&mut self, job: &Job) -> Result<(Measures, Option<String>), Error> {
-        let (mut measures, _) = self.judge.measure()?;
-        let (Some(gallery), Truth::Picture(source)) = (&self.gallery, &self.judge.data.truth) else {
-            return Ok((measures, None));
-        };
-        let failure = match gallery.finish(job, source, &mut self.judge.predictor) {
-            Ok(drawn) => {
-                measures = measures_of_drawing(&drawn, source)?;
-                None
-            }
-            Err(error) => Some(error.to_string()),
-        };
-        Ok((measures, failure))
-    }
-}
-
-impl Watch for Observer<'_> {
-    fn begin(&mut self, start: &Start) {
-        self.watch.begin(start);
-        if start.step == 0
-            && self.gallery.is_some()
-            && let Err(error) = self.look(0)
-        {
-            self.error.get_or_insert(error);
-        }
-    }
-
-    fn warn(&mut self, warning: &str) {
-        self.watch.warn(warning);
-    }
-
-    fn after_step(&mut self, step: u64) -> Control {
-        let control = self.watch.after_step(step);
-        if self.error.is_some() {
-            return Control::Stop;
-        }
-        let is_due = self.steps_between_saves > 0 && step.is_multiple_of(self.steps_between_saves);
-        if is_due { control.max(Control::Save) } else { control }
-    }
-
-    fn after_epoch(&mut self, report: &EpochReport) -> Control {
-        match self.look(report.epoch) {
-            Ok(measures) => {
-                let metrics = [measures.values, report.metrics.clone()].concat();
-                self.watch.after_epoch(&EpochReport { metrics, ..report.clone() })
-            }
-            Err(error) => {
-                self.error.get_or_insert(error);
-                Control::Stop
-            }
-        }
-    }
 }

@@ -60,9 +60,22 @@ impl Evaluation {
 
     /// Loss and metrics with the parameters as they are.
     pub fn run(&mut self, data: &Dataset) -> Result<Evaluated, Error> {
+        let whole = self.run_unless(data, &|| false)?;
+        Ok(whole.unwrap_or(Evaluated { loss: f64::NAN, metrics: Vec::new() }))
+    }
+
+    /// As [`Evaluation::run`]; none where it was stopped between two batches.
+    pub(super) fn run_unless(
+        &mut self,
+        data: &Dataset,
+        stop: &dyn Fn() -> bool,
+    ) -> Result<Option<Evaluated>, Error> {
         let mut tally = Tally::new(&self.metrics);
         let mut total = 0.0;
         for start in (0..data.rows()).step_by(self.batch) {
+            if stop() {
+                return Ok(None);
+            }
             let rows = self.batch.min(data.rows() - start);
             let buffers = self.buffers.iter_mut().find(|(x, _)| x.shape()[0] == rows);
             let Some((x, y)) = buffers else { continue };
@@ -73,6 +86,6 @@ impl Evaluation {
                 tally.add(predicted, y.view())?;
             }
         }
-        Ok(Evaluated { loss: total / data.rows() as f64, metrics: tally.values() })
+        Ok(Some(Evaluated { loss: total / data.rows() as f64, metrics: tally.values() }))
     }
 }

@@ -14,6 +14,6 @@ mod watch;
 pub use evaluation::{Evaluated, Evaluation};
 pub use guard::{MOST_IN_A_ROW, NotFinite};
 pub use model::Model;
-pub use trainer::{Outcome, Save, Trainer};
+pub use trainer::{Outcome, SaveStore, Trainer};
 pub use training::Training;
-pub use watch::{Control, EpochReport, Silent, Start, Watch};
+pub use watch::{Control, EpochReport, Save, Silent, Start, Watch};

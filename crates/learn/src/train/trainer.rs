@@ -8,20 +8,17 @@ use super::health::Health;
 use super::model::Model;
 use super::progress::{Progress, ProgressSlots};
 use super::training::Training;
-use super::watch::{Control, EpochReport, Start, Watch};
+use super::watch::{Control, EpochReport, Save, Start, Watch};
 use crate::data::Feed;
 use crate::{Dataset, Error, Micro, Outputs, Scope, Step};
 use ironlearn_ir::{Array, Real, Store, TensorType};
 use std::time::{Duration, Instant};
 
-/// Which state is to be saved.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Save {
-    /// The state now, from which the run can be resumed.
-    Last,
-    /// The state now, which has the smallest loss so far.
-    Best,
-}
+/// Writes the state of a run.
+pub type SaveStore<'a> = dyn FnMut(Save, &Store) -> Result<(), Error> + 'a;
+
+/// How long the last evaluation of a run that was interrupted may take: whoever interrupts waits for it.
+const TIME_TO_EVALUATE: Duration = Duration::from_secs(1);
 
 /// What came of a run.
 #[derive(Clone, Debug, PartialEq)]
@@ -29,7 +26,7 @@ pub struct Outcome {
     /// Mean training loss of the last epoch completed; NaN where none was.
     pub loss: f64,
     /// Loss and metrics of the validation part, or of the training part where there is none, at the weights
-    /// that are kept.
+    /// that are kept. Of a run that was interrupted: where that took little time, else NaN and no metrics.
     pub evaluated: Evaluated,
     /// Epochs completed, those before a resume included.
     pub epoch: u64,
@@ -148,16 +145,12 @@ impl<'d> Trainer<'d> {
     /// where `watch` asks for it and after each evaluation with the smallest loss so far.
     ///
     /// # Errors
-    /// [`Error::Diverged`] where a number is not finite, and what `save` returns; the store is then as the last
-    /// step left it.
-    pub fn run(
-        &mut self,
-        watch: &mut dyn Watch,
-        save: &mut dyn FnMut(Save, &Store) -> Result<(), Error>,
-    ) -> Result<Outcome, Error> {
+    /// [`Error::Diverged`] where a number is not finite, what `save` returns unless the watcher lets it pass
+    /// ([`Watch::not_saved`]), and what the watcher returns; the store is then as the last step left it.
+    pub fn run(&mut self, watch: &mut dyn Watch, save: &mut SaveStore<'_>) -> Result<Outcome, Error> {
         let (per_epoch, epochs) = (self.steps_per_epoch(), self.training.epochs);
         let first = self.step.steps();
-        watch.begin(&Start { step: first, last_step: epochs * per_epoch, last_epoch: epochs });
+        watch.begin(&Start { step: first, last_step: epochs * per_epoch, last_epoch: epochs })?;
         self.train_time = Duration::ZERO;
         let mut interrupted = false;
         loop {
@@ -171,7 +164,7 @@ impl<'d> Trainer<'d> {
                 break;
             };
             if control != Control::Continue {
-                save(Save::Last, &self.scope.store())?;
+                self.save(Save::Last, watch, save)?;
             }
             if control == Control::Stop {
                 interrupted = true;
@@ -189,9 +182,11 @@ impl<'d> Trainer<'d> {
         if let (Some(best), false, true) = (&self.best, interrupted, progress.best.is_finite()) {
             best.restore(&self.scope);
         }
+        let end = Instant::now() + TIME_TO_EVALUATE;
+        let evaluated = self.evaluate_unless(&|| interrupted && Instant::now() > end)?;
         Ok(Outcome {
             loss: progress.last_loss,
-            evaluated: self.evaluate()?,
+            evaluated: evaluated.unwrap_or(Evaluated { loss: f64::NAN, metrics: Vec::new() }),
             epoch: progress.epoch,
             step: self.step.steps(),
             steps_here: self.step.steps() - first,
@@ -202,6 +197,18 @@ impl<'d> Trainer<'d> {
             first_skipped: self.guard.first().map(String::from),
             warnings: self.findings.told().to_vec(),
         })
+    }
+
+    /// Saves the store, and tells the watcher.
+    fn save(&self, which: Save, watch: &mut dyn Watch, save: &mut SaveStore<'_>) -> Result<(), Error> {
+        watch.before_save(which);
+        match save(which, &self.scope.store()) {
+            Ok(()) => {
+                watch.saved(which);
+                Ok(())
+            }
+            Err(error) => watch.not_saved(which, error),
+        }
     }
 
     /// One optimizer step; where it fails and that may be, the batch is left out.
@@ -252,12 +259,13 @@ impl<'d> Trainer<'d> {
         Ok(sum)
     }
 
-    /// Evaluates where it is time, reports, and counts the epoch.
+    /// Evaluates where it is time, reports, and counts the epoch. Where the evaluation is given up, the epoch is not
+    /// counted: a run that is resumed comes here first.
     fn end_epoch(
         &mut self,
         progress: Progress,
         watch: &mut dyn Watch,
-        save: &mut dyn FnMut(Save, &Store) -> Result<(), Error>,
+        save: &mut SaveStore<'_>,
     ) -> Result<Control, Error> {
         let epoch = progress.epoch + 1;
         if epoch == 1 {
@@ -272,11 +280,13 @@ impl<'d> Trainer<'d> {
         }
         // Asked before `observe`, which may change it for the next step.
         let learning_rate = self.step.last_learning_rate();
-        let mut evaluated = match self.validation {
+        let evaluated = match self.validation {
             // Nothing would be learned from it.
-            None if self.training.metrics.is_empty() => Evaluated { loss, metrics: Vec::new() },
-            _ => self.evaluate()?,
+            None if self.training.metrics.is_empty() => Some(Evaluated { loss, metrics: Vec::new() }),
+            _ => self.evaluate_unless(&|| watch.is_stopping())?,
         };
+        let Some(evaluated) = evaluated else { return Ok(Control::Stop) };
+        let Some(mut metrics) = watch.measure(epoch)? else { return Ok(Control::Stop) };
         let validation_loss = self.validation.map(|_| evaluated.loss);
         let judged = validation_loss.unwrap_or(loss);
         // Not a number where every step of the epoch was skipped.
@@ -289,13 +299,13 @@ impl<'d> Trainer<'d> {
         }
         self.slots.write(&mut self.scope.store_mut(), &next);
         let skipped = self.guard.skipped(&self.scope.store());
-        evaluated.metrics.extend(skipped.map(|n| ("skipped".to_string(), n as f64)));
-        let metrics = evaluated.metrics;
+        metrics.extend(evaluated.metrics);
+        metrics.extend(skipped.map(|n| ("skipped".to_string(), n as f64)));
         let step = self.step.steps();
         let report = EpochReport { epoch, step, loss, validation_loss, learning_rate, metrics };
         let control = watch.after_epoch(&report);
         if improved {
-            save(Save::Best, &self.scope.store())?;
+            self.save(Save::Best, watch, save)?;
         }
         Ok(control)
     }
@@ -303,6 +313,11 @@ impl<'d> Trainer<'d> {
     /// Loss and metrics of the validation part, or of the training part where there is none.
     pub fn evaluate(&mut self) -> Result<Evaluated, Error> {
         self.evaluation.run(self.validation.unwrap_or(self.data))
+    }
+
+    /// As [`Trainer::evaluate`]; none where it was stopped.
+    fn evaluate_unless(&mut self, stop: &dyn Fn() -> bool) -> Result<Option<Evaluated>, Error> {
+        self.evaluation.run_unless(self.validation.unwrap_or(self.data), stop)
     }
 
     /// The step that is run.

@@ -1,5 +1,7 @@
 //! What a training run tells whoever watches it, and what the watcher answers.
 
+use crate::Error;
+
 /// What to do next. Asked between steps, where all state is consistent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Control {
@@ -39,35 +41,64 @@ pub struct EpochReport {
     pub metrics: Vec<(String, f64)>,
 }
 
+/// Which state is to be saved.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Save {
+    /// The state now, from which the run can be resumed.
+    Last,
+    /// The state now, which has the smallest loss so far.
+    Best,
+}
+
 /// Watches a training run.
 pub trait Watch {
-    /// Called once, before the first step.
-    fn begin(&mut self, start: &Start);
+    /// Called once, before the first step. An error ends the run.
+    fn begin(&mut self, _start: &Start) -> Result<(), Error> {
+        Ok(())
+    }
 
     /// Called after each step, with the number of steps completed; before [`Watch::after_epoch`] where
     /// both apply. Has to be cheap.
-    fn after_step(&mut self, step: u64) -> Control;
+    fn after_step(&mut self, _step: u64) -> Control {
+        Control::Continue
+    }
+
+    /// Whether the run is asked to end as soon as it can. An evaluation that goes on is then given up, and made
+    /// anew by a run that is resumed.
+    fn is_stopping(&self) -> bool {
+        false
+    }
+
+    /// Further metrics of an evaluation after this many epochs; called before it is reported. `None` gives it up, as
+    /// [`Watch::is_stopping`] does; an error ends the run.
+    fn measure(&mut self, _epoch: u64) -> Result<Option<Vec<(String, f64)>>, Error> {
+        Ok(Some(Vec::new()))
+    }
+
+    /// Called after each evaluation.
+    fn after_epoch(&mut self, _report: &EpochReport) -> Control {
+        Control::Continue
+    }
 
     /// Called once for each thing that looks like a mistake: a layer that has stopped to learn, a learning rate that
     /// makes the loss rise. See [`Training::strict`](crate::Training::strict).
     fn warn(&mut self, _warning: &str) {}
 
-    /// Called after each evaluation.
-    fn after_epoch(&mut self, report: &EpochReport) -> Control;
+    /// Called before a state is saved: what belongs to it has to be on stable storage before.
+    fn before_save(&mut self, _which: Save) {}
+
+    /// Called after a state was saved.
+    fn saved(&mut self, _which: Save) {}
+
+    /// Called where a state could not be saved. An error ends the run, as this one does if nothing else is said;
+    /// `Ok` lets it go on, to try again at the next save.
+    fn not_saved(&mut self, _which: Save, error: Error) -> Result<(), Error> {
+        Err(error)
+    }
 }
 
 /// Watches nothing and never stops a run.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Silent;
 
-impl Watch for Silent {
-    fn begin(&mut self, _start: &Start) {}
-
-    fn after_step(&mut self, _step: u64) -> Control {
-        Control::Continue
-    }
-
-    fn after_epoch(&mut self, _report: &EpochReport) -> Control {
-        Control::Continue
-    }
-}
+impl Watch for Silent {}

@@ -1,0 +1,210 @@
+//! [`Observer`]: stands between the trainer and whoever watches; adds measures, frames and regular saves.
+
+use super::data::{Data, Truth};
+use super::gallery::Gallery;
+use super::measures::Measures;
+use super::predictor::Predictor;
+use super::train::Request;
+use super::trained::measures_of_drawing;
+use crate::error::Error;
+use crate::job::Job;
+use crate::picture::Picture;
+use crate::train::{Control, EpochReport, Save, Start, Watch};
+use ironlearn_ir::Array;
+use std::time::{Duration, Instant};
+
+/// A save may take this share of the time between two of them: one in so many.
+const SHARE: u32 = 30;
+
+/// Watches a run on behalf of a task.
+pub(super) struct Observer<'a> {
+    watch: &'a mut dyn Watch,
+    judge: Judge<'a>,
+    gallery: Option<Gallery>,
+    rhythm: Rhythm,
+    /// Why the last save of each kind failed: one that succeeds makes good for it.
+    last: Option<String>,
+    best: Option<String>,
+    /// The first frame that could not be written.
+    frame: Option<String>,
+}
+
+impl<'a> Observer<'a> {
+    pub fn new(
+        watch: &'a mut dyn Watch,
+        request: &Request<'_>,
+        data: &'a Data,
+        predictor: Predictor,
+        steps_per_epoch: u64,
+    ) -> Self {
+        let job = request.job;
+        Self {
+            watch,
+            judge: Judge { predictor, data },
+            gallery: data.preparation.canvas.map(|canvas| Gallery::new(job, canvas, request.directory)),
+            rhythm: Rhythm::new(job.train.save_every * steps_per_epoch, job.train.save_interval),
+            last: None,
+            best: None,
+            frame: None,
+        }
+    }
+
+    /// Whether the last save from which the run can be resumed succeeded.
+    pub fn has_saved(&self) -> bool {
+        self.last.is_none()
+    }
+
+    /// The measures after an epoch, and a frame where one is due; none where the run is asked to end.
+    fn look(&mut self, epoch: u64) -> Result<Option<Measures>, Error> {
+        let Some((measures, drawn)) = self.judge.measure(&|| self.watch.is_stopping())? else {
+            return Ok(None);
+        };
+        if let (Some(gallery), Some(drawn)) = (&self.gallery, drawn)
+            && let Err(error) = gallery.frame(epoch, &drawn, &mut self.judge.predictor)
+            && self.frame.is_none()
+        {
+            self.watch.warn(&format!("a frame is missing: {error}"));
+            self.frame = Some(error.to_string());
+        }
+        Ok(Some(measures))
+    }
+
+    /// The measures of the end, and why not all files were written.
+    pub fn finish(mut self, job: &Job) -> Result<(Measures, Option<String>), Error> {
+        let mut failure = self.last.or(self.best).or(self.frame);
+        let Some((mut measures, _)) = self.judge.measure(&|| false)? else {
+            return Ok((Measures::default(), failure));
+        };
+        if let (Some(gallery), Truth::Picture(source)) = (&self.gallery, &self.judge.data.truth) {
+            match gallery.finish(job, source, &mut self.judge.predictor) {
+                Ok(drawn) => measures = measures_of_drawing(&drawn, source)?,
+                Err(error) => failure = failure.or(Some(error.to_string())),
+            }
+        }
+        Ok((measures, failure))
+    }
+}
+
+impl Watch for Observer<'_> {
+    fn begin(&mut self, start: &Start) -> Result<(), Error> {
+        self.watch.begin(start)?;
+        if start.step == 0 && self.gallery.is_some() {
+            self.look(0)?;
+        }
+        Ok(())
+    }
+
+    fn after_step(&mut self, step: u64) -> Control {
+        let control = self.watch.after_step(step);
+        if self.rhythm.is_due(step) { control.max(Control::Save) } else { control }
+    }
+
+    fn is_stopping(&self) -> bool {
+        self.watch.is_stopping()
+    }
+
+    fn measure(&mut self, epoch: u64) -> Result<Option<Vec<(String, f64)>>, Error> {
+        let Some(measures) = self.look(epoch)? else { return Ok(None) };
+        let further = self.watch.measure(epoch)?;
+        Ok(further.map(|further| [measures.values, further].concat()))
+    }
+
+    fn after_epoch(&mut self, report: &EpochReport) -> Control {
+        self.watch.after_epoch(report)
+    }
+
+    fn warn(&mut self, warning: &str) {
+        self.watch.warn(warning);
+    }
+
+    fn before_save(&mut self, which: Save) {
+        if which == Save::Last {
+            self.rhythm.before_save();
+        }
+        self.watch.before_save(which);
+    }
+
+    fn saved(&mut self, which: Save) {
+        match which {
+            Save::Last => {
+                self.rhythm.saved();
+                self.last = None;
+            }
+            Save::Best => self.best = None,
+        }
+        self.watch.saved(which);
+    }
+
+    /// Says so at once, and goes on: the weights are worth more than the file, and the next save may succeed.
+    fn not_saved(&mut self, which: Save, error: Error) -> Result<(), Error> {
+        let failure = match which {
+            Save::Last => {
+                self.rhythm.saved();
+                &mut self.last
+            }
+            Save::Best => &mut self.best,
+        };
+        if failure.is_none() {
+            self.watch.warn(&format!("training goes on, but its state could not be saved: {error}"));
+        }
+        *failure = Some(error.to_string());
+        Ok(())
+    }
+}
+
+/// When the state is saved while a run goes on.
+struct Rhythm {
+    /// Every so many steps; 0: not by steps.
+    steps: u64,
+    /// After so much time, at least.
+    interval: Duration,
+    /// When the last save ended, and how long it took.
+    last: Instant,
+    cost: Duration,
+}
+
+impl Rhythm {
+    fn new(steps: u64, interval: Duration) -> Self {
+        Self { steps, interval, last: Instant::now(), cost: Duration::ZERO }
+    }
+
+    fn is_due(&self, step: u64) -> bool {
+        (self.steps > 0 && step.is_multiple_of(self.steps))
+            || self.last.elapsed() >= self.interval.max(self.cost * SHARE)
+    }
+
+    fn before_save(&mut self) {
+        self.last = Instant::now();
+    }
+
+    fn saved(&mut self) {
+        self.cost = self.last.elapsed();
+        self.last = Instant::now();
+    }
+}
+
+/// Measures the network against the truth.
+struct Judge<'a> {
+    predictor: Predictor,
+    data: &'a Data,
+}
+
+impl Judge<'_> {
+    /// Measures, and the drawing where there is one; none where it was stopped.
+    fn measure(&mut self, stop: &dyn Fn() -> bool) -> Result<Option<(Measures, Option<Picture>)>, Error> {
+        match &self.data.truth {
+            Truth::Picture(source) => {
+                let levels = self.predictor.levels_unless(source.width(), source.height(), stop)?;
+                let Some(levels) = levels else { return Ok(None) };
+                let drawn = Picture::new(source.width(), source.height(), source.channels(), levels)?;
+                Ok(Some((measures_of_drawing(&drawn, source)?, Some(drawn))))
+            }
+            Truth::Rows(rows, targets) => {
+                let Some(answers) = self.predictor.answers_unless(rows, stop)? else { return Ok(None) };
+                let values = |array: &Array| array.as_slice::<f64>().unwrap_or_default().to_vec();
+                let reading = self.data.preparation.reading;
+                Ok(Some((Measures::of(reading, &values(&answers), &values(targets)), None)))
+            }
+        }
+    }
+}
