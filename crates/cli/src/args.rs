@@ -1,7 +1,8 @@
 //! The command line.
 
+use crate::session::Limits;
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use ironlearn::job::parse_duration;
+use ironlearn::job::{Job, parse_duration};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -73,6 +74,9 @@ pub struct RunOptions {
     /// Stop and save after this time, such as 90s, 10m or 1h30m [default: train.max_time of the job]
     #[arg(long, value_name = "TIME", value_parser = duration)]
     pub max_time: Option<Duration>,
+    /// Stop and save after this many steps, those before a resume included
+    #[arg(long, value_name = "N")]
+    pub max_steps: Option<u64>,
     /// Show at the end where the time of the steps went, operation by operation
     #[arg(long)]
     pub profile: bool,
@@ -204,6 +208,11 @@ impl Arguments {
 }
 
 impl RunOptions {
+    /// When the run is to stop before its end.
+    pub fn limits(&self, job: &Job) -> Limits {
+        Limits { time: self.max_time.or(job.train.max_time), steps: self.max_steps }
+    }
+
     /// The overrides of the job, those by flags of their own last.
     pub fn overrides(&self) -> Vec<String> {
         let mut overrides = self.set.clone();

@@ -55,9 +55,18 @@ impl MetricsFiles {
             "metrics": Value::Object(metrics),
         });
         let seconds = (self.earlier + elapsed).as_secs_f64();
-        self.csv.append(Some(&header), &row)?;
-        self.jsonl.append(None, &object.to_string())?;
-        self.times.append(Some(TIMES_HEADER), &format!("{},{},{seconds:.3}", report.epoch, report.step))
+        let time = format!("{},{},{seconds:.3}", report.epoch, report.step);
+        let rows = [
+            self.csv.append(Some(&header), &row),
+            self.jsonl.append(None, &object.to_string()),
+            self.times.append(Some(TIMES_HEADER), &time),
+        ];
+        rows.into_iter().collect()
+    }
+
+    /// Writes what could not be written before, and brings all rows to stable storage.
+    pub fn sync(&mut self) -> Result<(), Error> {
+        [self.csv.sync(), self.jsonl.sync(), self.times.sync()].into_iter().collect()
     }
 }
 
@@ -98,6 +107,12 @@ fn step_of_json(line: &str) -> Option<u64> {
 struct Table {
     path: PathBuf,
     file: File,
+    /// Its length, without what a write that failed may have left.
+    length: u64,
+    /// Rows that are still to be written: the last write failed.
+    pending: String,
+    /// All rows are on stable storage.
+    synced: bool,
     header: Option<String>,
     /// The last row that was kept when the file was opened.
     last: Option<String>,
@@ -132,13 +147,16 @@ impl Table {
         }
         let file = OpenOptions::new().create(true).append(true).open(&path);
         let file = file.map_err(Error::io(&path, "open"))?;
-        file.set_len(kept as u64).map_err(Error::io(&path, "write"))?;
-        Ok(Self { path, file, header, last })
+        let length = kept as u64;
+        if bytes.len() as u64 != length {
+            file.set_len(length).map_err(Error::io(&path, "write"))?;
+        }
+        Ok(Self { path, file, length, pending: String::new(), synced: false, header, last })
     }
 
-    /// Appends a row in one piece, after the header if there is none yet.
+    /// Appends a row in one piece, after the header if there is none yet. Where that fails, the file stays as it is
+    /// and the row is kept for the next time.
     fn append(&mut self, header: Option<&str>, row: &str) -> Result<(), Error> {
-        let mut text = String::new();
         if let Some(header) = header {
             match &self.header {
                 Some(old) if old == header => {}
@@ -148,14 +166,38 @@ impl Table {
                     return Err(error.hint("start a new run, or remove the file").into());
                 }
                 None => {
-                    text = format!("{header}\n");
+                    self.pending = format!("{header}\n");
                     self.header = Some(header.to_owned());
                 }
             }
         }
-        text.push_str(row);
-        text.push('\n');
-        self.file.write_all(text.as_bytes()).map_err(Error::io(&self.path, "write"))
+        self.pending.push_str(row);
+        self.pending.push('\n');
+        self.write()
+    }
+
+    fn write(&mut self) -> Result<(), Error> {
+        if self.pending.is_empty() {
+            return Ok(());
+        }
+        self.synced = false;
+        if let Err(error) = self.file.write_all(self.pending.as_bytes()) {
+            // Half a row may have been written. Where that cannot be taken back, a run that is resumed does it.
+            let _ = self.file.set_len(self.length);
+            return Err(Error::io(&self.path, "write")(error));
+        }
+        self.length += self.pending.len() as u64;
+        self.pending.clear();
+        Ok(())
+    }
+
+    fn sync(&mut self) -> Result<(), Error> {
+        self.write()?;
+        if !self.synced {
+            self.file.sync_data().map_err(Error::io(&self.path, "sync"))?;
+            self.synced = true;
+        }
+        Ok(())
     }
 }
 
@@ -218,6 +260,25 @@ mod tests {
         (3..=5).for_each(|epoch| files.append(&report(epoch), Duration::ZERO).unwrap());
         for name in ["metrics.csv", "metrics.jsonl"] {
             assert_eq!(read(broken.path(), name), read(whole.path(), name), "{name}");
+        }
+    }
+
+    #[test]
+    fn rows_that_could_not_be_written_are_written_with_the_next_ones() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut files = MetricsFiles::open(directory.path(), 0).unwrap();
+        files.append(&report(1), Duration::ZERO).unwrap();
+        let path = directory.path().join("metrics.csv");
+        // Open for reading only, a file that cannot be written.
+        let good = std::mem::replace(&mut files.csv.file, File::open(&path).unwrap());
+        assert_eq!(files.append(&report(2), Duration::ZERO).unwrap_err().exit_code(), 5);
+        assert!(files.sync().is_err());
+        files.csv.file = good;
+        files.append(&report(3), Duration::ZERO).unwrap();
+        for name in ["metrics.csv", "metrics.jsonl", "times.csv"] {
+            let text = read(directory.path(), name);
+            let steps: Vec<_> = text.lines().filter_map(|l| step_of_csv(l).or(step_of_json(l))).collect();
+            assert_eq!(steps, [10, 20, 30], "{name}: {text}");
         }
     }
 

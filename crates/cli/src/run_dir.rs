@@ -2,8 +2,9 @@
 
 use crate::date::today;
 use ironlearn::Error;
-use ironlearn::io::atomic::{sweep, write_atomically};
+use ironlearn::io::atomic::{create_directory, is_temporary, sweep, sync_directory, write_atomically};
 use ironlearn::job::Job;
+use std::ffi::OsStr;
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{ErrorKind, Read, Seek, Write};
 use std::path::{Path, PathBuf};
@@ -12,6 +13,8 @@ use std::path::{Path, PathBuf};
 const RUNS: &str = "runs";
 const JOB: &str = "job.toml";
 const LOCK: &str = "lock";
+/// Folder of the pictures of a time-lapse, in a run directory.
+const FRAMES: &str = "frames";
 
 /// A run directory in which this process works: locked until it is dropped.
 #[derive(Debug)]
@@ -30,6 +33,7 @@ impl RunDir {
             None => numbered(Path::new(RUNS), &format!("{}-{}", today(), job.name.replace(' ', "-")))?,
         };
         let run = Self { _lock: lock(&path)?, path };
+        sweep(&run.path)?;
         // Between the look at the directory and the lock another run may have come and gone.
         if run.job().exists() {
             return Err(occupied(&run.path));
@@ -43,15 +47,16 @@ impl RunDir {
         let found = fs::metadata(path).map_err(Error::io(path, "open"))?;
         if !found.is_dir() || !path.join(JOB).exists() {
             let problem = format!("{} is no run directory: it holds no {JOB}", path.display());
-            return Err(Error::usage(problem, "name the directory that `ironlearn train` made"));
+            let hint = "name the directory that `ironlearn train` made, or begin the run with it";
+            return Err(Error::usage(problem, hint));
         }
         let run = Self { path: path.to_owned(), _lock: lock(path)? };
         sweep(path)?;
-        let old = Job::load(&run.job(), &[] as &[&str])?;
-        if !run.last().exists() {
-            let problem = format!("{} holds no checkpoint to resume from", path.display());
-            return Err(Error::usage(problem, "start again with `ironlearn train`"));
+        let frames = path.join(FRAMES);
+        if frames.is_dir() {
+            sweep(&frames)?;
         }
+        let old = Job::load(&run.job(), &[] as &[&str])?;
         let job = Job::load(&run.job(), overrides)?;
         old.check_resumable_as(&job)?;
         if job != old {
@@ -85,6 +90,11 @@ impl RunDir {
     /// The state with the best loss.
     pub fn best(&self) -> PathBuf {
         self.path.join("best.safetensors")
+    }
+
+    /// Whether there is a checkpoint to go on from. A run that was killed before its first has none, and begins anew.
+    pub fn has_checkpoint(&self) -> bool {
+        self.last().exists()
     }
 
     /// Removes a new run that ended before it left anything: no checkpoint and no row of metrics. The
@@ -139,12 +149,14 @@ fn copy_folder(from: &Path, to: &Path) -> Result<(), Error> {
 fn new_or_empty(path: &Path) -> Result<PathBuf, Error> {
     match fs::read_dir(path) {
         Ok(mut entries) => {
-            if entries.any(|entry| entry.map_or(true, |entry| entry.file_name() != LOCK)) {
+            // A run that was killed before its job was written is no run.
+            let counts = |name: &OsStr| name != LOCK && !is_temporary(name);
+            if entries.any(|entry| entry.map_or(true, |entry| counts(&entry.file_name()))) {
                 return Err(occupied(path));
             }
         }
         Err(error) if error.kind() == ErrorKind::NotFound => {
-            fs::create_dir_all(path).map_err(Error::io(path, "create"))?;
+            create_directory(path)?;
         }
         Err(error) if error.kind() == ErrorKind::NotADirectory => return Err(occupied(path)),
         Err(error) => return Err(Error::io(path, "open")(error)),
@@ -170,12 +182,15 @@ fn occupied(path: &Path) -> Error {
 
 /// Makes `folder/name`, or `folder/name-2`, `folder/name-3`, …: the first that does not exist yet.
 fn numbered(folder: &Path, name: &str) -> Result<PathBuf, Error> {
-    fs::create_dir_all(folder).map_err(Error::io(folder, "create"))?;
+    create_directory(folder)?;
     let mut path = folder.join(name);
     let mut number = 1;
     loop {
         match fs::create_dir(&path) {
-            Ok(()) => return Ok(path),
+            Ok(()) => {
+                sync_directory(folder)?;
+                return Ok(path);
+            }
             Err(error) if error.kind() == ErrorKind::AlreadyExists => {
                 number += 1;
                 path = folder.join(format!("{name}-{number}"));
@@ -255,8 +270,20 @@ mod tests {
         drop(RunDir::create(Some(parent.path()), &Job::default()).unwrap());
         let error = RunDir::create(Some(parent.path()), &Job::default()).unwrap_err().to_string();
         assert!(error.contains("ironlearn resume"), "{error}");
-        let error = RunDir::open(parent.path(), &none()).unwrap_err().to_string();
-        assert!(error.contains("no checkpoint"), "{error}");
+        let (dir, _) = RunDir::open(parent.path(), &none()).unwrap();
+        assert!(!dir.has_checkpoint(), "it begins anew");
+    }
+
+    #[test]
+    fn what_a_kill_before_the_job_was_written_left_is_no_run() {
+        let parent = parent();
+        fs::write(parent.path().join(LOCK), "1\n").unwrap();
+        fs::write(parent.path().join(".job.toml.1-0-0.ironlearn-tmp"), "half").unwrap();
+        assert_eq!(RunDir::open(parent.path(), &none()).unwrap_err().exit_code(), 2);
+        let run = RunDir::create(Some(parent.path()), &Job::default()).unwrap();
+        let mut names: Vec<_> = fs::read_dir(run.path()).unwrap().map(|e| e.unwrap().file_name()).collect();
+        names.sort();
+        assert_eq!(names, [JOB, LOCK]);
     }
 
     #[test]

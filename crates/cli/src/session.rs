@@ -6,15 +6,28 @@ use crate::metrics::MetricsFiles;
 use crate::progress::Progress;
 use crate::signals::{Interruption, Signals};
 use ironlearn::Error;
-use ironlearn::train::{Control, EpochReport, Start, Watch};
+use ironlearn::train::{Control, EpochReport, Save, Start, Watch};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
+
+/// How long an interrupted run may still measure and draw once its state is saved.
+const GRACE: Duration = Duration::from_secs(3);
 
 /// Why the session asked the engine to stop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stop {
     Signal(Interruption),
     MaxTime,
+    MaxSteps,
+}
+
+/// When a run stops and saves, to be resumed, before it has come to its end.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Limits {
+    /// Time of this call of the program.
+    pub time: Option<Duration>,
+    /// Steps completed, those before a resume included.
+    pub steps: Option<u64>,
 }
 
 /// Watches one run.
@@ -22,23 +35,23 @@ pub struct Session {
     directory: PathBuf,
     signals: Signals,
     console: Console,
-    max_time: Option<Duration>,
+    limits: Limits,
     progress: Progress,
     began: Instant,
     metrics: Option<MetricsFiles>,
     /// Why the run was stopped, if it was.
     pub stop: Option<Stop>,
-    /// The first write that failed. Training goes on: its weights are worth more than a row.
+    /// Why metrics are missing. Training goes on: its weights are worth more than a row.
     pub failure: Option<Error>,
 }
 
 impl Session {
-    pub fn new(directory: &Path, max_time: Option<Duration>, signals: Signals, console: &Console) -> Self {
+    pub fn new(directory: &Path, limits: Limits, signals: Signals, console: &Console) -> Self {
         Self {
             directory: directory.into(),
             signals,
             console: console.clone(),
-            max_time,
+            limits,
             progress: Progress::new(console),
             began: Instant::now(),
             metrics: None,
@@ -52,20 +65,20 @@ impl Session {
         self.progress.end();
     }
 
-    fn note<T>(&mut self, result: Result<T, Error>) -> Option<T> {
-        match result {
-            Ok(value) => Some(value),
-            Err(error) => {
-                self.failure.get_or_insert(error);
-                None
-            }
+    /// Remembers whether the metrics are written: rows that could not be are tried again with the next ones.
+    fn note(&mut self, result: Result<(), Error>) {
+        if let (Err(error), None) = (&result, &self.failure) {
+            self.progress.end();
+            self.console.warn(&format!("training goes on, but rows of its metrics are missing: {error}"));
         }
+        self.failure = result.err();
     }
 
-    fn control(&mut self, now: Instant) -> Control {
-        let is_over = self.max_time.is_some_and(|time| now.duration_since(self.began) >= time);
-        let interruption = self.signals.interruption().map(Stop::Signal);
-        self.stop = self.stop.or(interruption).or(is_over.then_some(Stop::MaxTime));
+    fn control(&mut self, step: u64, now: Instant) -> Control {
+        let out_of_time = self.limits.time.is_some_and(|time| now.duration_since(self.began) >= time);
+        let out_of_steps = self.limits.steps.is_some_and(|steps| step >= steps);
+        let limit = out_of_time.then_some(Stop::MaxTime).or(out_of_steps.then_some(Stop::MaxSteps));
+        self.stop = self.stop.or(self.signals.interruption().map(Stop::Signal)).or(limit);
         if self.stop.is_some() {
             Control::Stop
         } else if self.signals.take_save() {
@@ -77,11 +90,12 @@ impl Session {
 }
 
 impl Watch for Session {
-    fn begin(&mut self, start: &Start) {
+    fn begin(&mut self, start: &Start) -> Result<(), Error> {
         self.began = Instant::now();
         self.progress.begin(start);
-        let files = MetricsFiles::open(&self.directory, start.step);
-        self.metrics = self.note(files);
+        self.metrics = Some(MetricsFiles::open(&self.directory, start.step)?);
+        self.signals.wait_for_steps();
+        Ok(())
     }
 
     fn warn(&mut self, warning: &str) {
@@ -92,7 +106,11 @@ impl Watch for Session {
     fn after_step(&mut self, step: u64) -> Control {
         let now = Instant::now();
         self.progress.step(step, now);
-        self.control(now)
+        self.control(step, now)
+    }
+
+    fn is_stopping(&self) -> bool {
+        self.signals.interruption().is_some()
     }
 
     fn after_epoch(&mut self, report: &EpochReport) -> Control {
@@ -103,18 +121,41 @@ impl Watch for Session {
             self.note(written);
         }
         self.progress.report(report, now);
-        self.control(now)
+        self.control(report.step, now)
     }
+
+    fn before_save(&mut self, _which: Save) {
+        if let Some(files) = &mut self.metrics {
+            let synced = files.sync();
+            self.note(synced);
+        }
+    }
+
+    fn saved(&mut self, which: Save) {
+        if let (Save::Last, Some(Stop::Signal(interruption))) = (which, self.stop) {
+            end_soon(interruption, self.console.clone());
+        }
+    }
+}
+
+/// Ends the program if it has not ended by itself before long: what is still done is of less worth than an end in
+/// time, and each file is there whole or not at all.
+fn end_soon(interruption: Interruption, console: Console) {
+    std::thread::spawn(move || {
+        std::thread::sleep(GRACE);
+        console.note("saved; measures and pictures were left out, `ironlearn resume` makes them");
+        std::process::exit(i32::from(interruption.exit_code()));
+    });
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn session(directory: &Path, max_time: Option<Duration>) -> (Session, Signals) {
+    fn session(directory: &Path, limits: Limits) -> (Session, Signals) {
         let signals = Signals::default();
         let console = Console::new(false, true);
-        (Session::new(directory, max_time, signals.clone(), &console), signals)
+        (Session::new(directory, limits, signals.clone(), &console), signals)
     }
 
     const START: Start = Start { step: 0, last_step: 10, last_epoch: 10 };
@@ -122,8 +163,8 @@ mod tests {
     #[test]
     fn signals_reach_the_engine_between_steps() {
         let directory = tempfile::tempdir().unwrap();
-        let (mut session, signals) = session(directory.path(), None);
-        session.begin(&START);
+        let (mut session, signals) = session(directory.path(), Limits::default());
+        session.begin(&START).unwrap();
         assert_eq!(session.after_step(1), Control::Continue);
         signals.raise_for_test(false);
         assert_eq!([session.after_step(2), session.after_step(3)], [Control::Save, Control::Continue]);
@@ -135,19 +176,27 @@ mod tests {
     #[test]
     fn the_time_limit_stops_the_run() {
         let directory = tempfile::tempdir().unwrap();
-        let (mut session, _) = session(directory.path(), Some(Duration::from_nanos(1)));
-        session.begin(&START);
+        let limits = Limits { time: Some(Duration::from_nanos(1)), steps: None };
+        let (mut session, _) = session(directory.path(), limits);
+        session.begin(&START).unwrap();
         std::thread::sleep(Duration::from_millis(1));
         assert_eq!((session.after_step(1), session.stop), (Control::Stop, Some(Stop::MaxTime)));
     }
 
     #[test]
-    fn a_failed_write_does_not_stop_the_run_but_is_remembered() {
+    fn the_limit_on_steps_stops_the_run() {
+        let directory = tempfile::tempdir().unwrap();
+        let (mut session, _) = session(directory.path(), Limits { steps: Some(2), time: None });
+        session.begin(&START).unwrap();
+        assert_eq!([session.after_step(1), session.after_step(2)], [Control::Continue, Control::Stop]);
+        assert_eq!(session.stop, Some(Stop::MaxSteps));
+    }
+
+    #[test]
+    fn metrics_that_cannot_be_written_at_all_end_the_run_before_it_begins() {
         let directory = tempfile::tempdir().unwrap();
         std::fs::create_dir(directory.path().join("metrics.csv")).unwrap();
-        let (mut session, _) = session(directory.path(), None);
-        session.begin(&START);
-        assert_eq!(session.after_step(1), Control::Continue);
-        assert_eq!(session.failure.map(|error| error.exit_code()), Some(5));
+        let (mut session, _) = session(directory.path(), Limits::default());
+        assert_eq!(session.begin(&START).unwrap_err().exit_code(), 5);
     }
 }

@@ -1,4 +1,4 @@
-//! Signals as flags that are looked at between steps.
+//! Signals as flags that are looked at between steps, and what must not end the program.
 
 use ironlearn::Error;
 use signal_hook::consts::{SIGINT, SIGTERM};
@@ -34,26 +34,38 @@ pub struct Signals {
 }
 
 impl Signals {
-    /// From now on SIGINT and SIGTERM set a flag the first time and end the program at once the second
-    /// time; SIGUSR1 asks for a save.
+    /// From now on SIGUSR1 asks for a save, and SIGINT and SIGTERM end the program: at once until
+    /// [`Signals::wait_for_steps`] is called, as there is nothing to save, then they set a flag the first time. A
+    /// write beyond the limit on the size of files is an error, not a signal.
     pub fn install() -> Result<Self, Error> {
         let signals = Self::default();
+        signals.interrupted.store(true, Ordering::Relaxed);
+        signals.terminated.store(true, Ordering::Relaxed);
         let register = || -> std::io::Result<()> {
             for (signal, code, set) in
                 [(SIGINT, 130, &signals.interrupted), (SIGTERM, 143, &signals.terminated)]
             {
-                // In this order: the first signal finds the flag unset, and sets it.
+                // In this order: the signal that sets the flag finds it unset.
                 flag::register_conditional_shutdown(signal, code, Arc::clone(set))?;
                 flag::register(signal, Arc::clone(set))?;
             }
             #[cfg(unix)]
-            flag::register(signal_hook::consts::SIGUSR1, Arc::clone(&signals.save))?;
+            {
+                flag::register(signal_hook::consts::SIGUSR1, Arc::clone(&signals.save))?;
+                flag::register(signal_hook::consts::SIGXFSZ, Arc::default())?;
+            }
             Ok(())
         };
         register().map_err(|error| {
             Error::usage(format!("cannot listen to signals: {error}"), "start the program from a shell")
         })?;
         Ok(signals)
+    }
+
+    /// Steps begin: from now on there is something to save before the program ends.
+    pub fn wait_for_steps(&self) {
+        self.interrupted.store(false, Ordering::Relaxed);
+        self.terminated.store(false, Ordering::Relaxed);
     }
 
     /// The signal to end that has come, if any.

@@ -36,7 +36,7 @@ pub fn text(outcome: &Outcome, run_dir: &Path, stop: Option<Stop>) -> String {
     let mut text = format!("{} after epoch {epoch}, step {step}", ending(outcome, stop));
     text.push_str(&format!(" ({} of training)\n", clock(outcome.train_time.as_secs_f64())));
     text.push_str(&format!("loss {}", short(outcome.loss)));
-    if let Some(loss) = outcome.validation_loss {
+    if let Some(loss) = outcome.validation_loss.filter(|loss| !loss.is_nan()) {
         text.push_str(&format!(", validation loss {}", short(loss)));
     }
     for (name, value) in &outcome.measures.values {
@@ -56,6 +56,7 @@ fn ending(outcome: &Outcome, stop: Option<Stop>) -> &'static str {
     match stop {
         Some(Stop::Signal(_)) => "interrupted and saved",
         Some(Stop::MaxTime) => "time is up: stopped and saved",
+        Some(Stop::MaxSteps) => "stopped and saved",
         None if outcome.stopped_early => "stopped early, the loss no longer fell,",
         None => "done",
     }

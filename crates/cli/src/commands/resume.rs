@@ -22,7 +22,7 @@ pub fn run(options: &ResumeOptions, console: &Console, engine: &dyn Engine) -> R
             RunDir::open(&copy, &overrides)?
         }
     };
-    let max_time = options.run.max_time.or(job.train.max_time);
-    let run = Run { job: &job, dir: &dir, resume: true, machine: &machine, max_time, began };
+    let limits = options.run.limits(&job);
+    let run = Run { job: &job, dir: &dir, resume: dir.has_checkpoint(), machine: &machine, limits, began };
     carry_out(&run, Signals::install()?, console, engine)
 }

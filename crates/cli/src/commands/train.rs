@@ -6,20 +6,20 @@ use crate::console::Console;
 use crate::engine::{Engine, Machine, TrainRequest};
 use crate::profile;
 use crate::run_dir::RunDir;
-use crate::session::Session;
+use crate::session::{Limits, Session};
 use crate::signals::Signals;
 use crate::summary;
 use ironlearn::Error;
 use ironlearn::job::Job;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 pub fn run(options: &TrainOptions, console: &Console, engine: &dyn Engine) -> Result<u8, Error> {
     let began = Instant::now();
     let machine = Machine { profile: options.run.profile, ..machine(&options.run.machine)? };
     let job = Job::load(&options.job, &options.run.overrides())?;
     let dir = RunDir::create(options.run.out.as_deref(), &job)?;
-    let max_time = options.run.max_time.or(job.train.max_time);
-    let run = Run { job: &job, dir: &dir, resume: false, machine: &machine, max_time, began };
+    let limits = options.run.limits(&job);
+    let run = Run { job: &job, dir: &dir, resume: false, machine: &machine, limits, began };
     let result = carry_out(&run, Signals::install()?, console, engine);
     if result.is_err() {
         dir.discard_if_nothing_came_of_it();
@@ -49,8 +49,8 @@ pub struct Run<'a> {
     /// From the last checkpoint, not from the beginning.
     pub resume: bool,
     pub machine: &'a Machine,
-    /// Time after which it stops.
-    pub max_time: Option<Duration>,
+    /// When it stops before its end.
+    pub limits: Limits,
     /// When the program began.
     pub began: Instant,
 }
@@ -73,7 +73,7 @@ pub fn carry_out(
         best: run.dir.best(),
         directory: path,
     };
-    let mut session = Session::new(path, run.max_time, signals, console);
+    let mut session = Session::new(path, run.limits, signals, console);
     let outcome = engine.train(&request, &mut session);
     session.end();
     let outcome = outcome?;

@@ -5,6 +5,7 @@ use ironlearn::task::Measures;
 use ironlearn::train::{Control, EpochReport, Start, Watch};
 use std::fs;
 use std::path::Path;
+use std::time::Duration;
 
 /// Trains nothing, but steps, saves and reports as an engine does: 10 steps, one an epoch; the
 /// checkpoint is the number of steps.
@@ -23,7 +24,7 @@ impl Engine for Pretend {
     fn train(&self, request: &TrainRequest<'_>, watch: &mut dyn Watch) -> Result<Outcome, Error> {
         let resumed = request.resume_from.map(|path| fs::read_to_string(path).unwrap().parse().unwrap());
         let first: u64 = resumed.unwrap_or(0);
-        watch.begin(&Start { step: first, last_step: STEPS, last_epoch: STEPS });
+        watch.begin(&Start { step: first, last_step: STEPS, last_epoch: STEPS })?;
         let mut step = first;
         while step < STEPS {
             step += 1;
@@ -89,7 +90,7 @@ fn go(path: &Path, resume: bool, signals: Signals, engine: &Pretend) -> Result<u
     };
     let machine = Machine { device: Device::Auto, threads: None, profile: false };
     let began = Instant::now();
-    let run = Run { job: &job, dir: &dir, resume, machine: &machine, max_time: None, began };
+    let run = Run { job: &job, dir: &dir, resume, machine: &machine, limits: Limits::default(), began };
     carry_out(&run, signals, &Console::new(false, true), engine)
 }
 
