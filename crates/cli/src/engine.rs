@@ -89,8 +89,9 @@ impl Engine for Library {
             watch,
         )?;
         if job.output.report {
-            let history = metrics::history(request.directory);
-            if let Err(error) = task::write_report(request.directory, job, &outcome, &history) {
+            let written = metrics::history(request.directory)
+                .and_then(|history| task::write_report(request.directory, job, &outcome, &history));
+            if let Err(error) = written {
                 outcome.save_failure.get_or_insert(error.to_string());
             }
         }

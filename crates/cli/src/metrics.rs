@@ -23,12 +23,12 @@ pub struct MetricsFiles {
 }
 
 impl MetricsFiles {
-    /// Opens the files in `directory` and removes rows of steps after `step`, that of the checkpoint
+    /// Opens the files in `directory` and removes rows of epochs after `epoch`, that of the checkpoint
     /// from which the run goes on (0 for a new run).
-    pub fn open(directory: &Path, step: u64) -> Result<Self, Error> {
-        let csv = Table::open(directory.join("metrics.csv"), true, step_of_csv, step)?;
-        let jsonl = Table::open(directory.join("metrics.jsonl"), false, step_of_json, step)?;
-        let times = Table::open(directory.join("times.csv"), true, step_of_csv, step)?;
+    pub fn open(directory: &Path, epoch: u64) -> Result<Self, Error> {
+        let csv = Table::open(directory.join("metrics.csv"), true, epoch_of_csv, epoch)?;
+        let jsonl = Table::open(directory.join("metrics.jsonl"), false, epoch_of_json, epoch)?;
+        let times = Table::open(directory.join("times.csv"), true, epoch_of_csv, epoch)?;
         let seconds = times.last.as_deref().and_then(|line| line.rsplit(',').next()?.parse().ok());
         let earlier = seconds.and_then(|s| Duration::try_from_secs_f64(s).ok()).unwrap_or_default();
         Ok(Self { csv, jsonl, times, earlier })
@@ -71,9 +71,11 @@ impl MetricsFiles {
 }
 
 /// The evaluations of a run so far, as its `metrics.jsonl` tells them; rows that cannot be read are left out.
-pub fn history(directory: &Path) -> Vec<EpochReport> {
-    let text = fs::read_to_string(directory.join("metrics.jsonl")).unwrap_or_default();
-    text.lines().filter_map(|line| report_of(&serde_json::from_str(line).ok()?)).collect()
+pub fn history(directory: &Path) -> Result<Vec<EpochReport>, Error> {
+    let path = directory.join("metrics.jsonl");
+    let bytes = fs::read(&path).map_err(Error::io(&path, "read"))?;
+    let text = String::from_utf8_lossy(&bytes);
+    Ok(text.lines().filter_map(|line| report_of(&serde_json::from_str(line).ok()?)).collect())
 }
 
 fn report_of(row: &Value) -> Option<EpochReport> {
@@ -95,12 +97,12 @@ fn number(value: f64) -> String {
     format!("{value:?}")
 }
 
-fn step_of_csv(line: &str) -> Option<u64> {
-    line.split(',').nth(1)?.parse().ok()
+fn epoch_of_csv(line: &str) -> Option<u64> {
+    line.split(',').next()?.parse().ok()
 }
 
-fn step_of_json(line: &str) -> Option<u64> {
-    serde_json::from_str::<Value>(line).ok()?.get("step")?.as_u64()
+fn epoch_of_json(line: &str) -> Option<u64> {
+    serde_json::from_str::<Value>(line).ok()?.get("epoch")?.as_u64()
 }
 
 /// A text file of one row a line, some with a header line first.
@@ -113,18 +115,21 @@ struct Table {
     pending: String,
     /// All rows are on stable storage.
     synced: bool,
+    /// Why rows may never get there: after a sync that failed, the system may have dropped what it did not write, and
+    /// say of the next that all is well.
+    lost: Option<String>,
     header: Option<String>,
     /// The last row that was kept when the file was opened.
     last: Option<String>,
 }
 
 impl Table {
-    /// Opens or makes the file; cuts it off before the first row that is incomplete or of a later step.
+    /// Opens or makes the file; cuts it off before the first row that is incomplete or of a later epoch.
     fn open(
         path: PathBuf,
         has_header: bool,
-        step_of: impl Fn(&str) -> Option<u64>,
-        step: u64,
+        epoch_of: impl Fn(&str) -> Option<u64>,
+        epoch: u64,
     ) -> Result<Self, Error> {
         let bytes = match fs::read(&path) {
             Ok(bytes) => bytes,
@@ -138,7 +143,7 @@ impl Table {
             let Some(row) = line.strip_suffix('\n') else { break };
             if has_header && header.is_none() {
                 header = Some(row.to_owned());
-            } else if step_of(row).is_some_and(|found| found <= step) {
+            } else if epoch_of(row).is_some_and(|found| found <= epoch) {
                 last = Some(row.to_owned());
             } else {
                 break;
@@ -151,7 +156,7 @@ impl Table {
         if bytes.len() as u64 != length {
             file.set_len(length).map_err(Error::io(&path, "write"))?;
         }
-        Ok(Self { path, file, length, pending: String::new(), synced: false, header, last })
+        Ok(Self { path, file, length, pending: String::new(), synced: false, lost: None, header, last })
     }
 
     /// Appends a row in one piece, after the header if there is none yet. Where that fails, the file stays as it is
@@ -193,11 +198,14 @@ impl Table {
 
     fn sync(&mut self) -> Result<(), Error> {
         self.write()?;
-        if !self.synced {
-            self.file.sync_data().map_err(Error::io(&self.path, "sync"))?;
-            self.synced = true;
+        if let (false, Err(error)) = (self.synced, self.file.sync_data()) {
+            self.lost.get_or_insert(error.to_string());
         }
-        Ok(())
+        self.synced = true;
+        match &self.lost {
+            Some(problem) => Err(Error::io(&self.path, "sync")(std::io::Error::other(problem.clone()))),
+            None => Ok(()),
+        }
     }
 }
 
@@ -235,7 +243,7 @@ mod tests {
             read(directory.path(), "metrics.jsonl").lines().next().unwrap(),
             r#"{"epoch":1,"step":10,"loss":1.0,"validation_loss":null,"learning_rate":0.001,"metrics":{"psnr":28.06,"mse":null}}"#
         );
-        let history = history(directory.path());
+        let history = history(directory.path()).unwrap();
         assert_eq!((history.len(), &history[1].validation_loss), (2, &Some(1e-9)));
         assert!(history[0].metrics[0] == ("psnr".into(), 28.06) && history[0].metrics[1].1.is_nan());
         assert_eq!(read(directory.path(), "times.csv"), "epoch,step,seconds\n1,10,1.500\n2,20,3.000\n");
@@ -255,7 +263,7 @@ mod tests {
             let path = broken.path().join(name);
             OpenOptions::new().append(true).open(path).unwrap().write_all(b"5,5").unwrap();
         }
-        let mut files = MetricsFiles::open(broken.path(), 20).unwrap();
+        let mut files = MetricsFiles::open(broken.path(), 2).unwrap();
         assert_eq!(files.earlier, Duration::from_secs(2));
         (3..=5).for_each(|epoch| files.append(&report(epoch), Duration::ZERO).unwrap());
         for name in ["metrics.csv", "metrics.jsonl"] {
@@ -277,8 +285,8 @@ mod tests {
         files.append(&report(3), Duration::ZERO).unwrap();
         for name in ["metrics.csv", "metrics.jsonl", "times.csv"] {
             let text = read(directory.path(), name);
-            let steps: Vec<_> = text.lines().filter_map(|l| step_of_csv(l).or(step_of_json(l))).collect();
-            assert_eq!(steps, [10, 20, 30], "{name}: {text}");
+            let epochs: Vec<_> = text.lines().filter_map(|l| epoch_of_csv(l).or(epoch_of_json(l))).collect();
+            assert_eq!(epochs, [1, 2, 3], "{name}: {text}");
         }
     }
 

@@ -3,6 +3,7 @@
 use crate::date::today;
 use ironlearn::Error;
 use ironlearn::io::atomic::{create_directory, is_temporary, sweep, sync_directory, write_atomically};
+use ironlearn::io::read::exists;
 use ironlearn::job::Job;
 use std::ffi::OsStr;
 use std::fs::{self, File, OpenOptions, TryLockError};
@@ -35,7 +36,7 @@ impl RunDir {
         let run = Self { _lock: lock(&path)?, path };
         sweep(&run.path)?;
         // Between the look at the directory and the lock another run may have come and gone.
-        if run.job().exists() {
+        if exists(&run.job())? {
             return Err(occupied(&run.path));
         }
         run.write_job(job)?;
@@ -45,7 +46,7 @@ impl RunDir {
     /// Opens the directory of a run that was interrupted and reads its job with overrides.
     pub fn open(path: &Path, overrides: &[String]) -> Result<(Self, Job), Error> {
         let found = fs::metadata(path).map_err(Error::io(path, "open"))?;
-        if !found.is_dir() || !path.join(JOB).exists() {
+        if !found.is_dir() || !exists(&path.join(JOB))? {
             let problem = format!("{} is no run directory: it holds no {JOB}", path.display());
             let hint = "name the directory that `ironlearn train` made, or begin the run with it";
             return Err(Error::usage(problem, hint));
@@ -53,7 +54,7 @@ impl RunDir {
         let run = Self { path: path.to_owned(), _lock: lock(path)? };
         sweep(path)?;
         let frames = path.join(FRAMES);
-        if frames.is_dir() {
+        if exists(&frames)? {
             sweep(&frames)?;
         }
         let old = Job::load(&run.job(), &[] as &[&str])?;
@@ -93,8 +94,8 @@ impl RunDir {
     }
 
     /// Whether there is a checkpoint to go on from. A run that was killed before its first has none, and begins anew.
-    pub fn has_checkpoint(&self) -> bool {
-        self.last().exists()
+    pub fn has_checkpoint(&self) -> Result<bool, Error> {
+        exists(&self.last())
     }
 
     /// Removes a new run that ended before it left anything: no checkpoint and no row of metrics. The
@@ -119,8 +120,11 @@ impl RunDir {
 
     /// Renames `job.toml` to the first of `job-1.toml`, `job-2.toml`, … that is free.
     fn keep_old_job(&self) -> Result<(), Error> {
-        let free = (1..).map(|n| self.path.join(format!("job-{n}.toml"))).find(|path| !path.exists());
-        let Some(free) = free else { return Ok(()) };
+        let mut number = 1;
+        while exists(&self.path.join(format!("job-{number}.toml")))? {
+            number += 1;
+        }
+        let free = self.path.join(format!("job-{number}.toml"));
         fs::copy(self.job(), &free).map_err(Error::io(&free, "write"))?;
         Ok(())
     }
@@ -271,7 +275,7 @@ mod tests {
         let error = RunDir::create(Some(parent.path()), &Job::default()).unwrap_err().to_string();
         assert!(error.contains("ironlearn resume"), "{error}");
         let (dir, _) = RunDir::open(parent.path(), &none()).unwrap();
-        assert!(!dir.has_checkpoint(), "it begins anew");
+        assert!(!dir.has_checkpoint().unwrap(), "it begins anew");
     }
 
     #[test]

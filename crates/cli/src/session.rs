@@ -93,7 +93,7 @@ impl Watch for Session {
     fn begin(&mut self, start: &Start) -> Result<(), Error> {
         self.began = Instant::now();
         self.progress.begin(start);
-        self.metrics = Some(MetricsFiles::open(&self.directory, start.step)?);
+        self.metrics = Some(MetricsFiles::open(&self.directory, start.epoch)?);
         self.signals.wait_for_steps();
         Ok(())
     }
@@ -158,7 +158,7 @@ mod tests {
         (Session::new(directory, limits, signals.clone(), &console), signals)
     }
 
-    const START: Start = Start { step: 0, last_step: 10, last_epoch: 10 };
+    const START: Start = Start { step: 0, epoch: 0, last_step: 10, last_epoch: 10 };
 
     #[test]
     fn signals_reach_the_engine_between_steps() {

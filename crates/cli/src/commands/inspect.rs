@@ -52,17 +52,20 @@ fn job(path: &Path) -> Result<Shown, Error> {
 /// The job of a run, the last row of its metrics, and its checkpoints.
 fn run_directory(path: &Path) -> Result<Shown, Error> {
     let job_file = path.join("job.toml");
-    if !job_file.exists() {
+    if !read::exists(&job_file)? {
         let problem = format!("{} is no run directory: it holds no job.toml", path.display());
         return Err(Error::usage(problem, "name a file, or the directory that `ironlearn train` made"));
     }
     let job = job(&job_file)?;
     let rows = path.join("metrics.jsonl");
-    let rows = if rows.exists() { read::text(&rows)? } else { String::new() };
+    let rows = if read::exists(&rows)? { read::text(&rows)? } else { String::new() };
     let last: Option<Value> = rows.lines().rev().find_map(|line| serde_json::from_str(line).ok());
-    let present = |name: &&str| path.join(name).exists();
-    let checkpoints: Vec<&str> =
-        ["last.safetensors", "best.safetensors"].into_iter().filter(present).collect();
+    let mut checkpoints = Vec::new();
+    for name in ["last.safetensors", "best.safetensors"] {
+        if read::exists(&path.join(name))? {
+            checkpoints.push(name);
+        }
+    }
     let shown = last.as_ref().map_or("none".to_owned(), Value::to_string);
     let text = format!("{}\nlast evaluation: {shown}\ncheckpoints: {}", job.text, checkpoints.join(", "));
     let object = json!({

@@ -5,13 +5,14 @@ use crate::args::PredictOptions;
 use crate::console::Console;
 use crate::engine::{Engine, Input};
 use ironlearn::Error;
+use ironlearn::io::read::exists;
 
 pub fn run(options: &PredictOptions, console: &Console, engine: &dyn Engine) -> Result<u8, Error> {
     let machine = machine(&options.machine)?;
     let out = options.out.as_deref();
     if let Some(size) = options.input.grid {
         let out = out.map_or_else(|| options.model.with_extension("png"), Into::into);
-        if options.out.is_none() && out.exists() {
+        if options.out.is_none() && exists(&out)? {
             let problem = format!("{} exists already", out.display());
             return Err(Error::usage(problem, "say with --out where the picture is to go"));
         }

@@ -23,6 +23,6 @@ pub fn run(options: &ResumeOptions, console: &Console, engine: &dyn Engine) -> R
         }
     };
     let limits = options.run.limits(&job);
-    let run = Run { job: &job, dir: &dir, resume: dir.has_checkpoint(), machine: &machine, limits, began };
+    let run = Run { job: &job, dir: &dir, resume: dir.has_checkpoint()?, machine: &machine, limits, began };
     carry_out(&run, Signals::install()?, console, engine)
 }

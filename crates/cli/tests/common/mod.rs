@@ -1,6 +1,8 @@
 //! What the tests of runs share: jobs of every kind with their data, the program, and the files that a run leaves.
 #![allow(dead_code, reason = "each test takes what it needs")]
 
+pub mod faults;
+
 use ironlearn::io::checkpoint::Checkpoint;
 use ironlearn::io::npy;
 use ironlearn::picture::Picture;

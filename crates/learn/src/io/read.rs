@@ -58,6 +58,14 @@ impl<'a> Source<&'a [u8]> {
     }
 }
 
+/// Whether anything stands at the path.
+///
+/// # Errors
+/// [`Error::Io`] where that cannot be told: what is there is then not taken for missing.
+pub fn exists(path: &Path) -> Result<bool, Error> {
+    path.try_exists().map_err(Error::io(path, "look for"))
+}
+
 fn refuse_irregular(path: &Path, kind: &Metadata) -> Result<(), Error> {
     if kind.is_file() {
         return Ok(());

@@ -3,6 +3,7 @@
 use super::canvas::Canvas;
 use super::predictor::Predictor;
 use crate::error::Error;
+use crate::io::read::exists;
 use crate::job::Job;
 use crate::picture::{Picture, Timelapse};
 use std::fs;
@@ -98,11 +99,12 @@ impl Gallery {
 
     fn write_timelapse(&self, last: &Picture) -> Result<(), Error> {
         let folder = self.directory.join(FRAMES);
-        if !folder.is_dir() {
+        if !exists(&folder)? {
             return Ok(());
         }
         let entries = fs::read_dir(&folder).map_err(Error::io(&folder, "list"))?;
-        let mut frames: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
+        let entries = entries.map(|entry| entry.map(|entry| entry.path()));
+        let mut frames = entries.collect::<Result<Vec<_>, _>>().map_err(Error::io(&folder, "list"))?;
         frames.retain(|path| path.extension().is_some_and(|extension| extension == "png"));
         frames.sort();
         let [width, height] = self.frame;

@@ -3,6 +3,7 @@
 use super::gallery;
 use super::train::Outcome;
 use crate::error::Error;
+use crate::io::read::exists;
 use crate::job::Job;
 use crate::picture::Picture;
 use crate::report::{Chart, Report, Series};
@@ -77,5 +78,11 @@ fn pictures(directory: &Path) -> Result<Vec<(&'static str, Picture)>, Error> {
         ("error, black: none", gallery::ERROR_MAP),
     ];
     let there = names.into_iter().map(|(name, file)| (name, directory.join(file)));
-    there.filter(|(_, path)| path.is_file()).map(|(name, path)| Ok((name, Picture::read(&path)?))).collect()
+    let mut found = Vec::new();
+    for (name, path) in there {
+        if exists(&path)? {
+            found.push((name, Picture::read(&path)?));
+        }
+    }
+    Ok(found)
 }

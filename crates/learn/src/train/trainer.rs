@@ -150,7 +150,8 @@ impl<'d> Trainer<'d> {
     pub fn run(&mut self, watch: &mut dyn Watch, save: &mut SaveStore<'_>) -> Result<Outcome, Error> {
         let (per_epoch, epochs) = (self.steps_per_epoch(), self.training.epochs);
         let first = self.step.steps();
-        watch.begin(&Start { step: first, last_step: epochs * per_epoch, last_epoch: epochs })?;
+        let epoch = self.progress().epoch;
+        watch.begin(&Start { step: first, epoch, last_step: epochs * per_epoch, last_epoch: epochs })?;
         self.train_time = Duration::ZERO;
         let mut interrupted = false;
         loop {

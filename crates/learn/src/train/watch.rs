@@ -18,6 +18,8 @@ pub enum Control {
 pub struct Start {
     /// Steps completed before: 0 for a new run, those of the checkpoint for a resumed one.
     pub step: u64,
+    /// Epochs that have been reported before. All their steps, and maybe those of the next, lie behind.
+    pub epoch: u64,
     /// Steps completed when the run comes to its end, if nothing ends it earlier.
     pub last_step: u64,
     /// Epochs completed then.
