@@ -80,7 +80,7 @@ fn name_the_missing() {
     let available: Vec<Level> = Isa::available().into_iter().map(Isa::level).collect();
     for level in [Level::Neon, Level::Avx2, Level::Avx512] {
         if !available.contains(&level) {
-            eprintln!("skipped: {} is not on this machine", level.name());
+            ironlearn_testkit::tier::skipped(level.name(), "this machine does not have it");
         }
     }
 }

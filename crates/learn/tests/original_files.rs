@@ -13,7 +13,7 @@ fn data(name: &str) -> Option<PathBuf> {
     if path.is_file() {
         return Some(path);
     }
-    eprintln!("skipped: {} is missing", path.display());
+    ironlearn_testkit::tier::skipped(name, format!("{} is missing", path.display()));
     None
 }
 

@@ -46,3 +46,10 @@ pub fn report(promise: &str, figure: impl Display) {
         written.unwrap_or_else(|e| panic!("{FIGURES}={path}: {e}"));
     }
 }
+
+/// Says that something is not tested here, and why. It is seen also where the output of tests is kept from sight, as
+/// `cargo test` does.
+pub fn skipped(what: &str, why: impl Display) {
+    // Not by `eprintln!`, whose words are captured. Where nobody can be told, nothing is to be done.
+    let _ = writeln!(std::io::stderr(), "SKIPPED {what}: {why}");
+}

@@ -1,13 +1,12 @@
 //! What the tests of kills and of failing system calls share: a run whose every system call is known, and what must
 //! hold after one that came to grief.
 
-use super::{damaged, difference, files, in_folder, program, text};
+use super::{Files, damaged, difference, files, in_folder, program, still_possible, text};
+use ironlearn_testkit::tier::skipped;
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Output};
-
-const BEST: &str = "best.safetensors";
 
 /// The calls that touch files. Those that ask for memory are tried elsewhere.
 const CALLS: [&str; 29] = [
@@ -46,7 +45,7 @@ const CALLS: [&str; 29] = [
 pub fn strace_is_there(test: &str) -> bool {
     let there = Command::new("strace").arg("--version").output().is_ok_and(|output| output.status.success());
     if !there {
-        eprintln!("SKIPPED {test}: strace is not installed");
+        skipped(test, "strace is not installed");
     }
     there
 }
@@ -67,7 +66,7 @@ pub struct Reference {
     /// It goes on with a run that was stopped after this many steps, of which there is a copy.
     stopped: Option<u64>,
     pub calls: Vec<Call>,
-    pub files: BTreeMap<PathBuf, Vec<u8>>,
+    pub files: Files,
 }
 
 impl Reference {
@@ -134,15 +133,7 @@ impl Reference {
         if let Some(stray) = found.keys().find(|name| !self.files.contains_key(*name)) {
             return Some(format!("{} is left behind", stray.display()));
         }
-        // What belongs to a moment that is over and was not written is missing for good, and said to be.
-        let is_over = |name: &Path| {
-            let of_frames = name.starts_with("frames") || name.ends_with("timelapse.gif");
-            (of_frames && said.contains("frames")) || (name.ends_with(BEST) && said.contains(BEST))
-        };
-        let others = |files: &BTreeMap<PathBuf, Vec<u8>>| {
-            files.iter().filter(|(name, _)| !is_over(name)).map(|(n, b)| (n.clone(), b.clone())).collect()
-        };
-        difference(&others(&self.files), &others(&found))
+        difference(&still_possible(&self.files, said), &still_possible(&found, said))
     }
 }
 

@@ -156,9 +156,12 @@ pub fn succeeds(folder: &Path, arguments: &str) -> Value {
     out.lines().last().and_then(|line| serde_json::from_str(line).ok()).unwrap_or_default()
 }
 
-/// The files below a run directory by name, but for those of which two equal runs have different ones: the times,
+/// Files by their names in a run directory.
+pub type Files = BTreeMap<PathBuf, Vec<u8>>;
+
+/// The files below a run directory, but for those of which two equal runs have different ones: the times,
 /// and the lock.
-pub fn files(run: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+pub fn files(run: &Path) -> Files {
     let mut found = BTreeMap::new();
     add_files(run, Path::new(""), &mut found);
     found.remove(Path::new("times.csv"));
@@ -166,7 +169,7 @@ pub fn files(run: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     found
 }
 
-fn add_files(run: &Path, below: &Path, found: &mut BTreeMap<PathBuf, Vec<u8>>) {
+fn add_files(run: &Path, below: &Path, found: &mut Files) {
     for entry in fs::read_dir(run.join(below)).unwrap() {
         let entry = entry.unwrap();
         let name = below.join(entry.file_name());
@@ -178,12 +181,21 @@ fn add_files(run: &Path, below: &Path, found: &mut BTreeMap<PathBuf, Vec<u8>>) {
     }
 }
 
+/// The files but for those that belong to a moment that is over, and which the program has said to be missing: they
+/// are so for good.
+pub fn still_possible(files: &Files, said: &str) -> Files {
+    let mut files = files.clone();
+    let best = Path::new("best.safetensors");
+    files.retain(|name, _| {
+        let of_frames = name.starts_with("frames") || name.ends_with("timelapse.gif");
+        !(of_frames && said.contains("frames") || name == best && said.contains("best.safetensors"))
+    });
+    files
+}
+
 /// What is different between the files of two runs; none where they are the same.
-pub fn difference(
-    expected: &BTreeMap<PathBuf, Vec<u8>>,
-    found: &BTreeMap<PathBuf, Vec<u8>>,
-) -> Option<String> {
-    let names = |files: &BTreeMap<PathBuf, Vec<u8>>| files.keys().cloned().collect::<Vec<_>>();
+pub fn difference(expected: &Files, found: &Files) -> Option<String> {
+    let names = |files: &Files| files.keys().cloned().collect::<Vec<_>>();
     if names(expected) != names(found) {
         return Some(format!("files {:?}, not {:?}", names(found), names(expected)));
     }
