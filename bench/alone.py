@@ -1,13 +1,17 @@
 #!/usr/bin/env python3
 """Tables of Iron Learn alone: the same bits for any number of threads, the instruction sets, denormal numbers, how
-cost grows with rows, and the planning of large networks. `bench/alone.py [threads isa denormals rows planning]`; see
-README.md."""
+cost grows with rows, the planning of large networks, and what guard and saves cost.
+`bench/alone.py [threads isa denormals rows planning guard saves]`; see README.md."""
 
 import datetime
+import json
 import os
 import platform
+import statistics
 import subprocess
 import sys
+import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -116,8 +120,70 @@ def planning() -> Iterator[str]:
         yield f"| {millions} | {digits(rate('planning', str(millions))[0])} s |"
 
 
+class Worker:
+    """A worker that is ready to run."""
+
+    def __init__(self, job: str, case: str, *options: str) -> None:
+        command = [WORKER, "--job", job, "--case", case, *options]
+        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self.process.stdout.readline()
+
+    def seconds_per_step(self, seconds: float) -> float:
+        self.process.stdin.write(f"run {seconds}\n")
+        self.process.stdin.flush()
+        answer = json.loads(self.process.stdout.readline())
+        return answer["seconds"] / answer["steps"]
+
+    def end(self) -> None:
+        self.process.communicate("quit\n")
+
+
+def extra(ratios: list[float]) -> str:
+    """How much longer it takes: the median of pairs, and the middle half of them."""
+    low, middle, high = statistics.quantiles([(r - 1) * 100 for r in ratios], n=4)
+    return f"{middle:+.2f} % | {low:+.2f} to {high:+.2f} %"
+
+
+def guard() -> Iterator[str]:
+    """Steps with and without the look at loss, gradients and new state, in turns."""
+    yield from ["## The look for values that are not finite", "", "| job | case | more time, median of 60 pairs | middle half |", "|---|---|--:|--:|"]
+    for job, case in [("image-net", "f32-adam"), ("small-net", "batch-32"), ("logistic", "f64"), ("char-lm", "f32")]:
+        pair = Worker(job, case), Worker(job, case, "--unchecked")
+        ratios = []
+        for i in range(61):
+            # Who comes first changes, as the machine may be on its way to another speed.
+            times = [worker.seconds_per_step(0.25) for worker in pair[:: 1 if i % 2 else -1]]
+            checked, unchecked = times[:: 1 if i % 2 else -1]
+            ratios.append(checked / unchecked)
+        for worker in pair:
+            worker.end()
+        yield f"| {job} | {case} | {extra(ratios[1:])} |"
+
+
+def saves() -> Iterator[str]:
+    """The main job by the program, with a save every second and without: whole time of the process."""
+    yield from ["## A save every second", "", "| job | seconds without | more time, median of 9 pairs | middle half |", "|---|--:|--:|--:|"]
+    root = HERE.parent
+    subprocess.run(["cargo", "build", "--release", "--quiet", "-p", "ironlearn-cli"], cwd=root, check=True)
+
+    def seconds(interval: str) -> float:
+        with tempfile.TemporaryDirectory(dir=HERE / "data") as folder:
+            command = ["target/release/ironlearn", "train", "jobs/picture.toml", "--out", f"{folder}/run", "--quiet", "--json"]
+            begin = time.perf_counter()
+            subprocess.run([*command, "--set", f"train.save_interval={interval}"], cwd=root, check=True, capture_output=True)
+            return time.perf_counter() - begin
+
+    ratios, without = [], []
+    for i in range(10):
+        order = ["1s", "1h"] if i % 2 else ["1h", "1s"]
+        times = {interval: seconds(interval) for interval in order}
+        ratios.append(times["1s"] / times["1h"])
+        without.append(times["1h"])
+    yield f"| jobs/picture.toml | {statistics.median(without):.2f} | {extra(ratios[1:])} |"
+
+
 def main() -> None:
-    tables = {f.__name__: f for f in (threads, isa, denormals, rows, planning)}
+    tables = {f.__name__: f for f in (threads, isa, denormals, rows, planning, guard, saves)}
     chosen = sys.argv[1:] or list(tables)
     subprocess.run([sys.executable, HERE / "data.py"], check=True)
     subprocess.run(["cargo", "build", "--release", "--quiet"], cwd=HERE / "ironlearn", check=True)

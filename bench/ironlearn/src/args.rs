@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 /// What the worker is called with.
 pub const HELP: &str = "bench-ironlearn --job JOB --case CASE [--threads N] [--variant NAME] [--data DIR] \
-    [--scale X] \
+    [--scale X] [--unchecked] \
     [--seconds S | --hash | --loss]";
 
 #[derive(Clone)]
@@ -21,6 +21,8 @@ pub struct Args {
     pub hash: bool,
     /// Prints the loss of the step after 20 steps.
     pub loss: bool,
+    /// Without the checks for values that are not finite.
+    pub unchecked: bool,
     /// A factor for inputs, or for embeddings: small ones make moments and activations denormal.
     pub scale: f32,
 }
@@ -36,6 +38,7 @@ impl Args {
             seconds: None,
             hash: false,
             loss: false,
+            unchecked: false,
             scale: 1.0,
         };
         while let Some(word) = words.next() {
@@ -49,6 +52,7 @@ impl Args {
                 "--data" => args.data = value()?.into(),
                 "--seconds" => args.seconds = Some(value()?.parse().map_err(|e| wrong(&e))?),
                 "--scale" => args.scale = value()?.parse().map_err(|e| wrong(&e))?,
+                "--unchecked" => args.unchecked = true,
                 "--hash" => args.hash = true,
                 "--loss" => args.loss = true,
                 _ => return Err(format!("no option {word}")),

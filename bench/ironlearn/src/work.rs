@@ -69,7 +69,8 @@ impl Work {
 pub fn options(args: &Args) -> Result<Options, Error> {
     let cpu = Cpu::new(args.threads).map_err(|e| Error::usage(e, "unset IRONLEARN_ISA"))?;
     let narrow = args.case.starts_with("bf16");
-    Ok(Options::default().cpu(cpu).precision(if narrow { Precision::Bf16 } else { Precision::Full }))
+    let options = Options::default().cpu(cpu).unchecked(args.unchecked);
+    Ok(options.precision(if narrow { Precision::Bf16 } else { Precision::Full }))
 }
 
 /// The inputs of a job, times `--scale`.

@@ -91,7 +91,7 @@ fn training_agrees_with_the_interpreter() {
 /// The bits of all state after five steps.
 fn bits(cpu: &Cpu, (graph, store, inputs): &(Graph, Store, Vec<Array>), fuse: bool) -> Vec<u32> {
     let mut store = store.clone();
-    let mut program = cpu.compile(graph, Options { fuse }).unwrap();
+    let mut program = cpu.compile(graph, Options { fuse, ..Options::default() }).unwrap();
     run(&mut program, &mut store, inputs, 5);
     let of_slot = |id| store.slot(id).value.as_slice::<f32>().unwrap().iter().map(|x| x.to_bits());
     store.ids().flat_map(of_slot).collect()
@@ -113,7 +113,7 @@ fn threads_and_fusion_change_no_bit() {
 #[test]
 fn rows_of_a_large_batch_go_through_the_network_in_blocks() {
     let (graph, ..) = training_step(9001);
-    let plan = |fuse| ironlearn_ir::plan::plan(&graph, Options { fuse }).unwrap();
+    let plan = |fuse| ironlearn_ir::plan::plan(&graph, Options { fuse, ..Options::default() }).unwrap();
     let (fused, unfused) = (plan(true), plan(false));
     let region = fused.steps.iter().find_map(|s| match &s.kind {
         StepKind::Region(region) => Some(region),
@@ -230,7 +230,9 @@ fn adam_in_one_pass_changes_no_bit() {
             for isa in ironlearn_cpu::isa::Isa::available() {
                 let result = |fuse: bool, gradient: &Array| {
                     let mut store = store.clone();
-                    let mut program = Cpu::with_isa(isa, 2).compile(&graph, Options { fuse }).unwrap();
+                    let mut program = Cpu::with_isa(isa, 2)
+                        .compile(&graph, Options { fuse, ..Options::default() })
+                        .unwrap();
                     let control = ControlBlock { learning_rate: 0.01, ..ControlBlock::default() };
                     program.run(&[gradient.view()], &mut store, &control).map(|()| store)
                 };
@@ -273,7 +275,8 @@ fn a_loop_takes_rows_in_blocks_as_well() {
         .map(|(n, shape)| Array::of(shape, numbers(n, n as u64)).unwrap());
     let views: Vec<ArrayView> = inputs.iter().map(|a| a.view()).collect();
     let bits = |threads: usize, fuse: bool| -> Vec<u32> {
-        let mut program = Cpu::new(threads).unwrap().compile(&graph, Options { fuse }).unwrap();
+        let mut program =
+            Cpu::new(threads).unwrap().compile(&graph, Options { fuse, ..Options::default() }).unwrap();
         program.run(&views, &mut Store::new(), &ControlBlock::default()).unwrap();
         let of =
             |i| program.output(i).as_slice::<f32>().unwrap().iter().map(|x| x.to_bits()).collect::<Vec<_>>();

@@ -108,7 +108,8 @@ fn compiled_programs_agree_with_the_interpreter() {
 
 fn check(graph: &RandomGraph, cpus: &[Cpu]) -> Result<(), String> {
     let compile = |cpu: &Cpu, fuse| {
-        cpu.compile(&graph.graph, Options { fuse }).map_err(|e| format!("{}: {e}", graph.name))
+        cpu.compile(&graph.graph, Options { fuse, ..Options::default() })
+            .map_err(|e| format!("{}: {e}", graph.name))
     };
     let mut one = compile(&cpus[0], true)?;
     agrees(graph, &mut one)?;

@@ -4,7 +4,7 @@ use crate::args::Args;
 use crate::work::{Unit, Work, options};
 use ironlearn::io::npy;
 use ironlearn::prelude::*;
-use ironlearn::train::{Control, EpochReport, Start, Watch};
+use ironlearn::train::{Control, EpochReport, Watch};
 
 /// The number that the case is.
 fn size(args: &Args) -> Result<usize, Error> {
@@ -59,10 +59,6 @@ pub fn epochs(args: &Args, in_files: bool) -> Result<Work, Error> {
 struct Epochs(usize);
 
 impl Watch for Epochs {
-    fn begin(&mut self, _: &Start) {}
-    fn after_step(&mut self, _: u64) -> Control {
-        Control::Continue
-    }
     fn after_epoch(&mut self, _: &EpochReport) -> Control {
         self.0 -= 1;
         if self.0 == 0 { Control::Stop } else { Control::Continue }

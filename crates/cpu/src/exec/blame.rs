@@ -77,7 +77,8 @@ fn run(
     store: &mut Store,
     control: &ControlBlock,
 ) -> Result<Vec<Array>, String> {
-    let mut program = cpu.compile(graph, Options { fuse: false }).map_err(|e| e.to_string())?;
+    let mut program =
+        cpu.compile(graph, Options { fuse: false, ..Options::default() }).map_err(|e| e.to_string())?;
     program.run(inputs, store, control).map_err(|e| e.to_string())?;
     Ok((0..graph.outputs.len()).map(|i| program.output(i).to_array()).collect())
 }

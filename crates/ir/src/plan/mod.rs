@@ -34,11 +34,14 @@ pub struct Options {
     /// where that saves memory traffic. Without it every operation is a step of its own, with the same bits: for
     /// tests and for finding mistakes.
     pub fuse: bool,
+    /// Looks at the loss, gradients and new state for values that are not finite. Without it nobody knows; only to
+    /// measure what the checks cost.
+    pub check: bool,
 }
 
 impl Default for Options {
     fn default() -> Options {
-        Options { fuse: true }
+        Options { fuse: true, check: true }
     }
 }
 

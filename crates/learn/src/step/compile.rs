@@ -16,6 +16,7 @@ pub struct Options {
     pub(crate) averaged: bool,
     pub(crate) micro_batches: bool,
     profile: bool,
+    unchecked: bool,
     edit: Option<Edit>,
 }
 
@@ -80,6 +81,12 @@ impl Options {
         Options { profile, ..self }
     }
 
+    /// Does not look for values that are not finite: to measure what that costs.
+    #[doc(hidden)]
+    pub fn unchecked(self, unchecked: bool) -> Options {
+        Options { unchecked, ..self }
+    }
+
     /// Changes every graph before it is compiled: for tests that plant faults.
     #[doc(hidden)]
     pub fn edit(self, edit: impl Fn(Graph) -> Graph + Send + Sync + 'static) -> Options {
@@ -111,7 +118,8 @@ pub fn compile(graph: Graph, options: &Options) -> Result<Box<dyn Program>, Erro
         Executor::Cpu(cpu) => cpu,
         Executor::Shared => shared_cpu()?,
     };
-    let mut program = cpu.compile(&graph, PlanOptions::default()).map_err(|failure| failed(failure, 0))?;
+    let plan_options = PlanOptions { check: !options.unchecked, ..PlanOptions::default() };
+    let mut program = cpu.compile(&graph, plan_options).map_err(|failure| failed(failure, 0))?;
     if options.profile {
         program.profile();
     }

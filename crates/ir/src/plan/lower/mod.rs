@@ -54,7 +54,7 @@ struct Lowering<'a> {
 impl<'a> Lowering<'a> {
     fn new(graph: &'a Graph, groups: Groups, options: Options) -> Lowering<'a> {
         let mut checked = vec![false; graph.nodes.len()];
-        if !graph.updates.is_empty() {
+        if options.check && !graph.updates.is_empty() {
             graph
                 .roots()
                 .for_each(|id| checked[base(graph, id).index()] = graph.node(id).ty.dtype.is_float());
