@@ -2,7 +2,8 @@
 
 use crate::Error;
 use crate::init::{Init, Stream};
-use ironlearn_ir::{Array, Element, Real, Role, Shape, SlotId, Store, Tape, TensorType, Var};
+use crate::optim::NoSlot;
+use ironlearn_ir::{Array, Element, Real, Refused, Role, Shape, SlotId, Store, Tape, TensorType, Var};
 use std::cell::{Cell, Ref, RefCell, RefMut};
 use std::fmt;
 use std::marker::PhantomData;
@@ -36,6 +37,8 @@ struct Shared {
     seed: u64,
     store: RefCell<Store>,
     mistakes: RefCell<Vec<String>>,
+    /// The first slot that there was no memory for.
+    refused: RefCell<Option<Refused>>,
     /// Bytes that further slots may take.
     room: Cell<u64>,
 }
@@ -50,8 +53,8 @@ impl Scope {
     /// The same of a model whose slots may take so many bytes: one that takes more is a mistake, and is found
     /// before there is memory for it.
     pub fn within(seed: u64, bytes: u64) -> Scope {
-        let (store, mistakes) = (RefCell::default(), RefCell::default());
-        let shared = Shared { seed, store, mistakes, room: Cell::new(bytes) };
+        let (store, mistakes, refused) = Default::default();
+        let shared = Shared { seed, store, mistakes, refused, room: Cell::new(bytes) };
         Scope { shared: Rc::new(shared), path: "".into() }
     }
 
@@ -135,15 +138,27 @@ impl Scope {
         let name = self.join(&name);
         let taken = self.store().find(&name).map(|id| self.store().ty(id));
         let added = match taken {
-            Some(ty) => Err((format!("the name `{name}` is taken by a {ty}"), OWN_NAME)),
+            Some(ty) => Err((format!("the name `{name}` is taken by a {ty}").into(), OWN_NAME)),
             None => self
                 .take_room(&shape, T::DTYPE.size())
+                .map_err(NoSlot::from)
                 .and_then(|()| init.array::<T>(&shape, Stream::new(self.seed(), &name)))
-                .and_then(|value| self.store_mut().add(&name, role, value))
-                .map_err(|problem| (format!("`{name}`: {problem}"), "")),
+                .and_then(|value| Ok(self.store_mut().add(&name, role, value)?))
+                .map_err(|none| (none, "")),
         };
         let at = Location::caller();
-        let slot = added.unwrap_or_else(|(problem, note)| {
+        let slot = added.unwrap_or_else(|(none, note)| {
+            let problem = match none {
+                NoSlot::Unfit(problem) if note.is_empty() => format!("`{name}`: {problem}"),
+                NoSlot::Unfit(problem) => problem,
+                NoSlot::Refused(refused) => {
+                    let what = format!("`{name}`, {}{shape}", T::DTYPE);
+                    let refused = Refused { what, ..refused };
+                    let problem = refused.to_string();
+                    self.shared.refused.borrow_mut().get_or_insert(refused);
+                    problem
+                }
+            };
             let mistake = format!("error: {problem}\n  --> {at}{note}");
             self.shared.mistakes.borrow_mut().push(mistake);
             self.stand_in(&name)
@@ -174,8 +189,16 @@ impl Scope {
         self.shared.mistakes.borrow().clone()
     }
 
+    /// The first slot that there was no memory for, if any.
+    pub(crate) fn refused(&self) -> Option<Refused> {
+        self.shared.refused.borrow().clone()
+    }
+
     /// Every mistake made in this model so far, as one error.
     pub fn check(&self) -> Result<(), Error> {
+        if let Some(refused) = self.refused() {
+            return Err(refused.into());
+        }
         let found = self.mistakes();
         if found.is_empty() { Ok(()) } else { Err(crate::step::mistakes(&found)) }
     }

@@ -142,7 +142,7 @@ mod tests {
         let control = ControlBlock { step: 3, ..ControlBlock::default() };
         program.run(&[], &mut store, &control).unwrap();
         // A bit that flips in memory.
-        store.spare_mut(slots[1]).as_slice_mut::<f32>().unwrap()[1] = f32::NAN;
+        store.spare_mut(slots[1]).unwrap().as_slice_mut::<f32>().unwrap()[1] = f32::NAN;
         let failure = explain(&program, &[], &mut store, &control);
         let Failure::Unexplained(unexplained) = &failure else { panic!("{failure:?}") };
         assert_eq!(
@@ -155,7 +155,7 @@ mod tests {
             "{text}"
         );
 
-        store.spare_mut(slots[1]).as_slice_mut::<f32>().unwrap()[1] = 0.0;
+        store.spare_mut(slots[1]).unwrap().as_slice_mut::<f32>().unwrap()[1] = 0.0;
         let failure = explain(&program, &[], &mut store, &control).to_string();
         assert!(failure.contains("a gradient, in the first run alone"), "{failure}");
     }

@@ -135,27 +135,31 @@ fn to_eight_bits(path: &Path, image: DynamicImage) -> Result<Picture, Error> {
     let color = image.color();
     let (channels, mut pixels) = match (color.has_color(), color.has_alpha()) {
         (false, false) => (1, image.into_luma8().into_raw()),
-        (false, true) => (1, on_white::<2>(&image.into_luma_alpha8().into_raw())),
+        (false, true) => (1, on_white::<2>(image.into_luma_alpha8().into_raw())),
         (true, false) => (3, image.into_rgb8().into_raw()),
-        (true, true) => (3, on_white::<4>(&image.into_rgba8().into_raw())),
+        (true, true) => (3, on_white::<4>(image.into_rgba8().into_raw())),
     };
     let is_grey = channels == 3 && pixels.chunks_exact(3).all(|p| p[0] == p[1] && p[1] == p[2]);
     if is_grey {
-        pixels = pixels.into_iter().step_by(3).collect();
+        let grey = pixels.len() / 3;
+        (0..grey).for_each(|i| pixels[i] = pixels[3 * i]);
+        pixels.truncate(grey);
     }
     Picture::new(width, height, if is_grey { 1 } else { channels }, pixels)
 }
 
-/// Pixels of `N` values, the last one their opacity, on white: `(c·a + 255·(255 − a)) / 255`, rounded.
-fn on_white<const N: usize>(pixels: &[u8]) -> Vec<u8> {
-    let mut out = Vec::with_capacity(pixels.len() / N * (N - 1));
-    for pixel in pixels.as_chunks::<N>().0 {
-        let opacity = u32::from(pixel[N - 1]);
-        for &c in &pixel[..N - 1] {
-            out.push(((u32::from(c) * opacity + 255 * (255 - opacity) + 127) / 255) as u8);
+/// Pixels of `N` values, the last one their opacity, on white: `(c·a + 255·(255 − a)) / 255`, rounded; in place.
+fn on_white<const N: usize>(mut pixels: Vec<u8>) -> Vec<u8> {
+    let count = pixels.len() / N;
+    for i in 0..count {
+        let opacity = u32::from(pixels[i * N + N - 1]);
+        for c in 0..N - 1 {
+            let level = u32::from(pixels[i * N + c]) * opacity + 255 * (255 - opacity) + 127;
+            pixels[i * (N - 1) + c] = (level / 255) as u8;
         }
     }
-    out
+    pixels.truncate(count * (N - 1));
+    pixels
 }
 
 #[cfg(test)]

@@ -84,6 +84,9 @@ pub(crate) fn inputs<'g, S: Signature>(tape: &'g Tape, signature: &S) -> S::Vars
 
 /// What was traced, with warnings; or all mistakes of the model and of the trace.
 pub(crate) fn finished(tape: Tape, scope: &Scope) -> Result<(Graph, Diagnostics), Error> {
+    if let Some(refused) = scope.refused().or_else(|| tape.refused()) {
+        return Err(refused.into());
+    }
     let mut found = scope.mistakes();
     let traced = tape.finish();
     if let Err(more) = &traced {
