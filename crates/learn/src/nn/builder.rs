@@ -62,7 +62,10 @@ impl<T: Real> Network<T> {
     fn assemble(inputs: Shape, specs: &[LayerSpec], scope: Scope) -> Result<Self, Error> {
         let mut assembly = Assembly::new(&inputs);
         let hint = "layers count from 0; rows have the shape that the layer before gives";
-        let usage = |problem: String| Error::usage(problem, hint);
+        let usage = |problem: String| match scope.refused() {
+            Some(refused) => refused.into(),
+            None => Error::usage(problem, hint),
+        };
         let mut layers = Sequential::default();
         let mut embedding = None;
         for (i, spec) in specs.iter().enumerate() {

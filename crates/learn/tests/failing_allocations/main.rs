@@ -44,8 +44,8 @@ fn every_large_allocation_may_fail() {
             // The request that was tried last is shown with the place where it was made.
             let last = text.lines().filter_map(|l| l.strip_prefix("refused ")).next_back().unwrap_or("0");
             let shown = alone(name, Some(last));
-            let errors = String::from_utf8_lossy(&shown.stderr).into_owned();
-            wrong.push(format!("{name}, request {last}: {}\n{text}\n{errors}", output.status));
+            let errors = [&output.stderr, &shown.stderr].map(|e| String::from_utf8_lossy(e).into_owned());
+            wrong.push(format!("{name}, request {last}: {}\n{text}\n{}", output.status, errors.join("\n")));
             continue;
         }
         let line = text.lines().find(|l| l.starts_with("tried ")).unwrap_or_else(|| panic!("{text}"));

@@ -96,6 +96,7 @@ fn picture(path: PathBuf, colour: ExtendedColorType) -> Operation {
 
 /// A network, a step of it, and its first run.
 fn step<R: Rule + 'static>(rule: fn() -> R, change: fn(Optimizer) -> Optimizer, options: Options) -> Operation {
+    let (x, y) = (floats(&[100, 200]), floats(&[100, 100]));
     of(move || {
         let network = network()?;
         let optimizer = change(Optimizer::new(rule()));
@@ -103,8 +104,19 @@ fn step<R: Rule + 'static>(rule: fn() -> R, change: fn(Optimizer) -> Optimizer, 
         let mut step = Step::build(&options, network.scope(), optimizer, signature, |_, (x, y)| {
             mse(network.forward(x), y).into()
         })?;
-        let (x, y) = (floats(&[100, 200]), floats(&[100, 100]));
         step.run(&(&x, &y)).map(drop)
+    })
+}
+
+/// A network, its inference, and that of a batch.
+fn infer() -> Operation {
+    let x = floats(&[100, 200]);
+    of(move || {
+        let network = network()?;
+        let mut infer = Infer::build(&cpu(), network.scope(), (f32s([100, 200]),), |_, (x,)| {
+            Outputs::of("y", network.forward(x))
+        })?;
+        infer.run(&(&x,)).map(drop)
     })
 }
 
@@ -148,10 +160,8 @@ fn trained(job: &Job, folder: &Path, resume_from: Option<&Path>) -> Told {
     task::train(&request, &mut Silent).map(|outcome| outcome.save_failure)
 }
 
-/// Arrays as they are in the run of this number.
-fn checkpoint(number: f32) -> Checkpoint {
-    let mut tensors = vec![("a".to_string(), floats(&[300, 200])), ("b".to_string(), floats(&[200, 300]))];
-    tensors[0].1.as_slice_mut::<f32>().unwrap().fill(number);
+fn checkpoint() -> Checkpoint {
+    let tensors = vec![("a".to_string(), floats(&[300, 200])), ("b".to_string(), floats(&[200, 300]))];
     Checkpoint { tensors, meta: [("note".to_string(), "a note".to_string())].into(), verified: true }
 }
 
@@ -184,13 +194,7 @@ pub fn operation(name: &str, folder: &Path) -> Operation {
         "step average" => step(|| Lion::new(1e-3), |o| o.average(0.9), cpu()),
         "step micro" => step(|| Adam::new(1e-3), unchanged, cpu().micro_batches(true)),
         "step interpreted" => step(|| Sgd::new(0.1), unchanged, Options::default().interpreted()),
-        "infer" => of(|| {
-            let network = network()?;
-            let mut infer = Infer::build(&cpu(), network.scope(), (f32s([100, 200]),), |_, (x,)| {
-                Outputs::of("y", network.forward(x))
-            })?;
-            infer.run(&(&floats(&[100, 200]),)).map(drop)
-        }),
+        "infer" => infer(),
         "csv" => reads(at("a.csv"), files::csv, csv::read),
         "npy" => reads(at("a.npy"), |path| files::numpy(path, false), npy::read),
         "npy by columns" => reads(at("a.npy"), |path| files::numpy(path, true), npy::read),
@@ -250,13 +254,14 @@ pub fn operation(name: &str, folder: &Path) -> Operation {
             of(move || trainer(&Dataset::open_within(&x, &y, 200_000)?, None))
         }
         "checkpoint load" => {
-            reads(at("a.safetensors"), |path| checkpoint(0.0).save(path).unwrap(), Checkpoint::load)
+            reads(at("a.safetensors"), |path| checkpoint().save(path).unwrap(), Checkpoint::load)
         }
         "checkpoint save" => {
-            let (path, mut number) = (at("a.safetensors"), 0.0);
+            let (path, mut checkpoint) = (at("a.safetensors"), checkpoint());
             of(move || {
-                number += 1.0;
-                checkpoint(number).save(&path)
+                // Other contents than those of the file that is there.
+                checkpoint.tensors[0].1.as_slice_mut::<f32>().unwrap()[0] += 1.0;
+                checkpoint.save(&path)
             })
         }
         "model load" => {
