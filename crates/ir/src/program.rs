@@ -155,10 +155,12 @@ impl Program for Interpreted {
         control: &ControlBlock,
     ) -> Result<(), Failure> {
         check_inputs(&self.graph, inputs)?;
-        let env = Env::new(inputs.iter().map(|v| v.to_array()).collect(), store, control.clone());
+        let env = Env::copied(inputs, store, control.clone())?;
         let values = interpret(&self.graph, &env).map_err(Failure::Operation)?;
-        let value = |id: NodeId| {
-            values[id.index()].clone().ok_or_else(|| Failure::Operation(format!("{id:?} has no value")))
+        let value = |id: NodeId| -> Result<Array, Failure> {
+            let value = values[id.index()].as_ref();
+            let value = value.ok_or_else(|| Failure::Operation(format!("{id:?} has no value")))?;
+            Ok(value.view().try_to_array("a result")?)
         };
         let training = !self.graph.updates.is_empty();
         if training

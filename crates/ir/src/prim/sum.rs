@@ -1,6 +1,7 @@
 //! Sum along axes, which vanish. Narrow types are summed in, and give, their accumulator type.
 
 use super::{Cost, Derivative, Misfit, Op, Primitive, for_each_index};
+use crate::memory;
 use crate::lanes::NumLanes;
 use crate::{Array, Kind, Shape, TensorType};
 
@@ -41,7 +42,7 @@ impl Primitive for Sum {
         let x = super::Cast(wide).eval(&[x[0]], &TensorType::new(wide, x[0].shape().clone()))?;
         let sum = numbers!(wide, T => {
             let src = x.as_slice::<T>().ok_or("operand of another type")?;
-            let mut sums = vec![T::default(); out.shape.elements()];
+            let mut sums = memory::filled(T::default(), out.shape.elements(), out)?;
             let mut at = 0;
             for_each_index(x.shape(), |index| {
                 let sum = &mut sums[reduced_index(index, &self.0, x.shape())];

@@ -3,9 +3,9 @@
 use super::filed::Filed;
 use super::order::split;
 use crate::Error;
-use ironlearn_ir::prim::cast::{Convert, Wide};
-use ironlearn_ir::prim::{Cast, Primitive, stream_of};
-use ironlearn_ir::{Array, DType, DataRef, Shape, TensorType, dispatch};
+use ironlearn_ir::prim::cast::{Convert, Wide, convert};
+use ironlearn_ir::prim::stream_of;
+use ironlearn_ir::{Array, DType, DataRef, Shape, TensorType, dispatch, memory};
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::ops::Range;
@@ -123,15 +123,19 @@ impl Dataset {
     /// The same data with floats of this type; whole numbers stay as they are.
     ///
     /// # Errors
-    /// [`Error::Usage`] where the data are in files and would have to be converted.
+    /// [`Error::Usage`] where the data are in files and would have to be converted; [`Error::Memory`].
     pub fn with_floats(self, dtype: DType) -> Result<Dataset, Error> {
         let fits = |d: DType| d == dtype || !d.is_float();
         let convert = |a: Array| {
             if fits(a.dtype()) {
                 return Ok(a);
             }
-            let ty = TensorType::new(dtype, a.shape().clone());
-            Cast(dtype).eval(&[&a], &ty).map_err(|e| Error::usage(e, "use another element type"))
+            dispatch!(a.dtype(), A => dispatch!(dtype, B => {
+                let from = a.as_slice::<A>().unwrap_or_default();
+                let mut values = memory::room(from.len(), format_args!("the data as {dtype}"))?;
+                values.extend(from.iter().map(|&x| convert::<A, B>(x)));
+                Array::of(a.shape().clone(), values).map_err(|e| Error::usage(e, "use another element type"))
+            }))
         };
         match self.0 {
             Kept::Held { inputs, targets } => {
