@@ -59,7 +59,11 @@ impl Env {
     pub fn copied(inputs: &[ArrayView<'_>], store: &Store, control: ControlBlock) -> Result<Env, Refused> {
         let inputs = inputs.iter().map(|x| x.try_to_array("a copy of the batch"));
         let slot = |id: SlotId| Ok((id, store.slot(id).value.view().try_to_array(&store.slot(id).name)?));
-        Ok(Env { inputs: inputs.collect::<Result<_, _>>()?, slots: store.ids().map(slot).collect::<Result<_, _>>()?, control })
+        Ok(Env {
+            inputs: inputs.collect::<Result<_, _>>()?,
+            slots: store.ids().map(slot).collect::<Result<_, _>>()?,
+            control,
+        })
     }
 }
 

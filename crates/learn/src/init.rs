@@ -3,9 +3,9 @@
 //! Random values come from Philox, keyed by the seed and the parameter's path, and are computed in `f64` with
 //! Iron Learn's own functions: the same on every machine, and the same up to rounding for every element type.
 
+use crate::optim::NoSlot;
 use ironlearn_ir::prim::philox;
 use ironlearn_ir::prim::stream_of;
-use crate::optim::NoSlot;
 use ironlearn_ir::{Array, Real, Refused, Shape, math, memory};
 use std::f64::consts::TAU;
 
@@ -156,12 +156,7 @@ impl Draw {
 
 /// A matrix, row-major, whose rows (or columns, where those are fewer) are orthonormal: normal vectors made
 /// orthogonal by the modified Gram-Schmidt process, twice for accuracy. `take` gets its elements.
-fn orthogonal(
-    rows: usize,
-    columns: usize,
-    stream: Stream,
-    take: impl FnMut(f64),
-) -> Result<(), Refused> {
+fn orthogonal(rows: usize, columns: usize, stream: Stream, take: impl FnMut(f64)) -> Result<(), Refused> {
     let (count, len) = (rows.min(columns), rows.max(columns));
     let mut basis: Vec<f64> = memory::zeros(count * len, "an orthogonal basis")?;
     for k in 0..count {

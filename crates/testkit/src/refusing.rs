@@ -44,12 +44,7 @@ pub(crate) fn refuses(bytes: usize) -> bool {
 
 /// Runs `f` while request `number` of those of at least `large` bytes, counted from 0, is refused; none where no
 /// number is given. Also gives what was asked for. With `shown` it is said where the refused request was made.
-pub fn refusing<R>(
-    large: usize,
-    number: Option<u64>,
-    shown: bool,
-    f: impl FnOnce() -> R,
-) -> (R, Requests) {
+pub fn refusing<R>(large: usize, number: Option<u64>, shown: bool, f: impl FnOnce() -> R) -> (R, Requests) {
     SEEN.store(0, Relaxed);
     OF_LIBRARIES.store(0, Relaxed);
     REFUSED.store(number.unwrap_or(u64::MAX), Relaxed);

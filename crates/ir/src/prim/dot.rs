@@ -4,8 +4,8 @@
 //! accumulated in, and give, their accumulator type.
 
 use super::{Cost, Derivative, Misfit, Op, Primitive, Pullback, for_each_index};
-use crate::memory;
 use crate::lanes::NumLanes;
+use crate::memory;
 use crate::{Array, Dyn, Kind, Shape, TensorType};
 
 /// Pairs of axes `(of x, of y)`.

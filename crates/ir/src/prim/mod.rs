@@ -58,8 +58,8 @@ pub use source::{Control, Source};
 pub use stop_gradient::StopGradient;
 pub use sum::Sum;
 
-use crate::memory;
 use crate::lanes::NumLanes;
+use crate::memory;
 use crate::{Array, Complex32, Complex64, Dyn, TensorType};
 use std::fmt;
 

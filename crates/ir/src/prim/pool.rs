@@ -7,8 +7,8 @@
 
 use super::elementwise::{Add, Maximum, Minimum};
 use super::{Cost, Derivative, MapRef, Misfit, Op, Primitive, Pullback, for_each_index};
-use crate::memory;
 use crate::lanes::NumLanes;
+use crate::memory;
 use crate::{Array, DType, Dyn, NodeId, Shape, TensorType};
 
 /// How the elements of a window become one.

@@ -4,8 +4,8 @@
 
 use super::gather::{checked_indices, is_index};
 use super::{Cost, Derivative, Misfit, Op, Primitive};
-use crate::memory;
 use crate::lanes::NumLanes;
+use crate::memory;
 use crate::{Array, Kind, Shape, TensorType};
 
 /// Scatter-add along an axis; inputs are `x` and `index`. The axes of `index` stand in `x` from `axis` on,

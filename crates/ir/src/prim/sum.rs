@@ -1,8 +1,8 @@
 //! Sum along axes, which vanish. Narrow types are summed in, and give, their accumulator type.
 
 use super::{Cost, Derivative, Misfit, Op, Primitive, for_each_index};
-use crate::memory;
 use crate::lanes::NumLanes;
+use crate::memory;
 use crate::{Array, Kind, Shape, TensorType};
 
 /// Sum along the axes, given in ascending order.

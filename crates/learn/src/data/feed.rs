@@ -220,7 +220,10 @@ mod tests {
             }
             assert!(rows < 7 || orders[0] != orders[1]);
             assert!(rows < 50 || orders[0][..8].iter().any(|&row| row > 8), "blocks are shuffled, too");
-            assert_eq!(epoch(&mut Feed::new(&data, None).unwrap(), 3, rows, 6), (0..rows as i32).collect::<Vec<_>>());
+            assert_eq!(
+                epoch(&mut Feed::new(&data, None).unwrap(), 3, rows, 6),
+                (0..rows as i32).collect::<Vec<_>>()
+            );
         }
     }
 

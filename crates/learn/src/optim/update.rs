@@ -41,9 +41,7 @@ impl From<Refused> for NoSlot {
 impl From<NoSlot> for Error {
     fn from(none: NoSlot) -> Error {
         match none {
-            NoSlot::Unfit(problem) => {
-                Error::usage(problem, "use a store of the same model, or a fresh one")
-            }
+            NoSlot::Unfit(problem) => Error::usage(problem, "use a store of the same model, or a fresh one"),
             NoSlot::Refused(refused) => refused.into(),
         }
     }

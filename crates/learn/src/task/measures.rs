@@ -59,7 +59,12 @@ fn regression(answers: &[f64], targets: &[f64]) -> Measures {
     Measures::named(&[("mse", mse), ("rmse", mse.sqrt()), ("mae", mae), ("r2", 1.0 - mse / variance)])
 }
 
-fn binary(scores: &[f64], targets: &[f64], threshold: f64, are_probabilities: bool) -> Result<Measures, Error> {
+fn binary(
+    scores: &[f64],
+    targets: &[f64],
+    threshold: f64,
+    are_probabilities: bool,
+) -> Result<Measures, Error> {
     let count = |yes: bool, said: bool| {
         let both = |(s, t): &(&f64, &f64)| (**t > 0.5) == yes && (**s > threshold) == said;
         scores.iter().zip(targets).filter(both).count()

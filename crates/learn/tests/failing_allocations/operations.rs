@@ -2,14 +2,14 @@
 
 use super::files;
 use image::ExtendedColorType;
+use ironlearn::Cpu;
 use ironlearn::io::{Checkpoint, csv, idx, npy, npz::Npz, original};
 use ironlearn::job::Job;
 use ironlearn::optim::Rule;
 use ironlearn::picture::{Picture, Timelapse};
 use ironlearn::prelude::*;
 use ironlearn::task::{self, Data, Request, Trained};
-use ironlearn::train::Silent;
-use ironlearn::Cpu;
+use ironlearn::train::{Silent, Watch};
 use std::fs;
 use std::path::{Path, PathBuf};
 use zip::CompressionMethod;
@@ -95,7 +95,11 @@ fn picture(path: PathBuf, colour: ExtendedColorType) -> Operation {
 }
 
 /// A network, a step of it, and its first run.
-fn step<R: Rule + 'static>(rule: fn() -> R, change: fn(Optimizer) -> Optimizer, options: Options) -> Operation {
+fn step<R: Rule + 'static>(
+    rule: fn() -> R,
+    change: fn(Optimizer) -> Optimizer,
+    options: Options,
+) -> Operation {
     let (x, y) = (floats(&[100, 200]), floats(&[100, 100]));
     of(move || {
         let network = network()?;
@@ -132,9 +136,9 @@ const PICTURE: &str = r#"
     [data]
     kind = "picture"
     [network]
-    layers = [{ siren = 256 }, { siren = 256 }, { linear = "targets" }]
+    layers = [{ siren = 160 }, { siren = 160 }, { linear = "targets" }]
     [train]
-    epochs = 2
+    epochs = 1
     patience = 3
     validation = 0.1
     [picture]
@@ -145,7 +149,7 @@ const PICTURE: &str = r#"
 fn picture_job(folder: &Path) -> Job {
     let path = folder.join("picture.png");
     files::picture(&path, ExtendedColorType::Rgb8);
-    job(PICTURE, &[format!("data.picture={}", path.display()), "data.resize=[200, 200]".into()])
+    job(PICTURE, &[format!("data.picture={}", path.display()), "data.resize=[160, 160]".into()])
 }
 
 fn trained(job: &Job, folder: &Path, resume_from: Option<&Path>) -> Told {
@@ -157,7 +161,19 @@ fn trained(job: &Job, folder: &Path, resume_from: Option<&Path>) -> Told {
         last: folder.join("last.safetensors"),
         best: folder.join("best.safetensors"),
     };
-    task::train(&request, &mut Silent).map(|outcome| outcome.save_failure)
+    let mut told = Listener::default();
+    let outcome = task::train(&request, &mut told)?;
+    Ok(outcome.save_failure.or(told.0.into_iter().find(|warning| warning.contains("out of memory"))))
+}
+
+/// Keeps what a run says: a save that fails is made good for by the next one.
+#[derive(Default)]
+struct Listener(Vec<String>);
+
+impl Watch for Listener {
+    fn warn(&mut self, warning: &str) {
+        self.0.push(warning.into());
+    }
 }
 
 fn checkpoint() -> Checkpoint {
@@ -198,16 +214,16 @@ pub fn operation(name: &str, folder: &Path) -> Operation {
         "csv" => reads(at("a.csv"), files::csv, csv::read),
         "npy" => reads(at("a.npy"), |path| files::numpy(path, false), npy::read),
         "npy by columns" => reads(at("a.npy"), |path| files::numpy(path, true), npy::read),
-        "npz stored" => {
-            reads(at("a.npz"), |path| files::archive(path, CompressionMethod::Stored), |path| {
-                Npz::open(path)?.read("x")
-            })
-        }
-        "npz deflated" => {
-            reads(at("a.npz"), |path| files::archive(path, CompressionMethod::Deflated), |path| {
-                Npz::open(path)?.read("x")
-            })
-        }
+        "npz stored" => reads(
+            at("a.npz"),
+            |path| files::archive(path, CompressionMethod::Stored),
+            |path| Npz::open(path)?.read("x"),
+        ),
+        "npz deflated" => reads(
+            at("a.npz"),
+            |path| files::archive(path, CompressionMethod::Deflated),
+            |path| Npz::open(path)?.read("x"),
+        ),
         "idx" => reads(at("a-ubyte"), |path| files::idx(path, false, false), idx::read),
         "idx.gz" => reads(at("a.gz"), |path| files::idx(path, false, true), idx::read),
         "png grey" => picture(at("a.png"), ExtendedColorType::L8),
@@ -279,7 +295,7 @@ pub fn operation(name: &str, folder: &Path) -> Operation {
             trained(&job, &folder, None).unwrap();
             fs::rename(at("last.safetensors"), at("start.safetensors")).unwrap();
             let (start, mut longer) = (at("start.safetensors"), job);
-            longer.train.epochs = 3;
+            longer.train.epochs = 2;
             let run = move || trained(&longer, &folder, Some(&start));
             Operation { run: Box::new(run), leaves_files: false }
         }

@@ -3,8 +3,8 @@
 //! Inputs and result have one shape and one element type (`lt`, `eq`, `select` and `cast`, which do not,
 //! stand in [`crate::prim`]). Evaluation is written once over the [lanes](crate::lanes).
 
-use crate::memory;
 use crate::lanes::{FloatLanes, IntLanes, NumLanes};
+use crate::memory;
 use crate::prim::{ComplexNumber, Cost, Derivative, Misfit, Primitive};
 use crate::{Array, DType, Element, Kind, TensorType};
 use std::fmt;
