@@ -3,7 +3,6 @@
 //! Random values come from Philox, keyed by the seed and the parameter's path, and are computed in `f64` with
 //! Iron Learn's own functions: the same on every machine, and the same up to rounding for every element type.
 
-use crate::optim::NoSlot;
 use ironlearn_ir::prim::philox;
 use ironlearn_ir::prim::stream_of;
 use ironlearn_ir::{Array, Real, Refused, Shape, math, memory};
@@ -91,9 +90,29 @@ fn fans(shape: &Shape) -> (f64, f64) {
     }
 }
 
+/// Why there are no initial values.
+#[derive(Debug)]
+pub(crate) enum NoArray {
+    Mistake(String),
+    /// There is no memory for so many bytes.
+    Memory(u64),
+}
+
+impl From<Refused> for NoArray {
+    fn from(refused: Refused) -> NoArray {
+        NoArray::Memory(refused.bytes)
+    }
+}
+
+impl From<String> for NoArray {
+    fn from(problem: String) -> NoArray {
+        NoArray::Mistake(problem)
+    }
+}
+
 impl Init {
     /// The initial values of a parameter, or why there is no such parameter.
-    pub(crate) fn array<T: Real>(&self, shape: &Shape, stream: Stream) -> Result<Array, NoSlot> {
+    pub(crate) fn array<T: Real>(&self, shape: &Shape, stream: Stream) -> Result<Array, NoArray> {
         Shape::new(shape)?;
         let n = shape.elements();
         let mut values: Vec<T> = memory::room(n, shape)?;
@@ -111,7 +130,7 @@ impl Init {
         }
         if values.iter().any(|x| !x.to_f64().is_finite()) {
             let problem = format!("{self:?} gives initial values that are not finite in `{}`", T::DTYPE);
-            return Err(problem.into());
+            return Err(NoArray::Mistake(problem));
         }
         Ok(Array::of(shape.clone(), values)?)
     }

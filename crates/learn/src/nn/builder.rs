@@ -62,10 +62,7 @@ impl<T: Real> Network<T> {
     fn assemble(inputs: Shape, specs: &[LayerSpec], scope: Scope) -> Result<Self, Error> {
         let mut assembly = Assembly::new(&inputs);
         let hint = "layers count from 0; rows have the shape that the layer before gives";
-        let usage = |problem: String| match scope.refused() {
-            Some(refused) => refused.into(),
-            None => Error::usage(problem, hint),
-        };
+        let usage = |problem: String| Error::usage(problem, hint);
         let mut layers = Sequential::default();
         let mut embedding = None;
         for (i, spec) in specs.iter().enumerate() {
@@ -76,12 +73,17 @@ impl<T: Real> Network<T> {
             match *spec {
                 LayerSpec::Embedding { vocabulary, dimension } if i == 0 => {
                     let layer = Embedding::new(&at, vocabulary, dimension);
-                    assembly
-                        .enter(&at, spec.name(), 0, |tape, s| layer.apply(tape.input::<i64>(s)).node())
-                        .map_err(usage)?;
+                    let entered = assembly
+                        .enter(&at, spec.name(), 0, |tape, s| layer.apply(tape.input::<i64>(s)).node());
+                    scope.check_memory()?;
+                    entered.map_err(usage)?;
                     embedding = Some(layer);
                 }
-                _ => layers.push(assembly.layer(&at, spec).map_err(usage)?),
+                _ => {
+                    let layer = assembly.layer(&at, spec);
+                    scope.check_memory()?;
+                    layers.push(layer.map_err(usage)?);
+                }
             }
         }
         let summary = Summary { input: inputs, rows: assembly.rows };
