@@ -19,9 +19,12 @@ pub(super) fn shuffle(key: u64, epoch: u64, order: &mut [u32]) {
     }
 }
 
+/// Rows in two parts.
+type Parts = (Vec<u32>, Vec<u32>);
+
 /// Numbers below `n` in two parts, both ascending: the second has this share of them, at least one where it is not
 /// 0, picked by the key. `None` where nothing is left for the first.
-pub(super) fn split(key: u64, n: usize, share: f64) -> Result<Option<(Vec<u32>, Vec<u32>)>, Refused> {
+pub(super) fn split(key: u64, n: usize, share: f64) -> Result<Option<Parts>, Refused> {
     let second = ((share * n as f64).round() as usize).max(usize::from(share > 0.0));
     if second >= n {
         return Ok(None);
