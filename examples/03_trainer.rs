@@ -28,7 +28,7 @@ fn main() -> Result<(), Error> {
     let x = Tensor::<f32>::uniform([rows, 1], -1.0, 1.0, 1)?;
     let y = ((&x * 3.0)?.sin() + Tensor::normal([rows, 1], 0.0, 0.1, 2)?)?;
     let data = Dataset::new(x.into_array(), y.into_array())?;
-    let Some((data, validation)) = data.split(0.25, 3) else {
+    let Some((data, validation)) = data.split(0.25, 3)? else {
         return Err(Error::usage("too few rows to split", "give more rows"));
     };
 

@@ -20,7 +20,7 @@ fn main() -> Result<(), Error> {
 
     // 8 MB, of which 1 MiB is in memory at a time. `Dataset::open` takes 64 MiB.
     let data = Dataset::open_within(&inputs, &targets, 1 << 20)?;
-    let Some((data, validation)) = data.split(0.1, 3) else {
+    let Some((data, validation)) = data.split(0.1, 3)? else {
         return Err(Error::usage("too few rows to split", "give more rows"));
     };
     let network = Network::<f32>::builder([COLUMNS]).linear(32).relu().linear(3).build(4)?;

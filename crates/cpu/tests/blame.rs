@@ -35,7 +35,7 @@ fn blamed(
     let (graph, _) = tape.finish().unwrap_or_else(|e| panic!("{e}"));
     let values = Array::of([x.len()], x.to_vec()).unwrap();
     let compiled = Cpu::new(2).unwrap().compile(&graph, Options::default()).unwrap();
-    let programs: [Box<dyn Program>; 2] = [Box::new(compiled), Box::new(Interpreted::new(graph))];
+    let programs: [Box<dyn Program>; 2] = [Box::new(compiled), Box::new(Interpreted::new(graph).unwrap())];
     programs.map(|mut program| {
         let mut state = store.clone();
         let control = ControlBlock { step: 5, ..ControlBlock::default() };

@@ -71,7 +71,7 @@ fn training_agrees_with_the_interpreter() {
         let (graph, mut store, inputs) = training_step(rows);
         let mut other = store.clone();
         let mut compiled = Cpu::new(2).unwrap().compile(&graph, Options::default()).unwrap();
-        let mut interpreted = Interpreted::new(graph);
+        let mut interpreted = Interpreted::new(graph).unwrap();
         let a = run(&mut compiled, &mut store, &inputs, 20);
         let b = run(&mut interpreted, &mut other, &inputs, 20);
         assert!((a - b).abs() < 1e-5 * b.abs(), "{a} {b}");

@@ -1,7 +1,9 @@
 //! [`Array`]: an owned row-major array whose element type is known at run time. The interpreter computes
 //! with it, files are read into it, state slots are given out as it.
 
+use crate::memory::{self, Refused};
 use crate::{Complex32, Complex64, DType, Shape, bf16, f16};
+use std::fmt::Display;
 
 macro_rules! data {
     ($($variant:ident($t:ty)),* $(,)?) => {
@@ -20,6 +22,10 @@ macro_rules! data {
             pub fn zeros(dtype: DType, n: usize) -> Data {
                 match dtype { $(DType::$variant => Data::$variant(vec![Default::default(); n])),* }
             }
+            /// `n` zeros, or why there is no room for them: for `what`.
+            pub fn try_zeros(dtype: DType, n: usize, what: impl Display) -> Result<Data, Refused> {
+                match dtype { $(DType::$variant => memory::zeros(n, what).map(Data::$variant)),* }
+            }
             /// The element type.
             pub fn dtype(&self) -> DType {
                 match self { $(Data::$variant(_) => DType::$variant),* }
@@ -31,6 +37,21 @@ macro_rules! data {
             /// True where there are no elements.
             pub fn is_empty(&self) -> bool {
                 self.len() == 0
+            }
+            /// Makes every element 0.
+            pub fn fill_zero(&mut self) {
+                match self { $(Data::$variant(v) => v.fill(Default::default())),* }
+            }
+            /// Takes over the elements of data of the same type and length; gives false, and does nothing, where
+            /// the other has another type or length.
+            pub fn copy_from(&mut self, other: DataRef<'_>) -> bool {
+                match (self, other) {
+                    $((Data::$variant(to), DataRef::$variant(from)) if to.len() == from.len() => {
+                        to.copy_from_slice(from);
+                        true
+                    })*
+                    _ => false,
+                }
             }
             /// The elements, borrowed.
             pub fn view(&self) -> DataRef<'_> {
@@ -54,6 +75,10 @@ macro_rules! data {
             /// A copy that is owned.
             pub fn to_owned(self) -> Data {
                 match self { $(DataRef::$variant(v) => Data::$variant(v.to_vec())),* }
+            }
+            /// A copy that is owned, or why there is no room for it: for `what`.
+            pub fn try_to_owned(self, what: impl Display) -> Result<Data, Refused> {
+                match self { $(DataRef::$variant(v) => memory::copied(v, what).map(Data::$variant)),* }
             }
         }
 
@@ -126,11 +151,19 @@ impl Array {
         Array { shape: Shape::scalar(), data: T::wrap(vec![x]) }
     }
 
-    /// An array of zeros.
+    /// An array of zeros. Ends the program where memory is refused: for small ones, and for tests.
     pub fn zeros(dtype: DType, shape: impl Into<Shape>) -> Array {
         let shape = shape.into();
         let data = Data::zeros(dtype, shape.elements());
         Array { shape, data }
+    }
+
+    /// An array of zeros, or why there is no room for it: for `what`.
+    pub fn try_zeros(dtype: DType, shape: impl Into<Shape>, what: impl Display) -> Result<Array, Refused> {
+        let shape = shape.into();
+        let n = crate::shape::checked_len(&shape).unwrap_or(usize::MAX);
+        let data = Data::try_zeros(dtype, n, format_args!("{what}, {dtype}{shape}"))?;
+        Ok(Array { shape, data })
     }
 
     /// The element type.
@@ -201,8 +234,13 @@ impl<'a> ArrayView<'a> {
     pub fn as_slice<T: Stored>(self) -> Option<&'a [T]> {
         T::slice(self.data)
     }
-    /// An owned copy.
+    /// An owned copy. Ends the program where memory is refused: for small ones, and for tests.
     pub fn to_array(self) -> Array {
         Array { shape: self.shape.clone(), data: self.data.to_owned() }
+    }
+    /// An owned copy, or why there is no room for it: for `what`.
+    pub fn try_to_array(self, what: impl Display) -> Result<Array, Refused> {
+        let what = format_args!("{what}, {}{}", self.dtype(), self.shape);
+        Ok(Array { shape: self.shape.clone(), data: self.data.try_to_owned(what)? })
     }
 }

@@ -2,7 +2,7 @@
 //! and the tool that finds a NaN.
 
 use crate::prim::{Control, Op, Source};
-use crate::{Array, Data, Graph, NodeId, SlotId, Store};
+use crate::{Array, ArrayView, Data, Graph, NodeId, Refused, SlotId, Store};
 use std::collections::HashMap;
 
 /// The control block: what changes from step to step.
@@ -45,10 +45,25 @@ pub struct Env {
 }
 
 impl Env {
-    /// Inputs and control block with the state of a store.
+    /// Inputs and control block with the state of a store. Ends the program where memory is refused: for tests, and
+    /// small ones.
     pub fn new(inputs: Vec<Array>, store: &Store, control: ControlBlock) -> Env {
         let slots = store.ids().map(|id| (id, store.slot(id).value.clone())).collect();
         Env { inputs, slots, control }
+    }
+
+    /// Copies of inputs and control block, with the state of a store.
+    ///
+    /// # Errors
+    /// [`Refused`] where there is no memory for them.
+    pub fn copied(inputs: &[ArrayView<'_>], store: &Store, control: ControlBlock) -> Result<Env, Refused> {
+        let inputs = inputs.iter().map(|x| x.try_to_array("a copy of the batch"));
+        let slot = |id: SlotId| Ok((id, store.slot(id).value.view().try_to_array(&store.slot(id).name)?));
+        Ok(Env {
+            inputs: inputs.collect::<Result<_, _>>()?,
+            slots: store.ids().map(slot).collect::<Result<_, _>>()?,
+            control,
+        })
     }
 }
 
@@ -58,10 +73,12 @@ pub fn eval_node(graph: &Graph, id: NodeId, env: &Env, values: &[Option<Array>])
     let fail = |what: String| graph.located(id, &what);
     match &node.op {
         Op::Source(Source::Input(i)) => {
-            env.inputs.get(*i as usize).cloned().ok_or_else(|| fail(format!("no input {i}")))
+            let input = env.inputs.get(*i as usize).ok_or_else(|| fail(format!("no input {i}")))?;
+            Ok(input.view().try_to_array(&node.ty)?)
         }
         Op::Source(Source::Slot(s)) => {
-            env.slots.get(s).cloned().ok_or_else(|| fail(format!("no slot {}", s.0)))
+            let value = env.slots.get(s).ok_or_else(|| fail(format!("no slot {}", s.0)))?;
+            Ok(value.view().try_to_array(&node.ty)?)
         }
         Op::Source(Source::Control(c)) => Ok(env.control.field(*c)),
         Op::ScanOutput(output) => {
@@ -98,12 +115,12 @@ pub fn interpret(graph: &Graph, env: &Env) -> Result<Vec<Option<Array>>, String>
             _ if !live[id.index()] => None,
             Op::Scan(_) => {
                 let results = run_scan(graph, id, &values)?;
-                let first = results[0].clone();
+                let first = results[0].view().try_to_array(&node.ty)?;
                 scans.insert(id, results);
                 Some(first)
             }
             Op::ScanOutput(output) if scans.contains_key(&node.inputs[0]) => {
-                Some(scans[&node.inputs[0]][output.index].clone())
+                Some(scans[&node.inputs[0]][output.index].view().try_to_array(&node.ty)?)
             }
             _ => Some(eval_node(graph, id, env, &values)?),
         };

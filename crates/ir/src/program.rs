@@ -3,7 +3,7 @@
 use crate::blame::{Blame, Reference, Unexplained, blame};
 use crate::interpreter::{ControlBlock, Env, all_finite, interpret};
 use crate::profile::StepProfile;
-use crate::{Array, ArrayView, Graph, NodeId, Store, TensorType};
+use crate::{Array, ArrayView, Graph, NodeId, Refused, Store, TensorType};
 use std::fmt;
 
 /// A graph made ready to run.
@@ -108,6 +108,12 @@ impl fmt::Display for Failure {
 
 impl std::error::Error for Failure {}
 
+impl From<Refused> for Failure {
+    fn from(refused: Refused) -> Failure {
+        Failure::Memory { bytes: refused.bytes as usize, purpose: refused.what }
+    }
+}
+
 /// Checks inputs against the types that a graph was built for.
 pub fn check_inputs(graph: &Graph, inputs: &[ArrayView<'_>]) -> Result<(), Failure> {
     for (index, expected) in graph.inputs.iter().enumerate() {
@@ -128,10 +134,16 @@ pub struct Interpreted {
 
 impl Interpreted {
     /// A graph to be run by the interpreter.
-    pub fn new(graph: Graph) -> Interpreted {
-        let zeros = |id: NodeId| Array::zeros(graph.node(id).ty.dtype, graph.node(id).ty.shape.clone());
-        let outputs = graph.outputs.iter().map(|(_, id)| zeros(*id)).collect();
-        Interpreted { graph, outputs }
+    ///
+    /// # Errors
+    /// [`Refused`] where there is no memory for its outputs.
+    pub fn new(graph: Graph) -> Result<Interpreted, Refused> {
+        let zeros = |(name, id): &(String, NodeId)| {
+            let ty = &graph.node(*id).ty;
+            Array::try_zeros(ty.dtype, ty.shape.clone(), format_args!("the output {name}"))
+        };
+        let outputs = graph.outputs.iter().map(zeros).collect::<Result<_, _>>()?;
+        Ok(Interpreted { graph, outputs })
     }
 }
 
@@ -143,10 +155,12 @@ impl Program for Interpreted {
         control: &ControlBlock,
     ) -> Result<(), Failure> {
         check_inputs(&self.graph, inputs)?;
-        let env = Env::new(inputs.iter().map(|v| v.to_array()).collect(), store, control.clone());
+        let env = Env::copied(inputs, store, control.clone())?;
         let values = interpret(&self.graph, &env).map_err(Failure::Operation)?;
-        let value = |id: NodeId| {
-            values[id.index()].clone().ok_or_else(|| Failure::Operation(format!("{id:?} has no value")))
+        let value = |id: NodeId| -> Result<Array, Failure> {
+            let value = values[id.index()].as_ref();
+            let value = value.ok_or_else(|| Failure::Operation(format!("{id:?} has no value")))?;
+            Ok(value.view().try_to_array("a result")?)
         };
         let training = !self.graph.updates.is_empty();
         if training

@@ -3,7 +3,7 @@
 //! Plans hold slot ids; training, validation and inference plans share one store. A step writes new state
 //! into spare buffers and commits by exchanging them, so that a step that fails leaves nothing half done.
 
-use crate::{Array, TensorType};
+use crate::{Array, Refused, TensorType};
 
 /// The name of a state slot within its [`Store`].
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
@@ -135,7 +135,10 @@ impl Store {
     }
 
     /// Makes the spare buffer of a slot, of the value's type, and gives it out for writing.
-    pub fn spare_mut(&mut self, id: SlotId) -> &mut Array {
+    ///
+    /// # Errors
+    /// [`Refused`] where there is no memory for it.
+    pub fn spare_mut(&mut self, id: SlotId) -> Result<&mut Array, Refused> {
         let slot = self.slot_mut(id);
         let value = &slot.value;
         let fits = |spare: &Array| spare.dtype() == value.dtype() && spare.shape() == value.shape();
@@ -143,7 +146,14 @@ impl Store {
         if !slot.spare.as_ref().is_some_and(fits) {
             slot.spare = None;
         }
-        slot.spare.get_or_insert_with(|| Array::zeros(slot.value.dtype(), slot.value.shape().clone()))
+        let spare = match slot.spare.take() {
+            Some(spare) => spare,
+            None => {
+                let what = format_args!("the next value of {}", slot.name);
+                Array::try_zeros(slot.value.dtype(), slot.value.shape().clone(), what)?
+            }
+        };
+        Ok(slot.spare.insert(spare))
     }
 
     /// Exchanges value and spare of a slot.
@@ -163,8 +173,8 @@ mod tests {
     fn a_spare_follows_the_type_of_the_value() {
         let mut store = Store::new();
         let id = store.add("w", Role::Parameter, Array::scalar(1f32)).expect("a free name");
-        assert_eq!(store.spare_mut(id).data().len(), 1);
+        assert_eq!(store.spare_mut(id).unwrap().data().len(), 1);
         store.slot_mut(id).value = Array::zeros(crate::DType::F64, [3]);
-        assert_eq!(*store.spare_mut(id), Array::zeros(crate::DType::F64, [3]));
+        assert_eq!(*store.spare_mut(id).unwrap(), Array::zeros(crate::DType::F64, [3]));
     }
 }

@@ -6,7 +6,7 @@
 use crate::diagnostic::{Diagnostic, Diagnostics, Severity};
 use crate::graph::{Graph, Node, Phase, Site};
 use crate::prim::{CustomGrad, Op, Source};
-use crate::{Array, DType, Dyn, Env, NodeId, Shape, SlotId, TensorType};
+use crate::{Array, DType, Dyn, Env, NodeId, Refused, Shape, SlotId, TensorType};
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::panic::Location;
@@ -36,6 +36,7 @@ struct Inner {
     /// Overrides line and layer while derivatives and updates are recorded.
     site: Option<Site>,
     phase: Option<Phase>,
+    refused: Option<Refused>,
     sources: HashMap<Source, NodeId>,
     scalars: HashMap<(DType, u64), NodeId>,
     streams: HashMap<String, u64>,
@@ -140,6 +141,18 @@ impl Tape {
     #[track_caller]
     pub fn error(&self, message: impl Into<String>, notes: Vec<String>) {
         self.record(Severity::Error, self.here(), message.into(), notes);
+    }
+
+    /// Records that there was no memory for what is needed: a mistake that is nobody's.
+    #[track_caller]
+    pub fn refuse(&self, refused: Refused) {
+        self.error(refused.to_string(), vec![]);
+        self.inner.borrow_mut().refused.get_or_insert(refused);
+    }
+
+    /// What there was no memory for, if anything.
+    pub fn refused(&self) -> Option<Refused> {
+        self.inner.borrow().refused.clone()
     }
 
     /// Records a warning at the caller's line.

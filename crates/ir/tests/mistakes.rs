@@ -50,7 +50,8 @@ fn a_step_that_cannot_commit_everything_commits_nothing() {
     tape.assign(first, tape.scalar::<f32>(5.0).node());
     tape.assign(second, tape.scalar::<f32>(5.0).node());
     let (graph, _) = tape.finish().unwrap();
-    let failure = Interpreted::new(graph).run(&[], &mut store, &ControlBlock::default()).unwrap_err();
+    let failure =
+        Interpreted::new(graph).unwrap().run(&[], &mut store, &ControlBlock::default()).unwrap_err();
     assert_eq!(failure.to_string(), "slot `second` holds f32[2], its new value is f32[]");
     assert_eq!(store.slot(first).value, Array::scalar(1.0f32));
 }

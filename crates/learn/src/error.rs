@@ -2,7 +2,7 @@
 //! what to do about it.
 
 use crate::memory::shown;
-use ironlearn_ir::Blame;
+use ironlearn_ir::{Blame, Refused};
 use std::fmt::{self, Write};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -167,6 +167,12 @@ impl FileError {
         FileError::new(path, problem)
             .at(Place::Line { line: e.line(), column: e.column().max(1) })
             .hint(advice)
+    }
+}
+
+impl From<Refused> for Error {
+    fn from(refused: Refused) -> Error {
+        Error::Memory { what: refused.what, bytes: refused.bytes, hint: String::new() }
     }
 }
 

@@ -5,7 +5,7 @@
 
 use ironlearn_ir::prim::philox;
 use ironlearn_ir::prim::stream_of;
-use ironlearn_ir::{Array, Real, Shape, math};
+use ironlearn_ir::{Array, Real, Refused, Shape, math, memory};
 use std::f64::consts::TAU;
 
 /// The distribution of a parameter's initial values.
@@ -98,6 +98,12 @@ pub(crate) enum NoArray {
     Memory(u64),
 }
 
+impl From<Refused> for NoArray {
+    fn from(refused: Refused) -> NoArray {
+        NoArray::Memory(refused.bytes)
+    }
+}
+
 impl From<String> for NoArray {
     fn from(problem: String) -> NoArray {
         NoArray::Mistake(problem)
@@ -109,13 +115,13 @@ impl Init {
     pub(crate) fn array<T: Real>(&self, shape: &Shape, stream: Stream) -> Result<Array, NoArray> {
         Shape::new(shape)?;
         let n = shape.elements();
-        let mut values: Vec<T> = Vec::new();
-        values.try_reserve_exact(n).map_err(|_| NoArray::Memory(n as u64 * T::DTYPE.size() as u64))?;
+        let mut values: Vec<T> = memory::room(n, shape)?;
         match *self {
             Init::Orthogonal(gain) => {
                 let rows = shape.first().copied().unwrap_or(1);
-                let matrix = orthogonal(rows, n.checked_div(rows).unwrap_or(0), stream);
-                values.extend(matrix.iter().map(|x| T::from_f64(gain * x)));
+                orthogonal(rows, n.checked_div(rows).unwrap_or(0), stream, |x| {
+                    values.push(T::from_f64(gain * x));
+                })?;
             }
             _ => {
                 let draw = self.draw(shape);
@@ -168,22 +174,24 @@ impl Draw {
 }
 
 /// A matrix, row-major, whose rows (or columns, where those are fewer) are orthonormal: normal vectors made
-/// orthogonal by the modified Gram-Schmidt process, twice for accuracy.
-fn orthogonal(rows: usize, columns: usize, stream: Stream) -> Vec<f64> {
+/// orthogonal by the modified Gram-Schmidt process, twice for accuracy. `take` gets its elements.
+fn orthogonal(rows: usize, columns: usize, stream: Stream, take: impl FnMut(f64)) -> Result<(), Refused> {
     let (count, len) = (rows.min(columns), rows.max(columns));
-    let mut basis: Vec<Vec<f64>> = Vec::with_capacity(count);
+    let mut basis: Vec<f64> = memory::zeros(count * len, "an orthogonal basis")?;
     for k in 0..count {
-        let mut v: Vec<f64> = (0..len).map(|i| stream.normal(k * len + i, 1.0)).collect();
-        for u in basis.iter().chain(&basis) {
-            let along: f64 = u.iter().zip(&v).map(|(a, b)| a * b).sum();
+        let (before, v) = basis.split_at_mut(k * len);
+        let v = &mut v[..len];
+        v.iter_mut().enumerate().for_each(|(i, x)| *x = stream.normal(k * len + i, 1.0));
+        for u in before.chunks_exact(len).chain(before.chunks_exact(len)) {
+            let along: f64 = u.iter().zip(&*v).map(|(a, b)| a * b).sum();
             v.iter_mut().zip(u).for_each(|(x, y)| *x -= along * y);
         }
         let norm = v.iter().map(|x| x * x).sum::<f64>().sqrt();
         v.iter_mut().for_each(|x| *x /= norm);
-        basis.push(v);
     }
-    let at = |r: usize, c: usize| if rows <= columns { basis[r][c] } else { basis[c][r] };
-    (0..rows * columns).map(|i| at(i / columns, i % columns)).collect()
+    let at = |r: usize, c: usize| if rows <= columns { basis[r * len + c] } else { basis[c * len + r] };
+    (0..rows * columns).map(|i| at(i / columns, i % columns)).for_each(take);
+    Ok(())
 }
 
 #[cfg(test)]

@@ -54,7 +54,7 @@ fn values(store: &Store) -> Vec<(String, Array)> {
 }
 
 fn resumes_with_the_same_bits<T: Real>(data: &Dataset, accumulate: usize) {
-    let (train, validation) = curve::<T>().split(0.13, 1).unwrap();
+    let (train, validation) = curve::<T>().split(0.13, 1).unwrap().unwrap();
     assert_eq!((train.rows(), validation.rows()), (20, 3));
     let build = |network: &Network<T>, watch: &mut Stop| {
         let training = training().accumulate(accumulate);
@@ -141,7 +141,7 @@ fn portions_of_a_full_batch_give_the_same_bits_from_files() {
 
 #[test]
 fn reports_name_losses_metrics_and_rates() {
-    let (data, validation) = (curve::<f64>(), curve::<f64>().split(0.2, 0).unwrap().1);
+    let (data, validation) = (curve::<f64>(), curve::<f64>().split(0.2, 0).unwrap().unwrap().1);
     let mut watch = Stop::default();
     training()
         .build(&network::<f64>(), &data, Some(&validation))

@@ -9,6 +9,7 @@
 //! All threads are counted, those of an executor and those of other tests: such a test stands alone in its
 //! file, which is a process of its own.
 
+use crate::refusing::refuses;
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
@@ -18,7 +19,7 @@ static BYTES: AtomicU64 = AtomicU64::new(0);
 static HELD: AtomicU64 = AtomicU64::new(0);
 static PEAK: AtomicU64 = AtomicU64::new(0);
 
-/// The system's allocator, counting.
+/// The system's allocator, counting; and refusing what [`crate::refusing`] says.
 pub struct Counting;
 
 /// What has been allocated, whether or not it has been freed since.
@@ -30,11 +31,16 @@ pub struct Allocated {
     pub bytes: u64,
 }
 
-fn note(bytes: usize) {
+/// Counts a request; true where it is to be refused.
+fn note(bytes: usize) -> bool {
+    if refuses(bytes) {
+        return true;
+    }
     ALLOCATIONS.fetch_add(1, Relaxed);
     BYTES.fetch_add(bytes as u64, Relaxed);
     let held = HELD.fetch_add(bytes as u64, Relaxed) + bytes as u64;
     PEAK.fetch_max(held, Relaxed);
+    false
 }
 
 /// What is no longer held: `old`, or what was asked for where it was refused.
@@ -46,17 +52,23 @@ fn settle(memory: *mut u8, asked: usize, old: usize) -> *mut u8 {
 // SAFETY: every request goes to the system's allocator as it is.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        note(layout.size());
+        if note(layout.size()) {
+            return std::ptr::null_mut();
+        }
         // SAFETY: the caller's promise.
         settle(unsafe { System.alloc(layout) }, layout.size(), 0)
     }
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
-        note(layout.size());
+        if note(layout.size()) {
+            return std::ptr::null_mut();
+        }
         // SAFETY: the caller's promise.
         settle(unsafe { System.alloc_zeroed(layout) }, layout.size(), 0)
     }
     unsafe fn realloc(&self, memory: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        note(size);
+        if note(size) {
+            return std::ptr::null_mut();
+        }
         // SAFETY: the caller's promise.
         settle(unsafe { System.realloc(memory, layout, size) }, size, layout.size())
     }

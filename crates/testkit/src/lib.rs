@@ -6,6 +6,7 @@ pub mod corpus;
 pub mod gradcheck;
 pub mod poison;
 pub mod random_graph;
+pub mod refusing;
 pub mod registry;
 pub mod rng;
 pub mod tier;

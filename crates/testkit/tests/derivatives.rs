@@ -128,7 +128,7 @@ fn a_network_learns_a_differential_equation() {
         tape.assign(*slot, (*w - rate * m / (v.sqrt() + 1e-8)).node());
     }
     let (graph, _) = tape.finish().unwrap_or_else(|e| panic!("{e}"));
-    let mut program = Interpreted::new(graph);
+    let mut program = Interpreted::new(graph).unwrap();
     let points: Vec<f64> = (0..POINTS).map(|i| 2.0 * i as f64 / (POINTS - 1) as f64).collect();
     let x = array(&[POINTS, 1], points.clone());
     for step in 0..400 {

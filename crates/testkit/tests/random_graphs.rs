@@ -31,7 +31,7 @@ fn seeds() -> std::ops::Range<u64> {
 fn the_interpreter_agrees_with_itself() {
     for seed in 0..graphs().min(50) {
         let graph = random_graph(seed, &Settings::default());
-        let program = |_: &Store| Interpreted::new(graph.graph.clone());
+        let program = |_: &Store| Interpreted::new(graph.graph.clone()).unwrap();
         agrees(&graph, &mut program(&graph.store)).unwrap();
         same_bits(&graph, &mut program(&graph.store), &mut program(&graph.store)).unwrap();
     }
@@ -146,7 +146,7 @@ fn a_wrong_operation_is_noticed() {
         });
         if found.is_some() {
             planted += 1;
-            noticed += u32::from(agrees(&graph, &mut Interpreted::new(wrong)).is_err());
+            noticed += u32::from(agrees(&graph, &mut Interpreted::new(wrong).unwrap()).is_err());
         }
     }
     assert!(planted >= 30 && noticed * 10 >= planted * 9, "{noticed} of {planted} noticed");

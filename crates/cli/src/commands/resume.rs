@@ -11,6 +11,7 @@ use std::time::Instant;
 
 pub fn run(options: &ResumeOptions, console: &Console, engine: &dyn Engine) -> Result<u8, Error> {
     let began = Instant::now();
+    let signals = Signals::install()?;
     let machine = Machine { profile: options.run.profile, ..machine(&options.run.machine)? };
     let overrides = options.run.overrides();
     let (dir, job) = match &options.run.out {
@@ -24,5 +25,5 @@ pub fn run(options: &ResumeOptions, console: &Console, engine: &dyn Engine) -> R
     };
     let limits = options.run.limits(&job);
     let run = Run { job: &job, dir: &dir, resume: dir.has_checkpoint()?, machine: &machine, limits, began };
-    carry_out(&run, Signals::install()?, console, engine)
+    carry_out(&run, signals, console, engine)
 }

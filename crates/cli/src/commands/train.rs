@@ -15,12 +15,13 @@ use std::time::Instant;
 
 pub fn run(options: &TrainOptions, console: &Console, engine: &dyn Engine) -> Result<u8, Error> {
     let began = Instant::now();
+    let signals = Signals::install()?;
     let machine = Machine { profile: options.run.profile, ..machine(&options.run.machine)? };
     let job = Job::load(&options.job, &options.run.overrides())?;
     let dir = RunDir::create(options.run.out.as_deref(), &job)?;
     let limits = options.run.limits(&job);
     let run = Run { job: &job, dir: &dir, resume: false, machine: &machine, limits, began };
-    let result = carry_out(&run, Signals::install()?, console, engine);
+    let result = carry_out(&run, signals, console, engine);
     if result.is_err() {
         dir.discard_if_nothing_came_of_it();
     }

@@ -23,7 +23,10 @@ pub(super) fn explain(
     control: &ControlBlock,
 ) -> Failure {
     let graph = &program.plan.graph;
-    let env = Env::new(inputs.iter().map(|v| v.to_array()).collect(), store, control.clone());
+    let env = match Env::copied(inputs, store, control.clone()) {
+        Ok(env) => env,
+        Err(refused) => return refused.into(),
+    };
     let mut attempts = vec![];
     let mut own = OneByOne { cpu: &program.cpu };
     let mut reference = Reference;
@@ -80,7 +83,8 @@ fn run(
     let mut program =
         cpu.compile(graph, Options { fuse: false, ..Options::default() }).map_err(|e| e.to_string())?;
     program.run(inputs, store, control).map_err(|e| e.to_string())?;
-    Ok((0..graph.outputs.len()).map(|i| program.output(i).to_array()).collect())
+    let copy = |i: usize| program.output(i).try_to_array("a value that is looked at");
+    Ok((0..graph.outputs.len()).map(copy).collect::<Result<_, _>>()?)
 }
 
 /// The values of the failed run that are not finite. Gradients are no longer in memory: they are computed again.
@@ -142,7 +146,7 @@ mod tests {
         let control = ControlBlock { step: 3, ..ControlBlock::default() };
         program.run(&[], &mut store, &control).unwrap();
         // A bit that flips in memory.
-        store.spare_mut(slots[1]).as_slice_mut::<f32>().unwrap()[1] = f32::NAN;
+        store.spare_mut(slots[1]).unwrap().as_slice_mut::<f32>().unwrap()[1] = f32::NAN;
         let failure = explain(&program, &[], &mut store, &control);
         let Failure::Unexplained(unexplained) = &failure else { panic!("{failure:?}") };
         assert_eq!(
@@ -155,7 +159,7 @@ mod tests {
             "{text}"
         );
 
-        store.spare_mut(slots[1]).as_slice_mut::<f32>().unwrap()[1] = 0.0;
+        store.spare_mut(slots[1]).unwrap().as_slice_mut::<f32>().unwrap()[1] = 0.0;
         let failure = explain(&program, &[], &mut store, &control).to_string();
         assert!(failure.contains("a gradient, in the first run alone"), "{failure}");
     }

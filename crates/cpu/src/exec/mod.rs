@@ -272,7 +272,7 @@ fn reference(plan: &Plan, op: &Op, x: &[View], out: &View, run: &Run<'_>) -> Res
         let ty = ty(v);
         let at = run.addresses.element(v.buffer, v.offset, ty.dtype.size());
         // SAFETY: the plan's verifier has checked the view, and that it is written.
-        Array::new(ty.shape.clone(), unsafe { data_at(at, &ty) }.to_owned())
+        Array::new(ty.shape.clone(), unsafe { data_at(at, &ty) }.try_to_owned(&ty)?)
     };
     let operands = x.iter().map(operand).collect::<Result<Vec<Array>, String>>()?;
     let result = op.primitive().eval(&operands.iter().collect::<Vec<_>>(), &ty(out))?;

@@ -133,16 +133,16 @@ impl CpuProgram {
     fn resolve(&mut self, inputs: &[ArrayView<'_>], store: &mut Store) -> Result<(), Failure> {
         for &i in &self.moving {
             let buffer = &self.plan.buffers[i];
-            let value = |slot: SlotId, store: &Store| {
+            let value = |slot: SlotId, store: &Store| -> Result<*mut u8, Failure> {
                 fits(buffer, slot, store)?;
                 Ok(address(store.slot(slot).value.data().view()).cast_mut())
             };
             let (now, then) = match buffer.home {
                 Home::Slot(slot) if self.updates.contains(&slot) => {
-                    (value(slot, store)?, address_mut(store.spare_mut(slot)))
+                    (value(slot, store)?, address_mut(store.spare_mut(slot)?))
                 }
                 Home::Slot(slot) => (value(slot, store)?, value(slot, store)?),
-                Home::Spare(slot) => (address_mut(store.spare_mut(slot)), value(slot, store)?),
+                Home::Spare(slot) => (address_mut(store.spare_mut(slot)?), value(slot, store)?),
                 Home::Input(index) => {
                     let at = address(inputs[index as usize].data()).cast_mut();
                     (at, at)

@@ -2,6 +2,7 @@
 
 use super::max::is_same;
 use super::{Cost, Derivative, Misfit, Primitive};
+use crate::memory;
 use crate::{Array, DType, Kind, TensorType};
 
 /// Index of the maximum along an axis, as `i64`.
@@ -39,7 +40,9 @@ impl Primitive for ArgMax {
                     if at(k) > at(best) || nan_first { k } else { best }
                 }) as i64
             });
-            Array::of(out.shape.clone(), values.collect())
+            let mut all = memory::room(out.shape.elements(), out)?;
+            all.extend(values);
+            Array::of(out.shape.clone(), all)
         })
     }
     fn derivative(&self) -> Derivative {

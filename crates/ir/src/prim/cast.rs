@@ -7,6 +7,7 @@
 //! - real to complex: imaginary part 0; complex to real: the real part.
 
 use super::{Cost, Derivative, Misfit, Primitive};
+use crate::memory;
 use crate::{Array, Complex32, Complex64, DType, Element, TensorType, bf16, f16};
 
 /// Conversion to an element type.
@@ -140,7 +141,9 @@ impl Primitive for Cast {
         crate::dispatch!(x[0].dtype(), A => {
             let src = x[0].as_slice::<A>().ok_or("operand of another type")?;
             crate::dispatch!(out.dtype, B => {
-                Array::of(out.shape.clone(), src.iter().map(|&v| convert::<A, B>(v)).collect())
+                let mut values = memory::room(src.len(), out)?;
+                values.extend(src.iter().map(|&v| convert::<A, B>(v)));
+                Array::of(out.shape.clone(), values)
             })
         })
     }

@@ -1,6 +1,7 @@
 //! Comparison of ordered values (`eq` of all numbers and truth values); false where either is NaN.
 
 use super::{Cost, Derivative, Misfit, Primitive};
+use crate::memory;
 use crate::{Array, DType, Kind, TensorType};
 
 /// The comparisons.
@@ -37,7 +38,9 @@ impl Primitive for Compare {
                 Compare::Less => Less::less(a, b),
                 Compare::Equal => a == b,
             });
-            Array::of(out.shape.clone(), values.collect())
+            let mut all = memory::room(out.shape.elements(), out)?;
+            all.extend(values);
+            Array::of(out.shape.clone(), all)
         })
     }
     fn derivative(&self) -> Derivative {

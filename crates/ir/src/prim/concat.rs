@@ -2,6 +2,7 @@
 
 use super::slice::Range;
 use super::{Cost, Derivative, Misfit, Op, Primitive};
+use crate::memory;
 use crate::{Array, Shape, TensorType};
 
 /// Concatenation along an axis.
@@ -36,7 +37,7 @@ impl Primitive for Concat {
         let axis = self.0;
         let outer: usize = out.shape[..axis].iter().product();
         crate::dispatch!(out.dtype, T => {
-            let mut values = Vec::with_capacity(out.shape.elements());
+            let mut values = memory::room(out.shape.elements(), out)?;
             for row in 0..outer {
                 for part in x {
                     let inner: usize = part.shape()[axis..].iter().product();

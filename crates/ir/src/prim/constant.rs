@@ -38,8 +38,8 @@ impl Primitive for Constant {
     fn infer(&self, _x: &[&TensorType]) -> Result<TensorType, Misfit> {
         Ok(TensorType::new(self.0.dtype(), self.0.shape().clone()))
     }
-    fn eval(&self, _x: &[&Array], _out: &TensorType) -> Result<Array, String> {
-        Ok((*self.0).clone())
+    fn eval(&self, _x: &[&Array], out: &TensorType) -> Result<Array, String> {
+        Ok(self.0.view().try_to_array(out)?)
     }
     fn derivative(&self) -> Derivative {
         Derivative::Zero

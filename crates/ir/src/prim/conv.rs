@@ -7,6 +7,7 @@
 //! each part is another part. The transposed convolution is the part [`Part::GradInput`].
 
 use super::{Cost, Derivative, Misfit, Op, Primitive, Pullback, for_each_index};
+use crate::memory;
 use crate::{Array, DType, Dyn, Shape, TensorType};
 
 /// Which of the three is computed from the other two.
@@ -151,7 +152,7 @@ impl Primitive for Conv {
         let per_group = (self.w[1], self.w[0] / win.groups);
         let sums = numbers!(wide, T => {
             let (a, b) = (a.as_slice::<T>().ok_or("operand of another type")?, b.as_slice::<T>().ok_or("operand of another type")?);
-            let mut sums = vec![T::default(); out.shape.elements()];
+            let mut sums = memory::filled(T::default(), out.shape.elements(), out)?;
             for_each_index(&y, |p| {
                 let at_y: usize = p.iter().zip(&sy).map(|(i, s)| i * s).sum();
                 for_each_index(&self.w[1..], |k| {

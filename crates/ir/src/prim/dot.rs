@@ -5,6 +5,7 @@
 
 use super::{Cost, Derivative, Misfit, Op, Primitive, Pullback, for_each_index};
 use crate::lanes::NumLanes;
+use crate::memory;
 use crate::{Array, Dyn, Kind, Shape, TensorType};
 
 /// Pairs of axes `(of x, of y)`.
@@ -116,7 +117,7 @@ impl Primitive for Dot {
                 let at = |of: &dyn Fn(&(usize, usize)) -> usize, s: &[usize]| self.contract.iter().zip(k).map(|(c, i)| s[of(c)] * i).sum::<usize>();
                 offsets.push((at(&|c| c.0, &sx), at(&|c| c.1, &sy)));
             });
-            let mut values = Vec::with_capacity(out.shape.elements());
+            let mut values = memory::room(out.shape.elements(), out)?;
             for_each_index(&out.shape, |index| {
                 let (batch, rest) = index.split_at(self.batch.len());
                 let (ix, iy) = rest.split_at(free_x.len());

@@ -3,6 +3,7 @@
 //! An index outside of the axis is an error when the step runs.
 
 use super::{Cost, Derivative, Misfit, Op, Primitive};
+use crate::memory;
 use crate::{Array, DType, Shape, TensorType};
 
 /// Gather along an axis; inputs are `x` and `index` (`u8`, `i32`, `u32` or `i64`). The axis is replaced by
@@ -58,7 +59,7 @@ impl Primitive for Gather {
         let index = checked_indices(x[1], shape[self.axis])?;
         crate::dispatch!(out.dtype, T => {
             let src = x[0].as_slice::<T>().ok_or("operand of another type")?;
-            let mut values = Vec::with_capacity(out.shape.elements());
+            let mut values = memory::room(out.shape.elements(), out)?;
             for o in 0..outer {
                 for &i in &index {
                     let at = (o * shape[self.axis] + i) * inner;

@@ -2,6 +2,7 @@
 
 use super::cast::from_f64;
 use super::{Cost, Derivative, Misfit, Primitive, for_each_index};
+use crate::memory;
 use crate::{Array, TensorType};
 
 /// The index along `axis`, of the given type.
@@ -26,7 +27,7 @@ impl Primitive for Iota {
     }
     fn eval(&self, _x: &[&Array], out: &TensorType) -> Result<Array, String> {
         crate::dispatch!(out.dtype, T => {
-            let mut values = Vec::with_capacity(out.shape.elements());
+            let mut values = memory::room(out.shape.elements(), out)?;
             for_each_index(&out.shape, |index| values.push(from_f64::<T>(index[self.axis] as f64)));
             Array::of(out.shape.clone(), values)
         })

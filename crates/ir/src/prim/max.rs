@@ -3,6 +3,7 @@
 
 use super::sum::{check_axes, reduced_index};
 use super::{Cost, Derivative, Misfit, Op, Primitive, for_each_index};
+use crate::memory;
 use crate::{Array, Kind, TensorType};
 
 /// Maximum along the axes, given in ascending order.
@@ -30,7 +31,7 @@ impl Primitive for Max {
     fn eval(&self, x: &[&Array], out: &TensorType) -> Result<Array, String> {
         ordered!(out.dtype, T => {
             let src = x[0].as_slice::<T>().ok_or("operand of another type")?;
-            let mut best: Vec<Option<T>> = vec![None; out.shape.elements()];
+            let mut best: Vec<Option<T>> = memory::filled(None, out.shape.elements(), out)?;
             let mut at = 0;
             for_each_index(x[0].shape(), |index| {
                 let best = &mut best[reduced_index(index, &self.0, x[0].shape())];

@@ -59,6 +59,7 @@ pub use stop_gradient::StopGradient;
 pub use sum::Sum;
 
 use crate::lanes::NumLanes;
+use crate::memory;
 use crate::{Array, Complex32, Complex64, Dyn, TensorType};
 use std::fmt;
 
@@ -282,7 +283,7 @@ pub(crate) fn move_elements(
     crate::dispatch!(out.dtype, T => {
         let src = x.as_slice::<T>().ok_or("operand of another type")?;
         let fill = crate::prim::cast::from_f64::<T>(fill);
-        let mut values = Vec::with_capacity(out.shape.elements());
+        let mut values = memory::room(out.shape.elements(), out)?;
         for_each_index(&out.shape, |index| values.push(from(index).map_or(fill, |i| src[i])));
         Array::of(out.shape.clone(), values)
     })

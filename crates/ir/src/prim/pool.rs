@@ -8,6 +8,7 @@
 use super::elementwise::{Add, Maximum, Minimum};
 use super::{Cost, Derivative, MapRef, Misfit, Op, Primitive, Pullback, for_each_index};
 use crate::lanes::NumLanes;
+use crate::memory;
 use crate::{Array, DType, Dyn, NodeId, Shape, TensorType};
 
 /// How the elements of a window become one.
@@ -167,7 +168,7 @@ impl Pool {
     ) -> Result<Array, String> {
         let operand = |i: usize| x.get(i).and_then(|a| a.as_slice::<T>()).ok_or("operand of another type");
         let (first, last) = (operand(0)?, operand(x.len() - 1)?);
-        let mut values = vec![T::default(); out.shape.elements()];
+        let mut values = memory::filled(T::default(), out.shape.elements(), out)?;
         self.for_each_window(&self.output()?, |y, window| match (self.kind, self.part) {
             (PoolKind::Sum, PoolPart::Output) => {
                 values[y] = window.iter().fold(T::default(), |sum, &i| sum.plus(first[i]));

@@ -5,6 +5,7 @@
 //! element's position in the global batch: on nothing hidden, so that a resumed run draws the same numbers.
 
 use super::{Cost, Derivative, Misfit, Primitive};
+use crate::memory;
 use crate::{Array, DType, Shape, TensorType};
 
 /// `u32` bits; inputs are three `i64` scalars: seed, step, first row.
@@ -75,7 +76,7 @@ impl Primitive for RandomBits {
     }
     fn eval(&self, x: &[&Array], out: &TensorType) -> Result<Array, String> {
         let at = |i: usize| x[i].as_slice::<i64>().map(|s| s[0]).ok_or("operand of another type");
-        let mut bits = vec![0; out.shape.elements()];
+        let mut bits = memory::filled(0, out.shape.elements(), out)?;
         self.fill(at(0)?, at(1)?, at(2)?, 0, &mut bits);
         Array::of(out.shape.clone(), bits)
     }

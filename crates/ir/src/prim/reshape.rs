@@ -21,7 +21,7 @@ impl Primitive for Reshape {
         Ok(out)
     }
     fn eval(&self, x: &[&Array], out: &TensorType) -> Result<Array, String> {
-        x[0].clone().reshaped(out.shape.clone())
+        x[0].view().try_to_array(out)?.reshaped(out.shape.clone())
     }
     fn derivative(&self) -> Derivative {
         Derivative::Rule(|p| p.all([p.g.reshape(&p.x0().shape())]))

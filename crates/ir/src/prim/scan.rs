@@ -8,6 +8,7 @@
 //! is computed again. Gradients of shared values are summed as carries, in the type that sums are taken in.
 
 use super::{Cost, Derivative, Grads, Misfit, Op, Primitive, Pullback};
+use crate::memory;
 use crate::scan::Loop;
 use crate::{Array, Dyn, Env, Graph, NodeId, TensorType};
 use std::fmt;
@@ -109,14 +110,15 @@ impl Scan {
         x: &[&Array],
         mut step: impl FnMut(usize, Vec<Array>) -> Result<Vec<Array>, String>,
     ) -> Result<Vec<Array>, String> {
-        let mut carries: Vec<Array> = x[..self.carries].iter().map(|&a| a.clone()).collect();
-        let mut ys: Vec<Array> =
-            self.results().drain(self.carries..).map(|ty| Array::zeros(ty.dtype, ty.shape)).collect();
+        let copy = |a: &Array| a.view().try_to_array("a scan");
+        let zeros = |ty: TensorType| Array::try_zeros(ty.dtype, ty.shape, "the results of a scan");
+        let mut carries = x[..self.carries].iter().map(|&a| copy(a)).collect::<Result<Vec<_>, _>>()?;
+        let mut ys = self.results().drain(self.carries..).map(zeros).collect::<Result<Vec<_>, _>>()?;
         for t in self.times() {
             let mut inputs = std::mem::take(&mut carries);
             for (i, a) in x.iter().enumerate().skip(self.carries) {
                 let sequence = i < self.carries + self.xs;
-                inputs.push(if sequence { element(a, t, &self.body.inputs[i])? } else { (*a).clone() });
+                inputs.push(if sequence { element(a, t, &self.body.inputs[i])? } else { copy(a)? });
             }
             let mut results = step(t, inputs)?.into_iter();
             carries = results.by_ref().take(self.carries).collect();
@@ -145,7 +147,7 @@ fn element(a: &Array, t: usize, ty: &TensorType) -> Result<Array, String> {
     let n = ty.shape.elements();
     crate::dispatch!(ty.dtype, T => {
         let all = a.as_slice::<T>().ok_or("operand of another type")?;
-        Array::of(ty.shape.clone(), all[t * n..(t + 1) * n].to_vec())
+        Array::of(ty.shape.clone(), memory::copied(&all[t * n..(t + 1) * n], ty)?)
     })
 }
 

@@ -5,6 +5,7 @@
 use super::gather::{checked_indices, is_index};
 use super::{Cost, Derivative, Misfit, Op, Primitive};
 use crate::lanes::NumLanes;
+use crate::memory;
 use crate::{Array, Kind, Shape, TensorType};
 
 /// Scatter-add along an axis; inputs are `x` and `index`. The axes of `index` stand in `x` from `axis` on,
@@ -50,7 +51,7 @@ impl Primitive for ScatterAdd {
         let index = checked_indices(x[1], self.len)?;
         numbers!(out.dtype, T => {
             let src = x[0].as_slice::<T>().ok_or("operand of another type")?;
-            let mut values = vec![T::default(); out.shape.elements()];
+            let mut values = memory::filled(T::default(), out.shape.elements(), out)?;
             for o in 0..outer {
                 for (from, &to) in index.iter().enumerate() {
                     for i in 0..inner {

@@ -1,6 +1,7 @@
 //! One of two values by a truth value: `c ? x : y`. The gradient goes to the value that was taken.
 
 use super::{Cost, Derivative, Misfit, Primitive};
+use crate::memory;
 use crate::{Array, DType, TensorType};
 
 /// `c ? x : y`; inputs are `c` (bool), `x`, `y`.
@@ -24,7 +25,9 @@ impl Primitive for Select {
         crate::dispatch!(out.dtype, T => {
             let a = x[1].as_slice::<T>().ok_or("operand of another type")?;
             let b = x[2].as_slice::<T>().ok_or("operand of another type")?;
-            Array::of(out.shape.clone(), (0..c.len()).map(|i| if c[i] { a[i] } else { b[i] }).collect())
+            let mut values = memory::room(c.len(), out)?;
+            values.extend((0..c.len()).map(|i| if c[i] { a[i] } else { b[i] }));
+            Array::of(out.shape.clone(), values)
         })
     }
     fn derivative(&self) -> Derivative {

@@ -14,8 +14,8 @@ impl Primitive for StopGradient {
     fn infer(&self, x: &[&TensorType]) -> Result<TensorType, Misfit> {
         Ok(x[0].clone())
     }
-    fn eval(&self, x: &[&Array], _out: &TensorType) -> Result<Array, String> {
-        Ok(x[0].clone())
+    fn eval(&self, x: &[&Array], out: &TensorType) -> Result<Array, String> {
+        Ok(x[0].view().try_to_array(out)?)
     }
     fn derivative(&self) -> Derivative {
         Derivative::Zero

@@ -2,6 +2,7 @@
 
 use super::{Cost, Derivative, Misfit, Op, Primitive, for_each_index};
 use crate::lanes::NumLanes;
+use crate::memory;
 use crate::{Array, Kind, Shape, TensorType};
 
 /// Sum along the axes, given in ascending order.
@@ -41,7 +42,7 @@ impl Primitive for Sum {
         let x = super::Cast(wide).eval(&[x[0]], &TensorType::new(wide, x[0].shape().clone()))?;
         let sum = numbers!(wide, T => {
             let src = x.as_slice::<T>().ok_or("operand of another type")?;
-            let mut sums = vec![T::default(); out.shape.elements()];
+            let mut sums = memory::filled(T::default(), out.shape.elements(), out)?;
             let mut at = 0;
             for_each_index(x.shape(), |index| {
                 let sum = &mut sums[reduced_index(index, &self.0, x.shape())];

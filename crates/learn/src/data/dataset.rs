@@ -3,9 +3,9 @@
 use super::filed::Filed;
 use super::order::split;
 use crate::Error;
-use ironlearn_ir::prim::cast::{Convert, Wide};
-use ironlearn_ir::prim::{Cast, Primitive, stream_of};
-use ironlearn_ir::{Array, DType, DataRef, Shape, TensorType, dispatch};
+use ironlearn_ir::prim::cast::{Convert, Wide, convert};
+use ironlearn_ir::prim::stream_of;
+use ironlearn_ir::{Array, DType, DataRef, Shape, TensorType, dispatch, memory};
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::ops::Range;
@@ -123,15 +123,19 @@ impl Dataset {
     /// The same data with floats of this type; whole numbers stay as they are.
     ///
     /// # Errors
-    /// [`Error::Usage`] where the data are in files and would have to be converted.
+    /// [`Error::Usage`] where the data are in files and would have to be converted; [`Error::Memory`].
     pub fn with_floats(self, dtype: DType) -> Result<Dataset, Error> {
         let fits = |d: DType| d == dtype || !d.is_float();
         let convert = |a: Array| {
             if fits(a.dtype()) {
                 return Ok(a);
             }
-            let ty = TensorType::new(dtype, a.shape().clone());
-            Cast(dtype).eval(&[&a], &ty).map_err(|e| Error::usage(e, "use another element type"))
+            dispatch!(a.dtype(), A => dispatch!(dtype, B => {
+                let from = a.as_slice::<A>().unwrap_or_default();
+                let mut values = memory::room(from.len(), format_args!("the data as {dtype}"))?;
+                values.extend(from.iter().map(|&x| convert::<A, B>(x)));
+                Array::of(a.shape().clone(), values).map_err(|e| Error::usage(e, "use another element type"))
+            }))
         };
         match self.0 {
             Kept::Held { inputs, targets } => {
@@ -150,25 +154,29 @@ impl Dataset {
     /// Two parts: the second has this share of the rows, at least one where it is not 0, picked by the seed; where
     /// the rows are in files, whole blocks of them. Rows keep their order. `None` where nothing is left for the
     /// first.
-    pub fn split(&self, share: f64, seed: u64) -> Option<(Dataset, Dataset)> {
+    ///
+    /// # Errors
+    /// [`Error::Memory`]: what is held in memory is copied.
+    pub fn split(&self, share: f64, seed: u64) -> Result<Option<(Dataset, Dataset)>, Error> {
         let (inputs, targets) = match &self.0 {
             Kept::Held { inputs, targets } => (inputs, targets),
             Kept::Filed(filed) => {
-                let (first, second) = filed.split(share, seed)?;
-                return Some((Dataset(Kept::Filed(first)), Dataset(Kept::Filed(second))));
+                let parts = filed.split(share, seed)?;
+                return Ok(parts.map(|(a, b)| (Dataset(Kept::Filed(a)), Dataset(Kept::Filed(b)))));
             }
         };
-        let (left, picked) = split(seed ^ stream_of("order of rows", 0), self.rows(), share)?;
+        let parts = split(seed ^ stream_of("order of rows", 0), self.rows(), share)?;
+        let Some((left, picked)) = parts else { return Ok(None) };
         let pick = |rows: &[u32]| {
             let pick = |a: &Array| {
                 let ty = type_of_rows(a.dtype(), a.shape(), rows.len());
-                let mut out = Array::zeros(ty.dtype, ty.shape);
+                let mut out = Array::try_zeros(ty.dtype, ty.shape, "a part of the data")?;
                 copy_rows(a, rows, &mut out, 0);
-                out
+                Ok::<_, Error>(out)
             };
-            Dataset(Kept::Held { inputs: pick(inputs), targets: pick(targets) })
+            Ok::<_, Error>(Dataset(Kept::Held { inputs: pick(inputs)?, targets: pick(targets)? }))
         };
-        Some((pick(&left), pick(&picked)))
+        Ok(Some((pick(&left)?, pick(&picked)?)))
     }
 
     /// Fills `x` and `y` with the rows from this one on, in the data's own order.
@@ -241,6 +249,12 @@ pub(super) fn type_of_rows(dtype: DType, shape: &Shape, rows: usize) -> TensorTy
     TensorType::new(dtype, dims)
 }
 
+/// Room for a batch of inputs and targets of these types.
+pub(crate) fn batch_of(types: &[TensorType]) -> Result<[Array; 2], Error> {
+    let room = |ty: &TensorType, what: &str| Array::try_zeros(ty.dtype, ty.shape.clone(), what);
+    Ok([room(&types[0], "a batch of inputs")?, room(&types[1], "a batch of targets")?])
+}
+
 /// Copies the rows of these numbers, without allocating, into `out` from its row `to` on.
 pub(super) fn copy_rows(from: &Array, rows: &[u32], out: &mut Array, to: usize) {
     let width = from.shape().iter().skip(1).product::<usize>();
@@ -281,7 +295,7 @@ mod tests {
 
     #[test]
     fn a_split_keeps_every_row_once() {
-        let (train, validation) = data(10).split(0.3, 5).unwrap();
+        let (train, validation) = data(10).split(0.3, 5).unwrap().unwrap();
         assert_eq!((train.rows(), validation.rows()), (7, 3));
         let mut all = [&train, &validation].map(|part| values(part).1.to_vec()).concat();
         all.sort_unstable();
@@ -290,8 +304,8 @@ mod tests {
             let (x, y) = values(part);
             assert!(y.iter().enumerate().all(|(i, &y)| x[2 * i] == 2.0 * f64::from(y)));
         }
-        assert_ne!(values(&data(10).split(0.3, 6).unwrap().1), values(&validation));
-        assert!(data(1).split(0.5, 0).is_none());
+        assert_ne!(values(&data(10).split(0.3, 6).unwrap().unwrap().1), values(&validation));
+        assert!(data(1).split(0.5, 0).unwrap().is_none());
     }
 
     #[test]

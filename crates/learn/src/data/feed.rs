@@ -2,7 +2,7 @@
 
 use super::dataset::{Kept, copy_rows};
 use super::filed::Filed;
-use super::order::shuffle;
+use super::order::{ascending, shuffle};
 use crate::{Dataset, Error};
 use ironlearn_ir::Array;
 use ironlearn_ir::blame::listed;
@@ -20,16 +20,16 @@ pub(crate) enum Feed<'d> {
 
 impl<'d> Feed<'d> {
     /// The rows of a data set, shuffled by the seed, or in their own order without one.
-    pub fn new(data: &'d Dataset, seed: Option<u64>) -> Feed<'d> {
-        match data.kept() {
+    pub fn new(data: &'d Dataset, seed: Option<u64>) -> Result<Feed<'d>, Error> {
+        Ok(match data.kept() {
             Kept::Held { inputs, targets } => {
-                Feed::Held { inputs, targets, seed, order: (0..data.rows() as u32).collect(), of: None }
+                Feed::Held { inputs, targets, seed, order: ascending(data.rows())?, of: None }
             }
             Kept::Filed(filed) => {
                 let windows = Windows { data: filed.clone(), seed, here: None, next: None, spare: None };
                 Feed::Filed(Box::new(windows))
             }
-        }
+        })
     }
 
     /// Fills `x` and `y` with the rows from this place of the epoch's order on.
@@ -79,7 +79,7 @@ pub(crate) struct Windows {
     here: Option<Window>,
     next: Option<Pending>,
     /// Memory of a window that is no longer in use.
-    spare: Option<(Array, Array)>,
+    spare: Option<[Array; 2]>,
 }
 
 /// Some neighbours in the order of an epoch.
@@ -120,11 +120,11 @@ impl Windows {
         let window = match self.here.take() {
             Some(window) if has(&window) => window,
             old => {
-                self.spare = old.map(|w| (w.x, w.y)).or(self.spare.take());
+                self.spare = old.map(|w| [w.x, w.y]).or(self.spare.take());
                 let window = self.load(epoch, place)?;
                 let end = window.first + window.order.len();
                 self.next =
-                    if end < self.data.rows() { self.begin(epoch, end) } else { self.begin(epoch + 1, 0) };
+                    if end < self.data.rows() { self.begin(epoch, end)? } else { self.begin(epoch + 1, 0)? };
                 window
             }
         };
@@ -137,21 +137,26 @@ impl Windows {
             let wanted = (pending.epoch, pending.first) == (epoch, place);
             match pending.thread.join() {
                 Ok(read) if wanted => return read,
-                Ok(Ok(window)) => self.spare = Some((window.x, window.y)),
+                Ok(Ok(window)) => self.spare = Some([window.x, window.y]),
                 _ => (),
             }
         }
-        let buffers = self.spare.take().unwrap_or_else(|| self.data.buffers());
+        let buffers = self.buffers()?;
         read(&self.data, self.seed, epoch, place, buffers)
     }
 
+    /// Memory for a window.
+    fn buffers(&mut self) -> Result<[Array; 2], Error> {
+        self.spare.take().map_or_else(|| self.data.buffers(), Ok)
+    }
+
     /// Begins to read the window with this place; `None` where the system gives no thread for it.
-    fn begin(&mut self, epoch: u64, first: usize) -> Option<Pending> {
+    fn begin(&mut self, epoch: u64, first: usize) -> Result<Option<Pending>, Error> {
         let (data, seed) = (self.data.clone(), self.seed);
-        let buffers = self.spare.take().unwrap_or_else(|| data.buffers());
+        let buffers = self.buffers()?;
         let work = move || read(&data, seed, epoch, first, buffers);
-        let thread = thread::Builder::new().name("ironlearn-data".into()).spawn(work).ok()?;
-        Some(Pending { epoch, first, thread })
+        let thread = thread::Builder::new().name("ironlearn-data".into()).spawn(work).ok();
+        Ok(thread.map(|thread| Pending { epoch, first, thread }))
     }
 }
 
@@ -161,12 +166,12 @@ fn read(
     seed: Option<u64>,
     epoch: u64,
     place: usize,
-    (mut x, mut y): (Array, Array),
+    [mut x, mut y]: [Array; 2],
 ) -> Result<Window, Error> {
     let blocks = data.order(seed, epoch);
     let (number, first) = data.window_of(&blocks, place);
     let rows = data.read_window(&blocks, number, &mut x, &mut y)?;
-    let mut order: Vec<u32> = (0..rows as u32).collect();
+    let mut order = ascending(rows)?;
     if let Some(seed) = seed {
         shuffle(seed ^ stream_of("order of rows in a window", number as u64), epoch, &mut order);
     }
@@ -206,7 +211,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         for rows in [1, 7, 8, 9, 50] {
             let data = filed(&dir, rows);
-            let mut feed = Feed::new(&data, Some(5));
+            let mut feed = Feed::new(&data, Some(5)).unwrap();
             let orders = [0, 1].map(|number| epoch(&mut feed, number, rows, 6));
             for order in &orders {
                 let mut sorted = order.clone();
@@ -215,7 +220,10 @@ mod tests {
             }
             assert!(rows < 7 || orders[0] != orders[1]);
             assert!(rows < 50 || orders[0][..8].iter().any(|&row| row > 8), "blocks are shuffled, too");
-            assert_eq!(epoch(&mut Feed::new(&data, None), 3, rows, 6), (0..rows as i32).collect::<Vec<_>>());
+            assert_eq!(
+                epoch(&mut Feed::new(&data, None).unwrap(), 3, rows, 6),
+                (0..rows as i32).collect::<Vec<_>>()
+            );
         }
     }
 
@@ -223,9 +231,9 @@ mod tests {
     fn a_feed_that_begins_anywhere_gives_the_same_rows() {
         let dir = tempfile::tempdir().unwrap();
         let data = filed(&dir, 50);
-        let whole = epoch(&mut Feed::new(&data, Some(5)), 2, 50, 50);
+        let whole = epoch(&mut Feed::new(&data, Some(5)).unwrap(), 2, 50, 50);
         for at in 0..50 {
-            let mut feed = Feed::new(&data, Some(5));
+            let mut feed = Feed::new(&data, Some(5)).unwrap();
             assert_eq!(take(&mut feed, 2, at, 1), whole[at..=at]);
             // Back, and on into other windows.
             assert_eq!(take(&mut feed, 2, at / 2, 25), whole[at / 2..at / 2 + 25]);
@@ -235,12 +243,12 @@ mod tests {
     #[test]
     fn parts_have_blocks_of_their_own() {
         let dir = tempfile::tempdir().unwrap();
-        let (train, rest) = filed(&dir, 50).split(0.3, 1).unwrap();
+        let (train, rest) = filed(&dir, 50).split(0.3, 1).unwrap().unwrap();
         assert_eq!((train.rows(), rest.rows()), (35, 15));
-        let mut all = epoch(&mut Feed::new(&train, Some(1)), 0, 35, 4);
+        let mut all = epoch(&mut Feed::new(&train, Some(1)).unwrap(), 0, 35, 4);
         let (mut x, mut y) = (Array::zeros(DType::I32, [10, 1]), Array::zeros(DType::I32, [10]));
         rest.read(5, &mut x, &mut y).unwrap();
-        let last = epoch(&mut Feed::new(&rest, None), 0, 15, 15);
+        let last = epoch(&mut Feed::new(&rest, None).unwrap(), 0, 15, 15);
         assert_eq!(y.as_slice::<i32>().unwrap(), &last[5..]);
         all.extend(last);
         all.sort_unstable();
@@ -254,19 +262,19 @@ mod tests {
         let (x, y) = (dir.path().join("x.npy"), dir.path().join("y.npy"));
         // Blocks of 3 rows, the last of 2; a window has 8 of them.
         let data = Dataset::open_within(&x, &y, 2 * 8 * 3 * 8).unwrap();
-        let (train, rest) = data.split(0.5, 1).unwrap();
+        let (train, rest) = data.split(0.5, 1).unwrap().unwrap();
         assert_eq!(data.rows(), 50);
         assert_eq!([train.rows(), rest.rows()].iter().sum::<usize>(), 50);
         let mut all = Vec::new();
         for part in [&train, &rest] {
             let n = part.rows();
-            let own = epoch(&mut Feed::new(part, None), 0, n, 4);
+            let own = epoch(&mut Feed::new(part, None).unwrap(), 0, n, 4);
             for (first, rows) in [(0, n), (1, n - 1), (n - 3, 3), (4, 7)] {
                 let (mut x, mut y) = (Array::zeros(DType::I32, [rows, 1]), Array::zeros(DType::I32, [rows]));
                 part.read(first, &mut x, &mut y).unwrap();
                 assert_eq!(y.as_slice::<i32>().unwrap(), &own[first..first + rows]);
             }
-            let mut shuffled = epoch(&mut Feed::new(part, Some(5)), 1, n, 7);
+            let mut shuffled = epoch(&mut Feed::new(part, Some(5)).unwrap(), 1, n, 7);
             assert_ne!(shuffled, own);
             shuffled.sort_unstable();
             assert_eq!(shuffled, own);
@@ -280,7 +288,7 @@ mod tests {
     fn a_file_that_shrinks_is_an_error_and_not_an_end() {
         let dir = tempfile::tempdir().unwrap();
         let data = filed(&dir, 50);
-        let mut feed = Feed::new(&data, Some(5));
+        let mut feed = Feed::new(&data, Some(5)).unwrap();
         take(&mut feed, 0, 0, 4);
         let file = std::fs::OpenOptions::new().write(true).open(dir.path().join("x.npy")).unwrap();
         file.set_len(150).unwrap();

@@ -1,7 +1,7 @@
 //! [`Filed`]: rows that stay in their files. What is read at a time is a block of neighbouring rows, large enough
 //! that a disk reads it nearly as fast as it can; a part of a data set is a set of blocks.
 
-use super::dataset::type_of_rows;
+use super::dataset::{batch_of, type_of_rows};
 use super::order::{shuffle, split};
 use crate::Error;
 use crate::io::npy::Rows;
@@ -61,13 +61,14 @@ impl Filed {
     }
 
     /// Two parts: the second has this share of the blocks.
-    pub fn split(&self, share: f64, seed: u64) -> Option<(Filed, Filed)> {
-        let (left, picked) = split(seed ^ stream_of("order of blocks", 0), self.blocks.len(), share)?;
+    pub fn split(&self, share: f64, seed: u64) -> Result<Option<(Filed, Filed)>, Error> {
+        let parts = split(seed ^ stream_of("order of blocks", 0), self.blocks.len(), share)?;
+        let Some((left, picked)) = parts else { return Ok(None) };
         let part = |places: Vec<u32>| {
             let blocks = places.iter().map(|&i| self.blocks[i as usize]).collect();
             Filed { blocks, ..self.clone() }
         };
-        Some((part(left), part(picked)))
+        Ok(Some((part(left), part(picked))))
     }
 
     /// The rows of the files that stand in a block.
@@ -132,8 +133,7 @@ impl Filed {
     }
 
     /// Room for a window.
-    pub fn buffers(&self) -> (Array, Array) {
-        let [x, y] = self.types((self.block * self.window).min(self.rows()));
-        (Array::zeros(x.dtype, x.shape), Array::zeros(y.dtype, y.shape))
+    pub fn buffers(&self) -> Result<[Array; 2], Error> {
+        batch_of(&self.types((self.block * self.window).min(self.rows())))
     }
 }

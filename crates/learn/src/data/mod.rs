@@ -7,4 +7,5 @@ mod filed;
 mod order;
 
 pub use dataset::Dataset;
+pub(crate) use dataset::batch_of;
 pub(crate) use feed::Feed;

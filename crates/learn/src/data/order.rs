@@ -2,6 +2,7 @@
 //! goes on in the middle of an epoch with the same rows.
 
 use ironlearn_ir::prim::philox;
+use ironlearn_ir::{Refused, memory};
 
 /// Fills `order` with the numbers below its length, in the order that this key has in this epoch.
 ///
@@ -18,20 +19,31 @@ pub(super) fn shuffle(key: u64, epoch: u64, order: &mut [u32]) {
     }
 }
 
+/// Rows in two parts.
+type Parts = (Vec<u32>, Vec<u32>);
+
 /// Numbers below `n` in two parts, both ascending: the second has this share of them, at least one where it is not
 /// 0, picked by the key. `None` where nothing is left for the first.
-pub(super) fn split(key: u64, n: usize, share: f64) -> Option<(Vec<u32>, Vec<u32>)> {
+pub(super) fn split(key: u64, n: usize, share: f64) -> Result<Option<Parts>, Refused> {
     let second = ((share * n as f64).round() as usize).max(usize::from(share > 0.0));
     if second >= n {
-        return None;
+        return Ok(None);
     }
-    let mut order = vec![0; n];
+    let mut order = memory::zeros(n, "an order of rows")?;
     // No epoch has this number.
     shuffle(key, u64::MAX, &mut order);
-    let mut left = order.split_off(second);
+    let mut left = memory::copied(&order[second..], "the rows of a part")?;
+    order.truncate(second);
     order.sort_unstable();
     left.sort_unstable();
-    Some((left, order))
+    Ok(Some((left, order)))
+}
+
+/// The numbers below `n`.
+pub(super) fn ascending(n: usize) -> Result<Vec<u32>, Refused> {
+    let mut order = memory::room(n, "an order of rows")?;
+    order.extend(0..n as u32);
+    Ok(order)
 }
 
 #[cfg(test)]

@@ -2,9 +2,10 @@
 //! temporary file in the same directory, write, flush, sync, rename, sync of the directory.
 
 use crate::error::{Error, FileError};
+use ironlearn_ir::memory;
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, File, TryLockError};
-use std::io::{self, BufWriter, Seek, SeekFrom, Write};
+use std::io::{self, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -17,15 +18,20 @@ pub struct AtomicFile {
     path: PathBuf,
     temporary: PathBuf,
     /// `None` only after [`AtomicFile::commit`] took it.
-    writer: Option<BufWriter<File>>,
+    file: Option<File>,
+    /// What is not written yet, of at most as many bytes as it has room for.
+    pending: Vec<u8>,
 }
+
+/// Bytes that are written at a time, where they come in smaller pieces.
+const BUFFER: usize = 1 << 20;
 
 impl AtomicFile {
     /// Starts writing. What stands at `path` stays untouched until [`AtomicFile::commit`].
     ///
     /// # Errors
     /// [`Error::File`] where `path` is a directory, pipe or device; [`Error::Io`] where the directory is
-    /// missing or cannot be written.
+    /// missing or cannot be written; [`Error::Memory`].
     pub fn create(path: &Path) -> Result<AtomicFile, Error> {
         if let Ok(kind) = fs::metadata(path)
             && !kind.is_file()
@@ -34,12 +40,12 @@ impl AtomicFile {
                 .hint("name a file in an existing directory")
                 .into());
         }
+        let pending = memory::room(BUFFER, format_args!("writing {}", path.display()))?;
         let temporary = temporary_name(path)?;
         let file = File::create_new(&temporary).map_err(Error::io(path, "create"))?;
         // Says to `sweep` that the writer lives; some network file systems have no locks and do without.
         let _ = file.try_lock();
-        let writer = Some(BufWriter::with_capacity(1 << 20, file));
-        Ok(AtomicFile { path: path.to_owned(), temporary, writer })
+        Ok(AtomicFile { path: path.to_owned(), temporary, file: Some(file), pending })
     }
 
     /// Makes what was written the contents of `path`, on stable storage.
@@ -48,40 +54,49 @@ impl AtomicFile {
     /// [`Error::Io`] at the first operation that fails; up to the rename, `path` holds what it held before.
     pub fn commit(mut self) -> Result<(), Error> {
         let path = self.path.clone();
-        if let Some(writer) = self.writer.take() {
-            let file = writer.into_inner().map_err(|e| Error::io(&path, "write")(e.into_error()))?;
+        self.flush().map_err(Error::io(&path, "write"))?;
+        if let Some(file) = self.file.take() {
             file.sync_all().map_err(Error::io(&path, "sync"))?;
         }
         fs::rename(&self.temporary, &path).map_err(Error::io(&path, "replace"))?;
         sync_directory(directory_of(&path))
     }
 
-    fn writer(&mut self) -> io::Result<&mut BufWriter<File>> {
-        self.writer.as_mut().ok_or_else(|| io::ErrorKind::BrokenPipe.into())
+    fn file(&mut self) -> io::Result<&mut File> {
+        self.file.as_mut().ok_or_else(|| io::ErrorKind::BrokenPipe.into())
     }
 }
 
 impl Write for AtomicFile {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.writer()?.write(bytes)
+        if self.pending.len() + bytes.len() > self.pending.capacity() {
+            self.flush()?;
+        }
+        if bytes.len() >= self.pending.capacity() {
+            return self.file()?.write(bytes);
+        }
+        self.pending.extend_from_slice(bytes);
+        Ok(bytes.len())
     }
     fn flush(&mut self) -> io::Result<()> {
-        self.writer()?.flush()
+        let file = self.file.as_mut().ok_or(io::ErrorKind::BrokenPipe)?;
+        file.write_all(&self.pending)?;
+        self.pending.clear();
+        Ok(())
     }
 }
 
 impl Seek for AtomicFile {
     fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
-        self.writer()?.seek(to)
+        self.flush()?;
+        self.file()?.seek(to)
     }
 }
 
 impl Drop for AtomicFile {
     fn drop(&mut self) {
-        // Closed without flushing first: what was not committed is not worth writing.
-        if let Some(writer) = self.writer.take() {
-            drop(writer.into_parts());
-        }
+        // Closed first: not every system removes a file that is open.
+        drop(self.file.take());
         // After a commit the name is gone, which is the other reason for this to fail.
         let _ = fs::remove_file(&self.temporary);
     }

@@ -63,15 +63,16 @@ macro_rules! complex_bytes {
 }
 complex_bytes!(Complex32, 4; Complex64, 8);
 
-/// Elements that are converted at a time.
-const CHUNK: usize = 8 << 10;
+/// Bytes of the elements that are converted at a time; a multiple of every element size. They have their place on the
+/// stack: what writes a checkpoint needs no memory that it may not get.
+const CHUNK: usize = 32 << 10;
 
 /// Gives the little-endian bytes of all elements to `each`, some at a time, in order.
 pub fn for_each_chunk(data: DataRef<'_>, mut each: impl FnMut(&[u8]) -> io::Result<()>) -> io::Result<()> {
     let size = data.dtype().size();
-    let mut chunk = vec![0u8; CHUNK.min(data.len()) * size];
+    let mut chunk = [0u8; CHUNK];
     dispatch!(data.dtype(), T => {
-        for elements in T::slice(data).unwrap_or_default().chunks(CHUNK) {
+        for elements in T::slice(data).unwrap_or_default().chunks(CHUNK / size) {
             let bytes = &mut chunk[..elements.len() * size];
             for (out, &x) in bytes.chunks_exact_mut(size).zip(elements) {
                 x.put(out);

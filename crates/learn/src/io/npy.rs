@@ -9,7 +9,7 @@ use super::atomic::write_atomically;
 use super::bytes::{self, ByteOrder};
 use super::read::Source;
 use crate::error::{Error, FileError, Place, beginning};
-use ironlearn_ir::{Array, ArrayView, DType, Data, Shape, Stored, dispatch};
+use ironlearn_ir::{Array, ArrayView, DType, Data, Refused, Shape, Stored, dispatch, memory};
 use std::io::{Read, Write};
 use std::path::Path;
 
@@ -100,7 +100,7 @@ pub(super) fn decode<R: Read>(source: &mut Source<R>) -> Result<Array, Error> {
     let head = head(source)?;
     source.holds(head.dtype, head.shape.elements(), "the elements")?;
     let data = source.elements(head.dtype, head.shape.elements(), head.order, "the elements", |_| ())?;
-    let data = if head.fortran_order { row_major(&head.shape, data) } else { data };
+    let data = if head.fortran_order { row_major(&head.shape, data)? } else { data };
     Array::new(head.shape, data).map_err(|problem| FileError::new(source.path(), problem).into())
 }
 
@@ -165,14 +165,14 @@ fn element_type(descr: &str) -> Result<(DType, ByteOrder), &'static str> {
 }
 
 /// Elements in column-major order, put into row-major order.
-fn row_major(shape: &Shape, data: Data) -> Data {
+fn row_major(shape: &Shape, data: Data) -> Result<Data, Refused> {
     let mut strides = vec![1usize; shape.rank()];
     for axis in 1..shape.rank() {
         strides[axis] = strides[axis - 1] * shape[axis - 1].max(1);
     }
     dispatch!(data.dtype(), T => {
         let from = T::slice(data.view()).unwrap_or_default();
-        let mut to = Vec::with_capacity(from.len());
+        let mut to = memory::room(from.len(), "the elements, put into row-major order")?;
         let mut index = vec![0usize; shape.rank()];
         let mut at = 0;
         while to.len() < from.len() {
@@ -187,7 +187,7 @@ fn row_major(shape: &Shape, data: Data) -> Data {
                 index[axis] = 0;
             }
         }
-        T::wrap(to)
+        Ok(T::wrap(to))
     })
 }
 

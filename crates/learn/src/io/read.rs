@@ -3,7 +3,7 @@
 
 use super::bytes::{self, ByteOrder};
 use crate::error::{Error, FileError, Place};
-use ironlearn_ir::{DType, Data, dispatch};
+use ironlearn_ir::{DType, Data, Refused, dispatch, memory};
 use std::fs::{File, Metadata};
 use std::io::{self, BufRead, BufReader, ErrorKind, Read};
 use std::path::{Path, PathBuf};
@@ -14,7 +14,7 @@ pub const MAX_TEXT_BYTES: u64 = 256 << 20;
 pub const MAX_PICTURE_BYTES: u64 = 256 << 20;
 
 /// Bytes that go through memory at a time when elements are read; a multiple of every element size.
-const CHUNK: usize = 64 << 10;
+const CHUNK: usize = 32 << 10;
 
 /// A file, or bytes that stand for one, that knows its path, where it is read and how much is left.
 pub struct Source<R> {
@@ -96,10 +96,8 @@ impl<R: Read> Source<R> {
     /// The next `n` bytes; `what` they are stands in the message where there are fewer.
     pub fn bytes(&mut self, n: u64, what: &str) -> Result<Vec<u8>, Error> {
         self.expect(n, what)?;
-        let mut bytes = Vec::new();
-        reserve(&mut bytes, n, what)?;
-        // `expect` compared n with the file and `reserve` with the address space.
-        bytes.resize(n as usize, 0);
+        let n = usize::try_from(n).unwrap_or(usize::MAX);
+        let mut bytes = memory::zeros(n, format_args!("{what} of {}", self.path.display()))?;
         self.fill(&mut bytes, what)?;
         Ok(bytes)
     }
@@ -116,10 +114,9 @@ impl<R: Read> Source<R> {
         let size = dtype.size();
         let total = (n as u64).saturating_mul(size as u64);
         self.expect(total, what)?;
-        let mut chunk = vec![0u8; CHUNK.min(total as usize)];
+        let mut chunk = [0u8; CHUNK];
         dispatch!(dtype, T => {
-            let mut out: Vec<T> = Vec::new();
-            reserve(&mut out, n as u64, what)?;
+            let mut out: Vec<T> = memory::room(n, format_args!("{what} of {}", self.path.display()))?;
             let mut left = total as usize;
             while left > 0 {
                 let part = &mut chunk[..left.min(CHUNK)];
@@ -205,7 +202,7 @@ impl<R: Read> Source<R> {
 
     /// Goes over what is left of a stream, keeping nothing: an error unless it ends well and where it should.
     pub(super) fn skip_to_end(mut self, what: &str) -> Result<(), Error> {
-        let mut chunk = vec![0u8; CHUNK];
+        let mut chunk = [0u8; CHUNK];
         loop {
             match self.reader.read(&mut chunk) {
                 Ok(0) => break,
@@ -241,12 +238,8 @@ pub(super) fn read_exact_at(file: &File, out: &mut [u8], at: u64) -> io::Result<
 
 /// Room for `n` more elements, or [`Error::Memory`].
 pub fn reserve<T>(v: &mut Vec<T>, n: u64, what: &str) -> Result<(), Error> {
-    let refused = || Error::Memory {
-        what: what.to_owned(),
-        bytes: n.saturating_mul(size_of::<T>() as u64),
-        hint: String::new(),
-    };
-    v.try_reserve_exact(usize::try_from(n).map_err(|_| refused())?).map_err(|_| refused())
+    let n = usize::try_from(n).unwrap_or(usize::MAX);
+    v.try_reserve_exact(n).map_err(|_| Refused::elements::<T>(n, what).into())
 }
 
 /// A whole file of at most `cap` bytes.

@@ -15,7 +15,7 @@ pub use lion::Lion;
 pub use rms_prop::RmsProp;
 pub use sgd::Sgd;
 pub use update::Update;
-pub(crate) use update::find_or_add;
+pub(crate) use update::{NoSlot, find_or_add, find_or_make, find_or_zero};
 
 use crate::schedule::Schedule;
 use clip::Clip;
@@ -172,13 +172,13 @@ pub(crate) fn average_name(parameter: &str) -> String {
 #[track_caller]
 fn keep_average<'g>(tape: &'g Tape, store: &mut Store, slot: SlotId, new: Dyn<'g>, decay: f64) {
     let name = average_name(&store.slot(slot).name);
-    let start = store.slot(slot).value.clone();
-    match find_or_add(store, &name, Role::Optimizer, start) {
+    let start = |store: &Store| store.slot(slot).value.view().try_to_array(&name);
+    match find_or_make(store, &name, Role::Optimizer, &store.ty(slot), start) {
         Ok(average) => {
             let ty = store.ty(average);
             let old = tape.slot(average, ty.clone()).cast(new.dtype());
             tape.assign(average, (old * decay + new * (1.0 - decay)).cast(ty.dtype));
         }
-        Err(problem) => tape.error(problem, vec![]),
+        Err(none) => none.report(tape),
     }
 }

@@ -1,6 +1,7 @@
 //! [`Update`]: what a rule sees of one parameter.
 
-use ironlearn_ir::{Array, DType, Dyn, Role, SlotId, Store};
+use crate::Error;
+use ironlearn_ir::{Array, DType, Dyn, Refused, Role, SlotId, Store, Tape, TensorType};
 
 /// One parameter, its gradient and its moments, in a trace. Value and gradient are in `f32` or wider.
 pub struct Update<'a, 'g> {
@@ -16,18 +17,82 @@ pub struct Update<'a, 'g> {
     store: &'a mut Store,
 }
 
-/// The slot of this name, made with this value where it is missing; or that it is there with another type.
-pub(crate) fn find_or_add(store: &mut Store, name: &str, role: Role, value: Array) -> Result<SlotId, String> {
-    match store.find(name) {
-        None => store.add(name, role, value),
-        Some(id) if store.ty(id).dtype == value.dtype() && store.ty(id).shape == *value.shape() => Ok(id),
-        Some(id) => Err(format!(
-            "the slot `{name}` is {}, and {}{} is needed: it comes from another model",
-            store.ty(id),
-            value.dtype(),
-            value.shape()
-        )),
+/// Why a slot cannot be had.
+#[derive(Debug)]
+pub(crate) enum NoSlot {
+    /// It is there with another type, or its initial value cannot be.
+    Unfit(String),
+    /// There is no memory for it.
+    Refused(Refused),
+}
+
+impl From<String> for NoSlot {
+    fn from(problem: String) -> NoSlot {
+        NoSlot::Unfit(problem)
     }
+}
+
+impl From<Refused> for NoSlot {
+    fn from(refused: Refused) -> NoSlot {
+        NoSlot::Refused(refused)
+    }
+}
+
+impl From<NoSlot> for Error {
+    fn from(none: NoSlot) -> Error {
+        match none {
+            NoSlot::Unfit(problem) => Error::usage(problem, "use a store of the same model, or a fresh one"),
+            NoSlot::Refused(refused) => refused.into(),
+        }
+    }
+}
+
+impl NoSlot {
+    /// Records it as a mistake of the trace.
+    #[track_caller]
+    pub fn report(self, tape: &Tape) {
+        match self {
+            NoSlot::Unfit(problem) => tape.error(problem, vec![]),
+            NoSlot::Refused(refused) => tape.refuse(refused),
+        }
+    }
+}
+
+/// The slot of this name and type, made with this value where it is missing.
+pub(crate) fn find_or_make(
+    store: &mut Store,
+    name: &str,
+    role: Role,
+    ty: &TensorType,
+    value: impl FnOnce(&Store) -> Result<Array, Refused>,
+) -> Result<SlotId, NoSlot> {
+    match store.find(name) {
+        None => {
+            let value = value(store)?;
+            Ok(store.add(name, role, value)?)
+        }
+        Some(id) if store.ty(id) == *ty => Ok(id),
+        Some(id) => Err(NoSlot::Unfit(format!(
+            "the slot `{name}` is {}, and {ty} is needed: it comes from another model",
+            store.ty(id)
+        ))),
+    }
+}
+
+/// The same with a small value that is there.
+pub(crate) fn find_or_add(store: &mut Store, name: &str, role: Role, value: Array) -> Result<SlotId, NoSlot> {
+    let ty = TensorType::new(value.dtype(), value.shape().clone());
+    find_or_make(store, name, role, &ty, |_| Ok(value))
+}
+
+/// The same with zeros.
+pub(crate) fn find_or_zero(
+    store: &mut Store,
+    name: &str,
+    role: Role,
+    ty: &TensorType,
+) -> Result<SlotId, NoSlot> {
+    find_or_make(store, name, role, ty, |_| Array::try_zeros(ty.dtype, ty.shape.clone(), name))
 }
 
 impl<'a, 'g> Update<'a, 'g> {
@@ -61,15 +126,14 @@ impl<'a, 'g> Update<'a, 'g> {
         let tape = self.value.tape();
         let ty = self.value.ty();
         let name = format!("{}/{moment}", self.name);
-        let zeros = Array::zeros(ty.dtype, ty.shape.clone());
-        match find_or_add(self.store, &name, Role::Optimizer, zeros) {
+        match find_or_zero(self.store, &name, Role::Optimizer, &ty) {
             Ok(slot) => {
                 let new = next(tape.slot(slot, ty));
                 tape.assign(slot, new);
                 new
             }
-            Err(problem) => {
-                tape.error(problem, vec![]);
+            Err(none) => {
+                none.report(tape);
                 self.value
             }
         }

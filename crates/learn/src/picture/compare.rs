@@ -2,6 +2,7 @@
 
 use super::Picture;
 use crate::error::Error;
+use ironlearn_ir::memory;
 
 /// How much brighter than the error itself the error map is.
 const GAIN: u32 = 4;
@@ -35,7 +36,7 @@ impl Picture {
     pub fn error_map(&self, other: &Picture) -> Result<Picture, Error> {
         self.comparable(other)?;
         let n = self.channels;
-        let mut pixels = Vec::with_capacity(self.width * self.height * 3);
+        let mut pixels = memory::room(self.width * self.height * 3, "a map of differences")?;
         for (a, b) in self.pixels.chunks_exact(n).zip(other.pixels.chunks_exact(n)) {
             let largest = a.iter().zip(b).map(|(a, b)| a.abs_diff(*b)).max().unwrap_or(0);
             let heat = 3 * GAIN * u32::from(largest);

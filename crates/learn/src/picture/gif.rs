@@ -4,6 +4,7 @@ use super::Picture;
 use crate::error::Error;
 use crate::io::atomic::AtomicFile;
 use ::gif::{Encoder, EncodingError, Frame, Repeat};
+use ironlearn_ir::memory;
 use std::borrow::Cow;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -70,12 +71,20 @@ impl Timelapse {
         }
         // `create` has checked that both fit.
         let (w, h) = (width as u16, height as u16);
-        let mut frame = match picture.channels() {
-            1 => Frame { width: w, height: h, buffer: Cow::Borrowed(picture.pixels()), ..Frame::default() },
-            _ => Frame::from_rgb_speed(w, h, picture.pixels(), PALETTE_SPEED),
-        };
-        frame.delay = delay;
-        self.encoder.write_frame(&frame).map_err(|e| failed(&self.path, e))
+        // Of a coloured frame, a copy with opacities and the places in its palette; the codes of its pixels, in a list
+        // that doubles as it grows.
+        let bytes = 10 * width * height + (1 << 20);
+        let shown = memory::for_library(bytes, format_args!("a frame of {}", self.path.display()), || {
+            let mut frame = match picture.channels() {
+                1 => {
+                    Frame { width: w, height: h, buffer: Cow::Borrowed(picture.pixels()), ..Frame::default() }
+                }
+                _ => Frame::from_rgb_speed(w, h, picture.pixels(), PALETTE_SPEED),
+            };
+            frame.delay = delay;
+            self.encoder.write_frame(&frame)
+        })?;
+        shown.map_err(|e| failed(&self.path, e))
     }
 }
 

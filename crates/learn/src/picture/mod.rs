@@ -15,6 +15,7 @@ use crate::error::Error;
 use crate::io::atomic::write_atomically;
 use image::codecs::png::PngEncoder;
 use image::{ExtendedColorType, ImageEncoder};
+use ironlearn_ir::memory;
 use std::io::Write;
 use std::path::Path;
 
@@ -64,7 +65,7 @@ impl Picture {
     /// The picture as a PNG file.
     ///
     /// # Errors
-    /// [`Error::Usage`] where a side is longer than the format allows.
+    /// [`Error::Usage`] where a side is longer than the format allows; [`Error::Memory`].
     pub fn to_png(&self) -> Result<Vec<u8>, Error> {
         let refused = |why: String| {
             Error::usage(
@@ -75,11 +76,13 @@ impl Picture {
         let sides = (u32::try_from(self.width), u32::try_from(self.height));
         let (Ok(width), Ok(height)) = sides else { return Err(refused("too large".into())) };
         let color = if self.channels == 1 { ExtendedColorType::L8 } else { ExtendedColorType::Rgb8 };
-        let mut png = Vec::new();
-        PngEncoder::new(&mut png)
-            .write_image(&self.pixels, width, height, color)
-            .map_err(|e| refused(e.to_string()))?;
-        Ok(png)
+        // No larger than the pixels but for a little, in a list that doubles as it grows.
+        let bytes = 3 * self.pixels.len() + (1 << 20);
+        let encoded = memory::for_library(bytes, "a picture as PNG", || {
+            let mut png = Vec::new();
+            PngEncoder::new(&mut png).write_image(&self.pixels, width, height, color).map(|()| png)
+        })?;
+        encoded.map_err(|e| refused(e.to_string()))
     }
 
     /// Writes a PNG file, atomically.

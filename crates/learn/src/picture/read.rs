@@ -2,9 +2,11 @@
 
 use super::{Picture, whole};
 use crate::error::{Error, FileError, Place};
-use crate::io::read::{self, MAX_PICTURE_BYTES, reserve};
+use crate::io::read::{self, MAX_PICTURE_BYTES};
 use image::error::DecodingError;
+use image::metadata::Orientation;
 use image::{DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, Limits};
+use ironlearn_ir::memory;
 use std::io::Cursor;
 use std::path::Path;
 
@@ -17,6 +19,8 @@ pub const MAX_SIDE: u32 = 65_535;
 pub const MAX_DECODE_BYTES: u64 = 512 << 20;
 /// What a picture takes at most before anything else is looked at than its header.
 const FEW_BYTES: u64 = 32 << 20;
+/// What a decoder holds beside pixels and file: tables of codes, rows, buffers.
+const TABLES: usize = 4 << 20;
 
 impl Picture {
     /// Reads a PNG, JPEG or WebP file; which one it is says its content, not its name.
@@ -65,9 +69,12 @@ fn decode(path: &Path, bytes: &[u8]) -> Result<DynamicImage, Error> {
     limits.max_image_width = Some(MAX_SIDE);
     limits.max_image_height = Some(MAX_SIDE);
     limits.max_alloc = Some(MAX_DECODE_BYTES);
+    let what = format_args!("decoding {}", path.display());
     let mut reader = ImageReader::with_format(Cursor::new(&parts.needed[..]), format);
     reader.limits(limits);
-    let mut decoder = reader.into_decoder().map_err(damaged(parts.head))?;
+    // A decoder holds a copy of the file where it does not read it bit by bit.
+    let decoder = memory::for_library(bytes.len() + TABLES, what, || reader.into_decoder())?;
+    let mut decoder = decoder.map_err(damaged(parts.head))?;
     let (width, height) = decoder.dimensions();
     let (pixels, total) = (u64::from(width) * u64::from(height), decoder.total_bytes());
     if pixels > most || total > MAX_DECODE_BYTES {
@@ -75,13 +82,19 @@ fn decode(path: &Path, bytes: &[u8]) -> Result<DynamicImage, Error> {
     }
     if format == ImageFormat::Png && total > FEW_BYTES {
         let wrong = |e| ImageError::Decoding(DecodingError::new(format.into(), e));
-        check_rows(&parts.needed).map_err(wrong).map_err(damaged(parts.pixels))?;
+        let checked = memory::for_library(FEW_BYTES as usize, what, || check_rows(&parts.needed))?;
+        checked.map_err(wrong).map_err(damaged(parts.pixels))?;
     }
-    // Refuses what memory cannot hold before the decoder, which would abort, asks for it.
-    reserve(&mut Vec::<u8>::new(), total, "a decoded picture")?;
     let orientation = decoder.orientation().map_err(damaged(parts.head))?;
-    let mut image = DynamicImage::from_decoder(decoder).map_err(damaged(parts.pixels))?;
-    image.apply_orientation(orientation);
+    // Of a JPEG picture whose details come last, the decoder holds two bytes more for each value; of a WebP picture,
+    // twice its pixels.
+    let room = if format == ImageFormat::Png { total } else { 3 * total };
+    let decode = || DynamicImage::from_decoder(decoder);
+    let image = memory::for_library(room as usize + TABLES, what, decode)?;
+    let mut image = image.map_err(damaged(parts.pixels))?;
+    if orientation != Orientation::NoTransforms {
+        memory::for_library(total as usize, "turning a picture", || image.apply_orientation(orientation))?;
+    }
     Ok(image)
 }
 
@@ -133,29 +146,35 @@ fn to_eight_bits(path: &Path, image: DynamicImage) -> Result<Picture, Error> {
             .into());
     }
     let color = image.color();
-    let (channels, mut pixels) = match (color.has_color(), color.has_alpha()) {
+    let bytes = width * height * usize::from(color.channel_count());
+    let eight_bits = || match (color.has_color(), color.has_alpha()) {
         (false, false) => (1, image.into_luma8().into_raw()),
-        (false, true) => (1, on_white::<2>(&image.into_luma_alpha8().into_raw())),
+        (false, true) => (1, on_white::<2>(image.into_luma_alpha8().into_raw())),
         (true, false) => (3, image.into_rgb8().into_raw()),
-        (true, true) => (3, on_white::<4>(&image.into_rgba8().into_raw())),
+        (true, true) => (3, on_white::<4>(image.into_rgba8().into_raw())),
     };
+    let (channels, mut pixels) = memory::for_library(bytes, "a picture of 8 bits", eight_bits)?;
     let is_grey = channels == 3 && pixels.chunks_exact(3).all(|p| p[0] == p[1] && p[1] == p[2]);
     if is_grey {
-        pixels = pixels.into_iter().step_by(3).collect();
+        let grey = pixels.len() / 3;
+        (0..grey).for_each(|i| pixels[i] = pixels[3 * i]);
+        pixels.truncate(grey);
     }
     Picture::new(width, height, if is_grey { 1 } else { channels }, pixels)
 }
 
-/// Pixels of `N` values, the last one their opacity, on white: `(c·a + 255·(255 − a)) / 255`, rounded.
-fn on_white<const N: usize>(pixels: &[u8]) -> Vec<u8> {
-    let mut out = Vec::with_capacity(pixels.len() / N * (N - 1));
-    for pixel in pixels.as_chunks::<N>().0 {
-        let opacity = u32::from(pixel[N - 1]);
-        for &c in &pixel[..N - 1] {
-            out.push(((u32::from(c) * opacity + 255 * (255 - opacity) + 127) / 255) as u8);
+/// Pixels of `N` values, the last one their opacity, on white: `(c·a + 255·(255 − a)) / 255`, rounded; in place.
+fn on_white<const N: usize>(mut pixels: Vec<u8>) -> Vec<u8> {
+    let count = pixels.len() / N;
+    for i in 0..count {
+        let opacity = u32::from(pixels[i * N + N - 1]);
+        for c in 0..N - 1 {
+            let level = u32::from(pixels[i * N + c]) * opacity + 255 * (255 - opacity) + 127;
+            pixels[i * (N - 1) + c] = (level / 255) as u8;
         }
     }
-    out
+    pixels.truncate(count * (N - 1));
+    pixels
 }
 
 #[cfg(test)]

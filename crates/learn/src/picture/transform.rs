@@ -4,18 +4,26 @@ use super::{MAX_PIXELS, Picture};
 use crate::error::Error;
 use image::imageops::{FilterType, resize};
 use image::{DynamicImage, GrayImage, RgbImage};
+use ironlearn_ir::memory;
 
 impl Picture {
     /// The picture with 1 channel (luminance by ITU-R BT.709) or 3 (grey repeated).
     ///
     /// # Errors
-    /// [`Error::Usage`] for any other number.
+    /// [`Error::Usage`] for any other number; [`Error::Memory`].
     pub fn with_channels(self, channels: usize) -> Result<Picture, Error> {
         let (width, height) = (self.width, self.height);
         let pixels = match (self.channels, channels) {
             (have, wanted) if have == wanted => return Ok(self),
-            (1, 3) => self.pixels.iter().flat_map(|&grey| [grey; 3]).collect(),
-            (3, 1) => DynamicImage::ImageRgb8(self.into_rgb()?).into_luma8().into_raw(),
+            (1, 3) => {
+                let mut pixels = memory::room(3 * self.pixels.len(), "a coloured picture")?;
+                pixels.extend(self.pixels.iter().flat_map(|&grey| [grey; 3]));
+                pixels
+            }
+            (3, 1) => {
+                let rgb = DynamicImage::ImageRgb8(self.into_rgb()?);
+                memory::for_library(width * height, "a grey picture", || rgb.into_luma8().into_raw())?
+            }
             _ => self.pixels,
         };
         Picture::new(width, height, channels, pixels)
@@ -24,7 +32,7 @@ impl Picture {
     /// The picture scaled to this size, with Lanczos's filter of radius 3.
     ///
     /// # Errors
-    /// [`Error::Usage`] where a side is 0, or there would be more than [`MAX_PIXELS`].
+    /// [`Error::Usage`] where a side is 0, or there would be more than [`MAX_PIXELS`]; [`Error::Memory`].
     pub fn resized(self, width: usize, height: usize) -> Result<Picture, Error> {
         if (width, height) == (self.width, self.height) {
             return Ok(self);
@@ -37,13 +45,16 @@ impl Picture {
                 format!("ask for {MAX_PIXELS} pixels at most"),
             ));
         }
-        let pixels = match channels {
-            1 => {
-                let (from_w, from_h) = (side(self.width)?, side(self.height)?);
-                let grey = GrayImage::from_raw(from_w, from_h, self.pixels).unwrap_or_default();
-                resize(&grey, w, h, FilterType::Lanczos3).into_raw()
-            }
-            _ => resize(&self.into_rgb()?, w, h, FilterType::Lanczos3).into_raw(),
+        // Scaled first from top to bottom, to four floats a pixel, then from left to right.
+        let bytes = 16 * self.width * height + channels * width * height;
+        let what = format_args!("a picture of {w}×{h} pixels");
+        let pixels = if channels == 1 {
+            let (from_w, from_h) = (side(self.width)?, side(self.height)?);
+            let grey = GrayImage::from_raw(from_w, from_h, self.pixels).unwrap_or_default();
+            memory::for_library(bytes, what, || resize(&grey, w, h, FilterType::Lanczos3).into_raw())?
+        } else {
+            let rgb = self.into_rgb()?;
+            memory::for_library(bytes, what, || resize(&rgb, w, h, FilterType::Lanczos3).into_raw())?
         };
         Picture::new(width, height, channels, pixels)
     }

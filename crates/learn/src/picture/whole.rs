@@ -3,6 +3,7 @@
 
 use crate::error::{Error, FileError, Place};
 use flate2::Crc;
+use ironlearn_ir::memory;
 use std::borrow::Cow;
 use std::path::Path;
 
@@ -32,7 +33,9 @@ fn cut(path: &Path, at: usize, what: &str, bytes: &[u8]) -> Error {
 /// the like are left out: damage in them does no harm, and some of them decompress to any size.
 pub fn png<'a>(path: &Path, bytes: &'a [u8]) -> Result<Parts<'a>, Error> {
     const KEPT: [&[u8; 4]; 6] = [b"IHDR", b"PLTE", b"tRNS", b"eXIf", b"IDAT", b"IEND"];
-    let mut kept = bytes[..8].to_vec();
+    let mut kept =
+        memory::room(bytes.len(), format_args!("the parts of {} that are needed", path.display()))?;
+    kept.extend_from_slice(&bytes[..8]);
     let mut pixels = None;
     let mut at = 8;
     loop {

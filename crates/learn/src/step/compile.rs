@@ -114,7 +114,7 @@ pub fn compile(graph: Graph, options: &Options) -> Result<Box<dyn Program>, Erro
         Precision::Bf16 => passes::narrow_products(&graph, DType::Bf16),
     };
     let cpu = match &options.executor {
-        Executor::Interpreter => return Ok(Box::new(Interpreted::new(graph))),
+        Executor::Interpreter => return Ok(Box::new(Interpreted::new(graph)?)),
         Executor::Cpu(cpu) => cpu,
         Executor::Shared => shared_cpu()?,
     };

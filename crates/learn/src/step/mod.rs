@@ -25,7 +25,7 @@ use rate::RateSlots;
 use signature::matching;
 use trace::{finished, inputs, tape_for};
 
-use crate::optim::{Optimizer, Traced, find_or_add};
+use crate::optim::{Optimizer, Traced, find_or_add, find_or_zero};
 use crate::{Error, Scope, memory};
 use ironlearn_ir::prim::Control;
 use ironlearn_ir::{
@@ -130,7 +130,7 @@ impl Step {
     fn empty(scope: &Scope, optimizer: Optimizer) -> Result<Step, Error> {
         let mut store = scope.store_mut();
         let zero = Array::scalar(0i64);
-        let counter = find_or_add(&mut store, STEP_SLOT, Role::Progress, zero).map_err(no_slot)?;
+        let counter = find_or_add(&mut store, STEP_SLOT, Role::Progress, zero)?;
         let rate = RateSlots::of(&mut store, &optimizer)?;
         drop(store);
         let control =
@@ -278,8 +278,7 @@ impl Step {
     fn forget_sums(&mut self) {
         let mut store = self.scope.store_mut();
         for &slot in &self.sums {
-            let ty = store.ty(slot);
-            store.slot_mut(slot).value = Array::zeros(ty.dtype, ty.shape);
+            store.slot_mut(slot).value.data_mut().fill_zero();
         }
     }
 
@@ -325,10 +324,6 @@ fn count(store: &mut Store, counter: SlotId, done: usize) -> u64 {
     count[0].max(0) as u64
 }
 
-fn no_slot(problem: String) -> Error {
-    Error::usage(problem, "use a store of the same model, or a fresh one")
-}
-
 /// Adds the weighted gradients to their sums. [`Part::Finish`] puts the sums in the gradients' place and
 /// empties them. Gives the slots of the sums.
 #[track_caller]
@@ -338,8 +333,8 @@ fn add_to_sums<'g>(tape: &'g Tape, store: &mut Store, found: &mut [Traced<'g>], 
     for p in found {
         let ty = TensorType::new(p.gradient.dtype().accumulator(), p.gradient.shape());
         let name = format!("{}/gradient", store.slot(p.slot).name);
-        match find_or_add(store, &name, Role::Optimizer, Array::zeros(ty.dtype, ty.shape.clone())) {
-            Err(problem) => tape.error(problem, vec![]),
+        match find_or_zero(store, &name, Role::Optimizer, &ty) {
+            Err(none) => none.report(tape),
             Ok(slot) => {
                 let share = p.gradient.cast(ty.dtype) * weight.cast(ty.dtype);
                 let sum = tape.slot(slot, ty) + share;

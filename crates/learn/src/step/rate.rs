@@ -1,8 +1,8 @@
 //! The learning rate from step to step: what the optimizer's schedule says, times what slots remember.
 
-use super::{Step, no_slot};
+use super::Step;
 use crate::Error;
-use crate::optim::{Optimizer, find_or_add};
+use crate::optim::{NoSlot, Optimizer, find_or_add};
 use crate::schedule::{PlateauState, Schedule};
 use ironlearn_ir::{Array, Role, SlotId, Store};
 
@@ -22,8 +22,8 @@ impl RateSlots {
         let plateau = match optimizer.schedule_ref() {
             Schedule::Plateau(_) => {
                 let start = Array::of([3], PlateauState::default().to_array().to_vec());
-                let slot = start.and_then(|start| find_or_add(store, PLATEAU_SLOT, Role::Progress, start));
-                Some(slot.map_err(no_slot)?)
+                let start = start.map_err(NoSlot::from)?;
+                Some(find_or_add(store, PLATEAU_SLOT, Role::Progress, start)?)
             }
             _ => None,
         };
@@ -80,7 +80,7 @@ impl Step {
         }
         let mut store = self.scope.store_mut();
         let one = Array::scalar(1.0f64);
-        let slot = find_or_add(&mut store, SCALE_SLOT, Role::Progress, one).map_err(no_slot)?;
+        let slot = find_or_add(&mut store, SCALE_SLOT, Role::Progress, one)?;
         self.rate.scale = Some(slot);
         if let Some(scale) = store.slot_mut(slot).value.as_slice_mut::<f64>() {
             scale[0] *= factor;

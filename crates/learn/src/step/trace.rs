@@ -84,6 +84,10 @@ pub(crate) fn inputs<'g, S: Signature>(tape: &'g Tape, signature: &S) -> S::Vars
 
 /// What was traced, with warnings; or all mistakes of the model and of the trace.
 pub(crate) fn finished(tape: Tape, scope: &Scope) -> Result<(Graph, Diagnostics), Error> {
+    scope.check_memory()?;
+    if let Some(refused) = tape.refused() {
+        return Err(refused.into());
+    }
     let mut found = scope.mistakes();
     let traced = tape.finish();
     if let Err(more) = &traced {

@@ -9,7 +9,7 @@ use crate::error::{Error, FileError, Place};
 use crate::io::original::DataSet;
 use crate::job::{self, Colour, Dtype, Inputs, Job, Layer, Targets};
 use crate::picture::Picture;
-use ironlearn_ir::{Array, DType};
+use ironlearn_ir::{Array, DType, memory};
 use std::path::Path;
 
 /// What a job learns.
@@ -115,7 +115,7 @@ pub(super) fn drawn(path: &Path, data: &DataSet) -> Result<Picture, Error> {
             .hint("give each pixel of the picture once")
             .into());
     }
-    let mut levels = vec![None; y.len()];
+    let mut levels = memory::filled(None, y.len(), "a picture")?;
     for (i, (at, &ink)) in x.chunks_exact(2).zip(y).enumerate() {
         if !(0.0..=1.0).contains(&ink) {
             let problem = format!("target {i} is not within 0 and 1");
@@ -128,7 +128,11 @@ pub(super) fn drawn(path: &Path, data: &DataSet) -> Result<Picture, Error> {
             .found(format!("no row for ({}, {})", pixel % width, pixel / width))
             .hint("give each pixel of the picture once")
             .into()),
-        None => canvas.picture(levels.into_iter().flatten().collect()),
+        None => {
+            let mut pixels = memory::room(levels.len(), "a picture")?;
+            pixels.extend(levels.into_iter().flatten());
+            canvas.picture(pixels)
+        }
     }
 }
 
@@ -165,7 +169,8 @@ fn of_table(job: &Job, mut table: Table) -> Result<Data, Error> {
         reading,
     };
     let (x, y) = held(validation.as_ref().unwrap_or(&train))?;
-    let truth = Truth::Rows(x.clone(), y.clone());
+    let copy = |a: &Array| a.view().try_to_array("the rows that answers are compared with");
+    let truth = Truth::Rows(copy(x)?, copy(y)?);
     let ready = |part: &Dataset| prepared(job, &preparation, part);
     let (train, validation) = (ready(&train)?, validation.as_ref().map(ready).transpose()?);
     Ok(Data { preparation, train, validation, truth })
@@ -212,7 +217,7 @@ fn set_apart(job: &Job, data: Dataset) -> Result<(Dataset, Option<Dataset>), Err
     if share == 0.0 {
         return Ok((data, None));
     }
-    match data.split(share, job.train.seed) {
+    match data.split(share, job.train.seed)? {
         Some((train, validation)) => Ok((train, Some(validation))),
         None => Err(Error::usage(
             format!("train.validation = {share} leaves nothing of {} rows to learn", data.rows()),

@@ -1,6 +1,8 @@
 //! [`Measures`]: how good answers are, by the measures that their meaning allows.
 
 use super::preparation::Reading;
+use crate::error::Error;
+use ironlearn_ir::memory;
 use std::fmt::Write;
 
 /// What an evaluation found.
@@ -19,9 +21,12 @@ const UNBALANCED: f64 = 0.8;
 
 impl Measures {
     /// Answers `[rows, outputs]` against one target a row (for [`Reading::Value`] one for each output).
-    pub fn of(reading: Reading, answers: &[f64], targets: &[f64]) -> Measures {
+    ///
+    /// # Errors
+    /// [`Error::Memory`] for the order of the rows, or the matrix of the classes.
+    pub fn of(reading: Reading, answers: &[f64], targets: &[f64]) -> Result<Measures, Error> {
         match reading {
-            Reading::Value => regression(answers, targets),
+            Reading::Value => Ok(regression(answers, targets)),
             Reading::Probability | Reading::Logit => binary(answers, targets, 0.5, true),
             Reading::Margin => binary(answers, targets, 0.0, false),
             Reading::ClassLogits | Reading::ClassProbabilities => classes(answers, targets),
@@ -54,7 +59,12 @@ fn regression(answers: &[f64], targets: &[f64]) -> Measures {
     Measures::named(&[("mse", mse), ("rmse", mse.sqrt()), ("mae", mae), ("r2", 1.0 - mse / variance)])
 }
 
-fn binary(scores: &[f64], targets: &[f64], threshold: f64, are_probabilities: bool) -> Measures {
+fn binary(
+    scores: &[f64],
+    targets: &[f64],
+    threshold: f64,
+    are_probabilities: bool,
+) -> Result<Measures, Error> {
     let count = |yes: bool, said: bool| {
         let both = |(s, t): &(&f64, &f64)| (**t > 0.5) == yes && (**s > threshold) == said;
         scores.iter().zip(targets).filter(both).count()
@@ -67,7 +77,7 @@ fn binary(scores: &[f64], targets: &[f64], threshold: f64, are_probabilities: bo
         ("precision", precision),
         ("recall", recall),
         ("f1", f1(precision, recall)),
-        ("roc_auc", roc_auc(scores, targets)),
+        ("roc_auc", roc_auc(scores, targets)?),
     ]);
     if are_probabilities {
         let of = |(p, t): (&f64, &f64)| log_loss(if *t > 0.5 { *p } else { 1.0 - p });
@@ -82,7 +92,7 @@ fn binary(scores: &[f64], targets: &[f64], threshold: f64, are_probabilities: bo
         tp + fp
     );
     measures.warning = majority(&[tn + fp, fn_ + tp], right);
-    measures
+    Ok(measures)
 }
 
 /// Minus the logarithm of a probability, which is kept away from 0.
@@ -92,9 +102,10 @@ fn log_loss(probability: f64) -> f64 {
 
 /// The probability that a row of class 1 scores higher than one of class 0, ties counting half (Mann and
 /// Whitney 1947); NaN where a class is missing.
-fn roc_auc(scores: &[f64], targets: &[f64]) -> f64 {
-    let mut order: Vec<usize> = (0..scores.len()).collect();
-    order.sort_by(|&a, &b| scores[a].total_cmp(&scores[b]));
+fn roc_auc(scores: &[f64], targets: &[f64]) -> Result<f64, Error> {
+    let mut order = memory::room(scores.len(), "the order of the scores")?;
+    order.extend(0..scores.len());
+    order.sort_unstable_by(|&a: &usize, &b: &usize| scores[a].total_cmp(&scores[b]));
     let mut rank_sum = 0.0;
     let mut rank = 0;
     for ties in order.chunk_by(|&a, &b| scores[a] == scores[b]) {
@@ -104,7 +115,7 @@ fn roc_auc(scores: &[f64], targets: &[f64]) -> f64 {
     }
     let positives = targets.iter().filter(|t| **t > 0.5).count() as f64;
     let negatives = targets.len() as f64 - positives;
-    (rank_sum - positives * (positives + 1.0) / 2.0) / (positives * negatives)
+    Ok((rank_sum - positives * (positives + 1.0) / 2.0) / (positives * negatives))
 }
 
 /// What to say where one class makes up most of the data, or is as good an answer as the network's.
@@ -122,22 +133,23 @@ fn majority(sizes: &[usize], right: usize) -> Option<String> {
     ))
 }
 
-fn classes(answers: &[f64], targets: &[f64]) -> Measures {
+fn classes(answers: &[f64], targets: &[f64]) -> Result<Measures, Error> {
     let outputs = (answers.len() / targets.len().max(1)).max(1);
-    let mut matrix = vec![vec![0usize; outputs]; outputs];
+    // Rows are what is, columns what it is called.
+    let mut matrix = memory::zeros(outputs.saturating_mul(outputs), "the matrix of the classes")?;
     let mut loss = 0.0;
     for (row, target) in answers.chunks_exact(outputs).zip(targets) {
         let is = (*target as usize).min(outputs - 1);
         let called = (1..outputs).fold(0, |best, c| if row[c] > row[best] { c } else { best });
-        matrix[is][called] += 1;
+        matrix[is * outputs + called] += 1;
         loss += log_loss(row[is]);
     }
     let rows = targets.len();
-    let right: usize = (0..outputs).map(|c| matrix[c][c]).sum();
-    let sizes: Vec<usize> = matrix.iter().map(|row| row.iter().sum()).collect();
-    let called: Vec<usize> = (0..outputs).map(|c| matrix.iter().map(|row| row[c]).sum()).collect();
-    let precision: Vec<f64> = (0..outputs).map(|c| share(matrix[c][c], called[c])).collect();
-    let recall: Vec<f64> = (0..outputs).map(|c| share(matrix[c][c], sizes[c])).collect();
+    let right: usize = (0..outputs).map(|c| matrix[c * outputs + c]).sum();
+    let sizes: Vec<usize> = matrix.chunks_exact(outputs).map(|row| row.iter().sum()).collect();
+    let called: Vec<usize> = (0..outputs).map(|c| matrix.iter().skip(c).step_by(outputs).sum()).collect();
+    let precision: Vec<f64> = (0..outputs).map(|c| share(matrix[c * outputs + c], called[c])).collect();
+    let recall: Vec<f64> = (0..outputs).map(|c| share(matrix[c * outputs + c], sizes[c])).collect();
     let mean = |of: &dyn Fn(usize) -> f64| (0..outputs).map(of).sum::<f64>() / outputs as f64;
     let mut measures = Measures::named(&[
         ("accuracy", share(right, rows)),
@@ -152,7 +164,7 @@ fn classes(answers: &[f64], targets: &[f64]) -> Measures {
         let _ = write!(measures.details, "\n{c:>5} {rows:>8} {precision:>10.4} {recall:>9.4}");
     }
     measures.warning = majority(&sizes, right);
-    measures
+    Ok(measures)
 }
 
 #[cfg(test)]
@@ -165,7 +177,7 @@ mod tests {
 
     #[test]
     fn numbers() {
-        let m = Measures::of(Reading::Value, &[1.0, 2.0, 5.0], &[1.0, 2.0, 3.0]);
+        let m = Measures::of(Reading::Value, &[1.0, 2.0, 5.0], &[1.0, 2.0, 3.0]).unwrap();
         assert_eq!(value(&m, "mse"), 4.0 / 3.0);
         assert_eq!(value(&m, "mae"), 2.0 / 3.0);
         assert_eq!(value(&m, "r2"), -1.0);
@@ -174,7 +186,7 @@ mod tests {
     #[test]
     fn yes_and_no() {
         let (scores, targets) = ([0.1, 0.4, 0.35, 0.8], [0.0, 0.0, 1.0, 1.0]);
-        let m = Measures::of(Reading::Logit, &scores, &targets);
+        let m = Measures::of(Reading::Logit, &scores, &targets).unwrap();
         assert_eq!((value(&m, "accuracy"), value(&m, "precision"), value(&m, "recall")), (0.75, 1.0, 0.5));
         assert!((value(&m, "f1") - 2.0 / 3.0).abs() < 1e-12);
         assert_eq!(value(&m, "roc_auc"), 0.75);
@@ -182,7 +194,7 @@ mod tests {
         assert!((value(&m, "log_loss") - expected).abs() < 1e-12);
         assert!(m.details.contains("is 1                   1         1"), "{}", m.details);
         assert_eq!(m.warning, None);
-        let tied = Measures::of(Reading::Margin, &[0.0; 4], &targets);
+        let tied = Measures::of(Reading::Margin, &[0.0; 4], &targets).unwrap();
         assert_eq!(value(&tied, "roc_auc"), 0.5);
         assert_eq!(tied.values.len(), 5);
     }
@@ -190,16 +202,16 @@ mod tests {
     #[test]
     fn a_majority_that_is_as_good_is_said() {
         let targets = [0.0, 0.0, 0.0, 0.0, 1.0];
-        let never = Measures::of(Reading::Logit, &[0.1; 5], &targets);
+        let never = Measures::of(Reading::Logit, &[0.1; 5], &targets).unwrap();
         assert!(never.warning.unwrap().contains("right for 4 of 5 (0.8000): this network does no better"));
-        let good = Measures::of(Reading::Logit, &targets, &targets);
+        let good = Measures::of(Reading::Logit, &targets, &targets).unwrap();
         assert!(good.warning.unwrap().contains("accuracy says little"));
     }
 
     #[test]
     fn several_classes() {
         let answers = [0.7, 0.2, 0.1, 0.1, 0.8, 0.1, 0.3, 0.4, 0.3];
-        let m = Measures::of(Reading::ClassLogits, &answers, &[0.0, 1.0, 2.0]);
+        let m = Measures::of(Reading::ClassLogits, &answers, &[0.0, 1.0, 2.0]).unwrap();
         assert!((value(&m, "accuracy") - 2.0 / 3.0).abs() < 1e-12);
         assert!((value(&m, "precision") - 0.5).abs() < 1e-12);
         assert!(m.details.contains("    2        1     0.0000    0.0000"), "{}", m.details);

@@ -115,7 +115,7 @@ impl ModelFile {
     ///
     /// # Errors
     /// [`Error::File`] saying what matched and what did not, where a slot of the store is missing in the file
-    /// or has another shape or type. The store is then as it was.
+    /// or has another shape or type; [`Error::Memory`]. The store is then as it was.
     pub fn restore(&self, store: &mut Store) -> Result<(), Error> {
         let found = self.compare(store);
         if !found.missing.is_empty() || !found.different.is_empty() {
@@ -150,19 +150,23 @@ impl ModelFile {
 
     /// Loads what fits and leaves the rest of the store alone; slots that the store lacks are made.
     pub fn load_matching(&self, store: &mut Store) -> Result<(), Error> {
+        // All that memory is needed for comes before the first slot changes.
+        let is_new = |(name, _): &&(String, Array)| store.find(name).is_none();
+        let new = self.checkpoint.tensors.iter().filter(is_new);
+        let new = new.map(|(name, value)| Ok((name, value.view().try_to_array(name)?)));
+        let new = new.collect::<Result<Vec<_>, Error>>()?;
         for (name, value) in &self.checkpoint.tensors {
-            let result = match store.find(name) {
-                Some(id) if store.ty(id).dtype != value.dtype() || store.ty(id).shape != *value.shape() => {
-                    Ok(())
-                }
-                Some(id) => store.set(id, value.clone()),
-                None => {
-                    let role = self.roles.get(name).and_then(|role| Role::parse(role));
-                    let role = role.unwrap_or(Role::Progress);
-                    store.add(name, role, value.clone()).map(drop)
-                }
-            };
-            result.map_err(|e| FileError::new(&self.path, e).hint("use another copy of the file"))?;
+            if let Some(id) = store.find(name)
+                && store.ty(id).dtype == value.dtype()
+                && store.ty(id).shape == *value.shape()
+            {
+                store.slot_mut(id).value.data_mut().copy_from(value.data().view());
+            }
+        }
+        for (name, value) in new {
+            let role = self.roles.get(name).and_then(|role| Role::parse(role));
+            let added = store.add(name, role.unwrap_or(Role::Progress), value);
+            added.map_err(|e| FileError::new(&self.path, e).hint("use another copy of the file"))?;
         }
         Ok(())
     }

@@ -10,7 +10,6 @@ use crate::error::Error;
 use crate::job::Job;
 use crate::picture::Picture;
 use crate::train::{Control, EpochReport, Save, Start, Watch};
-use ironlearn_ir::Array;
 use std::time::{Duration, Instant};
 
 /// A save may take this share of the time between two of them: one in so many.
@@ -201,9 +200,9 @@ impl Judge<'_> {
             }
             Truth::Rows(rows, targets) => {
                 let Some(answers) = self.predictor.answers_unless(rows, stop)? else { return Ok(None) };
-                let values = |array: &Array| array.as_slice::<f64>().unwrap_or_default().to_vec();
-                let reading = self.data.preparation.reading;
-                Ok(Some((Measures::of(reading, &values(&answers), &values(targets)), None)))
+                let (answers, targets) = (answers.as_slice::<f64>(), targets.as_slice::<f64>());
+                let (answers, targets) = (answers.unwrap_or_default(), targets.unwrap_or_default());
+                Ok(Some((Measures::of(self.data.preparation.reading, answers, targets)?, None)))
             }
         }
     }

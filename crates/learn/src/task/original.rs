@@ -30,7 +30,8 @@ pub(super) fn load(path: &Path, options: &Options) -> Result<Trained, Error> {
         let mut store = network.scope().store_mut();
         let slot = store.find(&format!("{place}.weight"));
         let slot = slot.ok_or_else(|| wrong(i, "no place for the weights".into()))?;
-        store.set(slot, values.clone()).map_err(|problem| wrong(i, problem))?;
+        let values = values.view().try_to_array(&store.slot(slot).name)?;
+        store.set(slot, values).map_err(|problem| wrong(i, problem))?;
     }
     let outputs = network.outputs().elements();
     let draws = inputs == 3 && outputs == 1;

@@ -40,7 +40,7 @@ impl Predictor {
         let infer = Infer::build(&options, model.scope(), signature, |_tape, x| {
             Outputs::of("answer", model.predict(x[0]))
         })?;
-        let batch = Array::zeros(inputs, [rows, width]);
+        let batch = Array::try_zeros(inputs, [rows, width], "a batch of inputs")?;
         let answer = vec![0.0; preparation.outputs];
         Ok(Predictor { infer, batch, width, rows, answer, preparation: preparation.clone() })
     }

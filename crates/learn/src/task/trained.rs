@@ -97,8 +97,9 @@ impl Trained {
         let Some(canvas) = self.preparation.canvas else {
             let (rows, targets) = self.preparation.read_examples(path)?;
             let answers = self.answers(&rows)?;
-            let values = |array: &Array| array.as_slice::<f64>().unwrap_or_default().to_vec();
-            return Ok(Measures::of(self.preparation.reading, &values(&answers), &values(&targets)));
+            let (answers, targets) = (answers.as_slice::<f64>(), targets.as_slice::<f64>());
+            let (answers, targets) = (answers.unwrap_or_default(), targets.unwrap_or_default());
+            return Measures::of(self.preparation.reading, answers, targets);
         };
         let source = match &self.job {
             _ if extension(path) == "json" => drawn(path, &DataSet::read(path)?)?,

@@ -4,7 +4,7 @@ use super::one_node;
 use crate::Error;
 use ironlearn_ir::prim::elementwise::{Elementwise, MapRef};
 use ironlearn_ir::prim::{Broadcast, Cast, Op};
-use ironlearn_ir::{Array, ArrayView, DType, Shape, TensorType};
+use ironlearn_ir::{Array, ArrayView, DType, Shape, TensorType, memory};
 
 /// Runs one primitive. Every operation that is a primitive goes through here.
 pub(super) fn run(op: impl Into<Op>, x: &[ArrayView<'_>]) -> Result<Array, Error> {
@@ -71,13 +71,7 @@ pub(super) fn cast(x: Array, dtype: DType) -> Array {
 
 /// Room for `n` elements, or an error instead of an abort where the system refuses it.
 pub(super) fn reserved<T>(n: usize, name: &str) -> Result<Vec<T>, Error> {
-    let mut room = Vec::new();
-    room.try_reserve_exact(n).map_err(|_| Error::Memory {
-        what: format!("the result of `{name}`"),
-        bytes: n as u64 * size_of::<T>() as u64,
-        hint: String::new(),
-    })?;
-    Ok(room)
+    Ok(memory::room(n, format_args!("the result of `{name}`"))?)
 }
 
 /// What to do where the operands of a primitive do not fit.

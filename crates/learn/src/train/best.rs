@@ -1,8 +1,8 @@
 //! The best weights of a run, kept in slots of the store.
 
-use crate::optim::find_or_add;
+use crate::optim::find_or_make;
 use crate::{Error, Scope};
-use ironlearn_ir::{Role, SlotId};
+use ironlearn_ir::{Array, Role, SlotId, Store};
 
 const SUFFIX: &str = "/best";
 
@@ -24,10 +24,9 @@ impl Best {
             .collect();
         let mut pairs = Vec::with_capacity(parts.len());
         for part in parts {
-            let (name, value) =
-                (format!("{}{SUFFIX}", store.slot(part).name), store.slot(part).value.clone());
-            let best = find_or_add(&mut store, &name, Role::Progress, value);
-            let best = best.map_err(|e| Error::usage(e, "use a store of the same model, or a fresh one"))?;
+            let (name, ty) = (format!("{}{SUFFIX}", store.slot(part).name), store.ty(part));
+            let value = |store: &Store| store.slot(part).value.view().try_to_array(&name);
+            let best = find_or_make(&mut store, &name, Role::Progress, &ty, value)?;
             pairs.push((part, best));
         }
         Ok(Best(pairs))
@@ -36,18 +35,20 @@ impl Best {
     /// Keeps the model as it is.
     pub fn keep(&self, scope: &Scope) {
         let mut store = scope.store_mut();
-        for &(part, best) in &self.0 {
-            let value = store.slot(part).value.clone();
-            store.slot_mut(best).value = value;
-        }
+        self.0.iter().for_each(|&(part, best)| copy(&mut store, part, best));
     }
 
     /// Makes the model what it was when it was kept.
     pub fn restore(&self, scope: &Scope) {
         let mut store = scope.store_mut();
-        for &(part, best) in &self.0 {
-            let value = store.slot(best).value.clone();
-            store.slot_mut(part).value = value;
-        }
+        self.0.iter().for_each(|&(part, best)| copy(&mut store, best, part));
     }
+}
+
+/// Copies the value of a slot to another one of the same type, into the memory that is there.
+fn copy(store: &mut Store, from: SlotId, to: SlotId) {
+    let mut value = std::mem::replace(&mut store.slot_mut(to).value, Array::scalar(0u8));
+    let copied = value.data_mut().copy_from(store.slot(from).value.data().view());
+    debug_assert!(copied, "both have the type that `Best::of` has checked");
+    store.slot_mut(to).value = value;
 }

@@ -1,6 +1,7 @@
 //! Loss and metrics over a whole data set.
 
 use super::model::Model;
+use crate::data::batch_of;
 use crate::metric::{Metric, Tally};
 use crate::{Dataset, Error, Infer, Loss, Options, Outputs};
 use ironlearn_ir::{Array, Real};
@@ -12,7 +13,7 @@ const BATCH: usize = 1024;
 pub struct Evaluation {
     infer: Infer,
     batch: usize,
-    buffers: Vec<(Array, Array)>,
+    buffers: Vec<[Array; 2]>,
     metrics: Vec<Metric>,
 }
 
@@ -46,14 +47,10 @@ impl Evaluation {
             let predicted = model.predict(v[0]);
             Outputs::loss(loss.apply(predicted, v[1])).and("prediction", predicted)
         })?;
-        let zeros = |types: &Vec<ironlearn_ir::TensorType>| {
-            let zeros = |i: usize| Array::zeros(types[i].dtype, types[i].shape.clone());
-            (zeros(0), zeros(1))
-        };
         Ok(Evaluation {
             infer,
             batch,
-            buffers: signatures.iter().map(zeros).collect(),
+            buffers: signatures.iter().map(|types| batch_of(types)).collect::<Result<_, _>>()?,
             metrics: metrics.to_vec(),
         })
     }
@@ -77,8 +74,8 @@ impl Evaluation {
                 return Ok(None);
             }
             let rows = self.batch.min(data.rows() - start);
-            let buffers = self.buffers.iter_mut().find(|(x, _)| x.shape()[0] == rows);
-            let Some((x, y)) = buffers else { continue };
+            let buffers = self.buffers.iter_mut().find(|[x, _]| x.shape()[0] == rows);
+            let Some([x, y]) = buffers else { continue };
             data.read(start, x, y)?;
             let report = self.infer.run(&(&*x, &*y))?;
             total += report.loss() * rows as f64;

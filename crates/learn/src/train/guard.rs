@@ -1,6 +1,6 @@
 //! What a run does about a step whose numbers are not finite.
 
-use crate::optim::find_or_add;
+use crate::optim::{NoSlot, find_or_add};
 use crate::{Error, Scope};
 use ironlearn_ir::{Array, Role, SlotId, Store};
 
@@ -45,10 +45,10 @@ impl Guard {
             NotFinite::Stop => None,
             _ => {
                 let none = Array::of([2], vec![0i64; 2]);
-                let slot = none.and_then(|none| {
+                let slot = none.map_err(NoSlot::from).and_then(|none| {
                     find_or_add(&mut scope.store_mut(), "progress/skipped", Role::Progress, none)
                 });
-                Some(slot.map_err(|e| Error::usage(e, "use a store of the same model, or a fresh one"))?)
+                Some(slot?)
             }
         };
         Ok(Guard { policy, counts, first: None })

@@ -1,9 +1,10 @@
 //! Layers that have stopped to learn: relu units that are 0 for every row, tanh and sigmoid at their ends.
 
 use super::model::Model;
+use crate::data::batch_of;
 use crate::{Dataset, Error, Infer, Options, Outputs};
 use ironlearn_ir::prim::elementwise::Abs;
-use ironlearn_ir::{Array, DType, Dyn, Real, Tape, TensorType};
+use ironlearn_ir::{Array, DType, Dyn, Real, Tape};
 
 /// Rows that are looked at; with fewer than [`FEWEST`] a unit may well be 0 by chance.
 const ROWS: usize = 256;
@@ -35,9 +36,11 @@ impl Health {
             let predicted = model.predict(v[0]).node();
             shares(tape, predicted)
         })?;
-        let zeros = |ty: &TensorType| Array::zeros(ty.dtype, ty.shape.clone());
-        let any = !infer.names().is_empty();
-        Ok(any.then(|| Health { infer, x: zeros(&types[0]), y: zeros(&types[1]) }))
+        if infer.names().is_empty() {
+            return Ok(None);
+        }
+        let [x, y] = batch_of(&types)?;
+        Ok(Some(Health { infer, x, y }))
     }
 
     /// What is to be told of the layers, a text each.

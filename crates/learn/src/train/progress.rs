@@ -1,6 +1,6 @@
 //! Where a run stands, in slots of the store: so that the store is the complete state.
 
-use crate::optim::find_or_add;
+use crate::optim::{NoSlot, find_or_add};
 use crate::{Error, Scope};
 use ironlearn_ir::{Array, Role, SlotId, Store};
 
@@ -44,8 +44,8 @@ impl ProgressSlots {
     pub fn of(scope: &Scope) -> Result<ProgressSlots, Error> {
         let mut store = scope.store_mut();
         let mut slot = |name: &str, value: Result<Array, String>| {
-            let found = value.and_then(|value| find_or_add(&mut store, name, Role::Progress, value));
-            found.map_err(|problem| Error::usage(problem, "use a store of the same model, or a fresh one"))
+            let value = value.map_err(NoSlot::from)?;
+            Ok::<_, Error>(find_or_add(&mut store, name, Role::Progress, value)?)
         };
         let (counters, sums) = START.numbers();
         Ok(ProgressSlots {

@@ -9,7 +9,7 @@ use super::model::Model;
 use super::progress::{Progress, ProgressSlots};
 use super::training::Training;
 use super::watch::{Control, EpochReport, Save, Start, Watch};
-use crate::data::Feed;
+use crate::data::{Feed, batch_of};
 use crate::{Dataset, Error, Micro, Outputs, Scope, Step};
 use ironlearn_ir::{Array, Real, Store, TensorType};
 use std::time::{Duration, Instant};
@@ -64,7 +64,7 @@ pub struct Trainer<'d> {
     batch: usize,
     feed: Feed<'d>,
     /// A buffer for each size of micro-batch.
-    buffers: Vec<(Array, Array)>,
+    buffers: Vec<[Array; 2]>,
     train_time: Duration,
 }
 
@@ -117,14 +117,11 @@ impl<'d> Trainer<'d> {
         let slots = ProgressSlots::of(&scope)?;
         let guard = Guard::new(&scope, training.not_finite)?;
         // A full batch is taken in the order of the data.
-        let feed = Feed::new(data, (batch < n).then(|| scope.seed()));
+        let feed = Feed::new(data, (batch < n).then(|| scope.seed()))?;
         let best = if training.patience > 0 { Some(Best::of(&scope)?) } else { None };
-        let buffers = signatures.iter().map(|types| {
-            let zeros = |i: usize| Array::zeros(types[i].dtype, types[i].shape.clone());
-            (zeros(0), zeros(1))
-        });
+        let buffers = signatures.iter().map(|types| batch_of(types));
         Ok(Trainer {
-            buffers: buffers.collect(),
+            buffers: buffers.collect::<Result<_, _>>()?,
             training,
             scope,
             data,
@@ -245,8 +242,8 @@ impl<'d> Trainer<'d> {
         }
         let mut sum = 0.0;
         for (from, to) in cuts(start, end, self.training.accumulate) {
-            let fits = |(x, _): &&mut (Array, Array)| x.shape()[0] == to - from;
-            let Some((x, y)) = self.buffers.iter_mut().find(fits) else { continue };
+            let fits = |[x, _]: &&mut [Array; 2]| x.shape()[0] == to - from;
+            let Some([x, y]) = self.buffers.iter_mut().find(fits) else { continue };
             self.feed.fill(epoch, from, x, y)?;
             let batch = (&*x, &*y);
             let report = if self.training.accumulate == 1 {

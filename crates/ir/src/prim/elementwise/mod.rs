@@ -4,6 +4,7 @@
 //! stand in [`crate::prim`]). Evaluation is written once over the [lanes](crate::lanes).
 
 use crate::lanes::{FloatLanes, IntLanes, NumLanes};
+use crate::memory;
 use crate::prim::{ComplexNumber, Cost, Derivative, Misfit, Primitive};
 use crate::{Array, DType, Element, Kind, TensorType};
 use std::fmt;
@@ -190,7 +191,7 @@ fn evaluate<T: Element>(
     out: &TensorType,
 ) -> Result<Array, String> {
     let slice = |i: usize| x.get(i).unwrap_or(&x[0]).as_slice::<T>().ok_or("operand of another type");
-    let mut values = vec![T::default(); out.shape.elements()];
+    let mut values = memory::filled(T::default(), out.shape.elements(), out)?;
     apply_all([slice(0)?, slice(1)?, slice(2)?], &mut values);
     Array::of(out.shape.clone(), values)
 }

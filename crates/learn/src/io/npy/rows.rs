@@ -11,7 +11,7 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 /// Bytes that go through memory at a time; a multiple of every element size.
-const CHUNK: usize = 64 << 10;
+const CHUNK: usize = 32 << 10;
 
 /// An array in a file. Nothing but its header is held in memory.
 #[derive(Debug)]
@@ -80,7 +80,7 @@ impl Rows {
     pub fn read(&self, rows: Range<usize>, out: &mut Array, to: usize) -> Result<(), Error> {
         let (width, size) = (self.width(), self.dtype.size());
         let mut at = self.start + rows.start as u64 * self.row_bytes() as u64;
-        let mut chunk = vec![0; CHUNK.min(rows.len() * self.row_bytes())];
+        let mut chunk = [0u8; CHUNK];
         dispatch!(self.dtype, T => {
             let out = out.as_slice_mut::<T>().and_then(|out| out.get_mut(to * width..(to + rows.len()) * width));
             let Some(mut out) = out else {

@@ -1,7 +1,7 @@
 //! Lists of numbers in JSON, where `null` stands for what was NaN.
 
 use crate::error::{Error, FileError, Place};
-use ironlearn_ir::Array;
+use ironlearn_ir::{Array, Refused};
 use serde::de::{Deserialize, Deserializer, SeqAccess, Visitor};
 use std::fmt;
 use std::marker::PhantomData;
@@ -13,17 +13,24 @@ use std::path::Path;
 pub struct Numbers<V = Vec<f64>> {
     values: V,
     first_null: Option<usize>,
+    /// Why the values are not all there. The parser's own errors are about what it reads.
+    refused: Option<Refused>,
 }
 
 /// What becomes of numbers that are read.
 pub trait Values: Default {
-    fn push(&mut self, x: f64);
+    fn push(&mut self, x: f64) -> Result<(), Refused>;
     fn count(&self) -> usize;
 }
 
 impl Values for Vec<f64> {
-    fn push(&mut self, x: f64) {
+    fn push(&mut self, x: f64) -> Result<(), Refused> {
+        if self.len() == self.capacity() {
+            let grown = (2 * self.len()).max(4);
+            self.try_reserve(1).map_err(|_| Refused::elements::<f64>(grown, "a list of numbers"))?;
+        }
         self.push(x);
+        Ok(())
     }
     fn count(&self) -> usize {
         self.len()
@@ -31,8 +38,9 @@ impl Values for Vec<f64> {
 }
 
 impl Values for usize {
-    fn push(&mut self, _: f64) {
+    fn push(&mut self, _: f64) -> Result<(), Refused> {
         *self += 1;
+        Ok(())
     }
     fn count(&self) -> usize {
         *self
@@ -53,7 +61,9 @@ impl<'de, V: Values> Deserialize<'de> for Numbers<V> {
                     if x.is_none() && numbers.first_null.is_none() {
                         numbers.first_null = Some(numbers.values.count());
                     }
-                    numbers.values.push(x.unwrap_or(f64::NAN));
+                    if numbers.refused.is_none() {
+                        numbers.refused = numbers.values.push(x.unwrap_or(f64::NAN)).err();
+                    }
                 }
                 Ok(numbers)
             }
@@ -64,7 +74,7 @@ impl<'de, V: Values> Deserialize<'de> for Numbers<V> {
 
 impl<V: Values> Numbers<V> {
     pub fn is_empty(&self) -> bool {
-        self.values.count() == 0
+        self.values.count() == 0 && self.refused.is_none()
     }
 
     /// Checks that these are the numbers of an array of this shape. `key` is where they stand, `owner` whose they
@@ -96,6 +106,10 @@ impl<V: Values> Numbers<V> {
 impl Numbers {
     /// The numbers, which have been checked, as an `f64` array of this shape.
     pub fn into_array(self, shape: &[usize], path: &Path, key: &str) -> Result<Array, Error> {
+        if let Some(refused) = self.refused {
+            let what = format!("{} `{key}` of {}", refused.what, path.display());
+            return Err(Refused { what, ..refused }.into());
+        }
         Array::of(shape, self.values).map_err(|problem| {
             FileError::new(path, problem).at(Place::Key(key.into())).hint("correct the sizes").into()
         })
