@@ -1,8 +1,9 @@
 //! The command line.
 
 use crate::session::Limits;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use ironlearn::job::{Job, parse_duration};
+use ironlearn::job::{Job, key_named, parse_duration};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -95,7 +96,7 @@ pub struct MachineOptions {
     #[arg(long, value_enum, default_value_t = Device::Auto)]
     pub device: Device,
     /// Threads to compute with; the results do not depend on it [default: one per core]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = threads)]
     pub threads: Option<NonZeroUsize>,
 }
 
@@ -167,7 +168,7 @@ pub struct DoctorOptions {
 #[derive(Args)]
 pub struct BenchOptions {
     /// Threads of the second column [default: one per core]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = threads)]
     pub threads: Option<NonZeroUsize>,
     /// How long each rate is measured, in seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 0.5, value_parser = seconds)]
@@ -181,6 +182,22 @@ pub struct BenchOptions {
 pub struct HelpOptions {
     /// A command, or `job`
     pub topic: Option<String>,
+}
+
+/// Ends the program with what is wrong with its arguments. An option that is a key of a job is no option, but many
+/// other programs have it as one.
+pub fn refuse(mut error: clap::Error) -> ! {
+    let name = match (error.kind(), error.get(ContextKind::InvalidArg)) {
+        (ErrorKind::UnknownArgument, Some(ContextValue::String(option))) => {
+            option.trim_start_matches('-').replace('-', "_")
+        }
+        _ => error.exit(),
+    };
+    if let Some(key) = key_named(&name) {
+        let tip = format!("it is a key of the job: write '--set {key}=...'");
+        error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![tip.into()]));
+    }
+    error.exit()
 }
 
 impl Arguments {
@@ -223,6 +240,11 @@ impl RunOptions {
 
 fn duration(text: &str) -> Result<Duration, String> {
     parse_duration(text).ok_or_else(|| "not a duration: write for example 90s, 10m or 1h30m".into())
+}
+
+fn threads(text: &str) -> Result<NonZeroUsize, String> {
+    text.parse()
+        .map_err(|_| "not a number of threads: write 1 or more, or leave it out for one per core".into())
 }
 
 fn seconds(text: &str) -> Result<f64, String> {

@@ -28,7 +28,7 @@ const BUG: i32 = 70;
 
 fn main() -> ExitCode {
     std::panic::set_hook(Box::new(report_bug));
-    let arguments = Arguments::parse();
+    let arguments = Arguments::try_parse().unwrap_or_else(|error| args::refuse(error));
     let console = Console::new(arguments.json(), arguments.quiet());
     match carry_out(arguments.command, &console) {
         Ok(code) => ExitCode::from(code),

@@ -28,11 +28,11 @@ impl Drop for FlushDenormals {
 
 /// MXCSR: bit 15 flushes results, bit 6 takes inputs as zeros. The low six bits are flags that record what
 /// has happened; they are written back as they were, too.
-#[cfg(target_arch = "x86_64")]
+#[cfg(all(target_arch = "x86_64", not(miri)))]
 #[derive(Clone, Copy)]
 struct Mode(u32);
 
-#[cfg(target_arch = "x86_64")]
+#[cfg(all(target_arch = "x86_64", not(miri)))]
 impl Mode {
     fn read() -> Mode {
         let mut bits = 0_u32;
@@ -52,11 +52,11 @@ impl Mode {
 }
 
 /// FPCR: bit 24 flushes inputs and results.
-#[cfg(target_arch = "aarch64")]
+#[cfg(all(target_arch = "aarch64", not(miri)))]
 #[derive(Clone, Copy)]
 struct Mode(u64);
 
-#[cfg(target_arch = "aarch64")]
+#[cfg(all(target_arch = "aarch64", not(miri)))]
 impl Mode {
     fn read() -> Mode {
         let bits: u64;
@@ -75,11 +75,12 @@ impl Mode {
     }
 }
 
-#[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+/// Miri runs no assembly, and keeps denormals.
+#[cfg(any(miri, not(any(target_arch = "x86_64", target_arch = "aarch64"))))]
 #[derive(Clone, Copy)]
 struct Mode;
 
-#[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+#[cfg(any(miri, not(any(target_arch = "x86_64", target_arch = "aarch64"))))]
 impl Mode {
     fn read() -> Mode {
         Mode
@@ -92,7 +93,7 @@ impl Mode {
     fn write(self) {}
 }
 
-#[cfg(all(test, any(target_arch = "x86_64", target_arch = "aarch64")))]
+#[cfg(all(test, not(miri), any(target_arch = "x86_64", target_arch = "aarch64")))]
 mod tests {
     use super::*;
     use std::hint::black_box;

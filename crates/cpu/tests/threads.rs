@@ -215,7 +215,7 @@ fn bits(case: &Case, inputs: &[Array], cpu: &Cpu) -> String {
     dispatch!(y.dtype(), T => {
         let mut hash = 0xcbf2_9ce4_8422_2325_u64;
         for x in y.as_slice::<T>().unwrap() {
-            let bits = match Convert::widen(*x) {
+            let bits = match Convert::to_wide(*x) {
                 Wide::Int(x) => x as u64,
                 Wide::Float(x) | Wide::Complex(x, _) => x.to_bits(),
             };

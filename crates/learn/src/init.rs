@@ -90,15 +90,27 @@ fn fans(shape: &Shape) -> (f64, f64) {
     }
 }
 
+/// Why there are no initial values.
+#[derive(Debug)]
+pub(crate) enum NoArray {
+    Mistake(String),
+    /// There is no memory for so many bytes.
+    Memory(u64),
+}
+
+impl From<String> for NoArray {
+    fn from(problem: String) -> NoArray {
+        NoArray::Mistake(problem)
+    }
+}
+
 impl Init {
     /// The initial values of a parameter, or why there is no such parameter.
-    pub(crate) fn array<T: Real>(&self, shape: &Shape, stream: Stream) -> Result<Array, String> {
+    pub(crate) fn array<T: Real>(&self, shape: &Shape, stream: Stream) -> Result<Array, NoArray> {
         Shape::new(shape)?;
         let n = shape.elements();
         let mut values: Vec<T> = Vec::new();
-        values
-            .try_reserve_exact(n)
-            .map_err(|_| format!("no memory for {shape}, {} bytes", n as u64 * T::DTYPE.size() as u64))?;
+        values.try_reserve_exact(n).map_err(|_| NoArray::Memory(n as u64 * T::DTYPE.size() as u64))?;
         match *self {
             Init::Orthogonal(gain) => {
                 let rows = shape.first().copied().unwrap_or(1);
@@ -111,9 +123,10 @@ impl Init {
             }
         }
         if values.iter().any(|x| !x.to_f64().is_finite()) {
-            return Err(format!("{self:?} gives initial values that are not finite in `{}`", T::DTYPE));
+            let problem = format!("{self:?} gives initial values that are not finite in `{}`", T::DTYPE);
+            return Err(NoArray::Mistake(problem));
         }
-        Array::of(shape.clone(), values)
+        Ok(Array::of(shape.clone(), values)?)
     }
 
     /// The distribution with its numbers worked out for a shape.

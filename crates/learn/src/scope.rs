@@ -1,7 +1,8 @@
 //! [`Scope`]: names parameters, makes them, and owns the store that they live in.
 
 use crate::Error;
-use crate::init::{Init, Stream};
+use crate::init::{Init, NoArray, Stream};
+use crate::memory::shown;
 use ironlearn_ir::{Array, Element, Real, Role, Shape, SlotId, Store, Tape, TensorType, Var};
 use std::cell::{Cell, Ref, RefCell, RefMut};
 use std::fmt;
@@ -36,22 +37,28 @@ struct Shared {
     seed: u64,
     store: RefCell<Store>,
     mistakes: RefCell<Vec<String>>,
-    /// Bytes that further slots may take.
-    room: Cell<u64>,
+    /// Bytes that further slots may take, where there is a limit.
+    room: Cell<Option<u64>>,
+    /// The slots for which there was no memory: name and shape, and bytes.
+    no_memory: RefCell<Vec<(String, u64)>>,
 }
 
 impl Scope {
     /// The outermost scope of a model with an empty store. Initial values depend on the seed and on the
     /// parameter's path alone, so the order of construction does not matter.
     pub fn root(seed: u64) -> Scope {
-        Scope::within(seed, u64::MAX)
+        Scope::with_room(seed, None)
     }
 
     /// The same of a model whose slots may take so many bytes: one that takes more is a mistake, and is found
     /// before there is memory for it.
     pub fn within(seed: u64, bytes: u64) -> Scope {
+        Scope::with_room(seed, Some(bytes))
+    }
+
+    fn with_room(seed: u64, room: Option<u64>) -> Scope {
         let (store, mistakes) = (RefCell::default(), RefCell::default());
-        let shared = Shared { seed, store, mistakes, room: Cell::new(bytes) };
+        let shared = Shared { seed, store, mistakes, room: Cell::new(room), no_memory: RefCell::default() };
         Scope { shared: Rc::new(shared), path: "".into() }
     }
 
@@ -133,31 +140,44 @@ impl Scope {
     #[track_caller]
     fn slot<T: Real>(&self, role: Role, name: &str, shape: Shape, init: &Init) -> Param<T> {
         let name = self.join(&name);
+        let at = Location::caller();
         let taken = self.store().find(&name).map(|id| self.store().ty(id));
         let added = match taken {
-            Some(ty) => Err((format!("the name `{name}` is taken by a {ty}"), OWN_NAME)),
+            Some(ty) => Err(format!("the name `{name}` is taken by a {ty}\n  --> {at}{OWN_NAME}")),
             None => self
                 .take_room(&shape, T::DTYPE.size())
                 .and_then(|()| init.array::<T>(&shape, Stream::new(self.seed(), &name)))
-                .and_then(|value| self.store_mut().add(&name, role, value))
-                .map_err(|problem| (format!("`{name}`: {problem}"), "")),
+                .and_then(|value| Ok(self.store_mut().add(&name, role, value)?))
+                .map_err(|problem| self.problem(&name, &shape, problem, at)),
         };
-        let at = Location::caller();
-        let slot = added.unwrap_or_else(|(problem, note)| {
-            let mistake = format!("error: {problem}\n  --> {at}{note}");
-            self.shared.mistakes.borrow_mut().push(mistake);
+        let slot = added.unwrap_or_else(|problem| {
+            self.shared.mistakes.borrow_mut().push(format!("error: {problem}"));
             self.stand_in(&name)
         });
         Param { slot, ty: TensorType::new(T::DTYPE, shape), name: name.into(), of: PhantomData }
     }
 
-    fn take_room(&self, shape: &Shape, size: usize) -> Result<(), String> {
+    /// What is said of a slot that cannot be made.
+    fn problem(&self, name: &str, shape: &Shape, problem: NoArray, at: &Location<'_>) -> String {
+        let problem = match problem {
+            NoArray::Mistake(problem) => problem,
+            NoArray::Memory(bytes) => {
+                self.shared.no_memory.borrow_mut().push((format!("`{name}`, {shape}"), bytes));
+                format!("no memory for {shape}, {bytes} bytes")
+            }
+        };
+        format!("`{name}`: {problem}\n  --> {at}")
+    }
+
+    fn take_room(&self, shape: &Shape, size: usize) -> Result<(), NoArray> {
         let all = shape.iter().fold(size as u64, |n, &d| n.saturating_mul(d as u64));
-        let room = self.shared.room.get();
-        let left = room.checked_sub(all).ok_or_else(|| {
-            format!("no memory for {shape}, {all} bytes: the model may take {room} bytes more")
-        })?;
-        self.shared.room.set(left);
+        if let Some(room) = self.shared.room.get() {
+            let left = room.checked_sub(all).ok_or_else(|| {
+                let (asked, room) = (shown(all), shown(room));
+                format!("no memory for {shape}, {asked}: the model may take {room} more")
+            })?;
+            self.shared.room.set(Some(left));
+        }
         Ok(())
     }
 
@@ -174,8 +194,23 @@ impl Scope {
         self.shared.mistakes.borrow().clone()
     }
 
+    /// An error where there was no memory for a slot, and nothing else is wrong.
+    pub(crate) fn check_memory(&self) -> Result<(), Error> {
+        let no_memory = self.shared.no_memory.borrow();
+        let Some((what, bytes)) = no_memory.first().filter(|_| no_memory.len() == self.mistakes().len())
+        else {
+            return Ok(());
+        };
+        let hint = "use narrower layers, or a machine with more memory".into();
+        Err(Error::Memory { what: what.clone(), bytes: *bytes, hint })
+    }
+
     /// Every mistake made in this model so far, as one error.
+    ///
+    /// # Errors
+    /// [`Error::Memory`] for the first slot for which there was none; [`Error::Usage`] with the mistakes.
     pub fn check(&self) -> Result<(), Error> {
+        self.check_memory()?;
         let found = self.mistakes();
         if found.is_empty() { Ok(()) } else { Err(crate::step::mistakes(&found)) }
     }

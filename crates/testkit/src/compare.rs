@@ -73,7 +73,7 @@ fn close(expected: &Array, found: &Array, allowed: f64) -> Result<(), String> {
 fn bits(a: ArrayView<'_>) -> Vec<[u64; 2]> {
     dispatch!(a.dtype(), T => {
         let values = a.as_slice::<T>().unwrap_or_default();
-        values.iter().map(|x| match x.widen() {
+        values.iter().map(|x| match x.to_wide() {
             Wide::Int(x) => [x as u64, 0],
             Wide::Float(x) => [x.to_bits(), 0],
             Wide::Complex(re, im) => [re.to_bits(), im.to_bits()],

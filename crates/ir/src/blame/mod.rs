@@ -255,7 +255,7 @@ fn range(array: &Array) -> (f64, f64) {
 fn numbers(array: &Array) -> Vec<f64> {
     dispatch!(array.dtype(), T => {
         let values = array.as_slice::<T>().unwrap_or_default();
-        values.iter().map(|v| match Convert::widen(*v) {
+        values.iter().map(|v| match Convert::to_wide(*v) {
             Wide::Int(x) => x as f64,
             Wide::Float(x) => x,
             Wide::Complex(re, im) => if im.is_finite() { re } else { im },

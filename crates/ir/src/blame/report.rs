@@ -13,7 +13,7 @@ pub struct Blame {
     pub operation: String,
     /// Its layer path; empty outside of layers.
     pub layer: String,
-    /// The user's line, `file:line:column`.
+    /// The user's line, `file:line:column`; empty where no line is of use.
     pub location: String,
     /// Forward, backward or update.
     pub phase: Phase,
@@ -71,7 +71,9 @@ impl fmt::Display for Blame {
         if !self.rows.is_empty() {
             write!(f, ", {} of the batch", listed("row", &self.rows))?;
         }
-        write!(f, "\n  --> {}", self.location)?;
+        if !self.location.is_empty() {
+            write!(f, "\n  --> {}", self.location)?;
+        }
         for (i, (low, high)) in self.ranges.iter().enumerate() {
             write!(f, "\n  operand {i} was in {low:e} ..= {high:e}")?;
         }

@@ -16,7 +16,7 @@ pub struct Cast(pub DType);
 /// How an element converts: exactly to a wide type, and from it by the rules above.
 pub trait Convert: Element {
     /// The value as a wide number.
-    fn widen(self) -> Wide;
+    fn to_wide(self) -> Wide;
     /// The nearest value of this type by the rules of the module.
     fn narrow(w: Wide) -> Self;
 }
@@ -35,7 +35,7 @@ pub enum Wide {
 macro_rules! convert_int {
     ($($t:ty),*) => {$(impl Convert for $t {
         #[inline(always)]
-        fn widen(self) -> Wide { Wide::Int(self as i64) }
+        fn to_wide(self) -> Wide { Wide::Int(self as i64) }
         #[inline(always)]
         fn narrow(w: Wide) -> $t {
             match w {
@@ -50,7 +50,7 @@ convert_int!(u8, i8, i16, i32, i64, u32);
 macro_rules! convert_float {
     ($($t:ty: $from_int:expr, $from_f64:expr, $to_f64:expr;)*) => {$(impl Convert for $t {
         #[inline(always)]
-        fn widen(self) -> Wide { Wide::Float($to_f64(self)) }
+        fn to_wide(self) -> Wide { Wide::Float($to_f64(self)) }
         #[inline(always)]
         fn narrow(w: Wide) -> $t {
             match w {
@@ -90,7 +90,7 @@ fn odd_f64(x: i64) -> f64 {
 
 impl Convert for bool {
     #[inline(always)]
-    fn widen(self) -> Wide {
+    fn to_wide(self) -> Wide {
         Wide::Int(self.into())
     }
     #[inline(always)]
@@ -106,7 +106,7 @@ impl Convert for bool {
 macro_rules! convert_complex {
     ($($t:ty, $p:ty);*) => {$(impl Convert for $t {
         #[inline(always)]
-        fn widen(self) -> Wide { Wide::Complex(self.re.into(), self.im.into()) }
+        fn to_wide(self) -> Wide { Wide::Complex(self.re.into(), self.im.into()) }
         #[inline(always)]
         fn narrow(w: Wide) -> $t {
             match w {
@@ -126,7 +126,7 @@ pub fn from_f64<T: Convert>(x: f64) -> T {
 /// One element converted, by the rules of the module.
 #[inline(always)]
 pub fn convert<A: Convert, B: Convert>(x: A) -> B {
-    B::narrow(x.widen())
+    B::narrow(x.to_wide())
 }
 
 impl Primitive for Cast {

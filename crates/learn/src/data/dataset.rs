@@ -213,7 +213,7 @@ fn first_not_finite(array: &Array) -> Option<(usize, f64)> {
 
 /// Pairs of equal rows of this width.
 fn equal_rows<T: Convert>(own: &[T], others: &[T], width: usize) -> Vec<(usize, usize)> {
-    let bits = |x: &T| match x.widen() {
+    let bits = |x: &T| match x.to_wide() {
         Wide::Int(x) => x as u64,
         Wide::Float(x) | Wide::Complex(x, _) => x.to_bits(),
     };

@@ -63,6 +63,12 @@ fn number(cell: &str) -> Option<f64> {
 fn check_cells(path: &Path, line: usize, row: &str) -> Result<(), Error> {
     let mut column = 1;
     for cell in row.split(',') {
+        if cell.trim().is_empty() {
+            return Err(FileError::new(path, "a cell is empty")
+                .at(Place::Line { line, column })
+                .hint("fill in what is missing, or leave out the row or the column")
+                .into());
+        }
         if number(cell).is_none_or(|value| !value.is_finite()) {
             return Err(FileError::new(path, "a cell is no finite number")
                 .at(Place::Line { line, column })
@@ -98,6 +104,7 @@ mod tests {
             ("1,2\n3,x\n", "line 2, column 3: a cell is no finite number\n  found: `x`"),
             ("a,1\n", "line 1, column 1"),
             ("1,nan\n", "`nan`"),
+            ("1,2\n3, \n", "line 2, column 3: a cell is empty"),
             ("a,b\n", "no rows"),
             ("", "no rows"),
         ] {

@@ -36,6 +36,17 @@ pub(crate) fn sections() -> Vec<SectionDoc> {
     ]
 }
 
+/// The key of a job with this last part, such as `train.epochs` for `epochs`: of the training, or the first in the
+/// order of the file. Also found by `lr` and `learning_rate`, as others call the rate.
+pub fn key_named(name: &str) -> Option<String> {
+    let name = if ["lr", "learning_rate"].contains(&name) { "rate" } else { name };
+    let of_section =
+        |s: &SectionDoc| s.keys.iter().any(|k| k.key == name).then(|| format!("{}.{name}", s.name));
+    let mut sections = sections();
+    sections.sort_by_key(|s| s.name != "train");
+    sections.iter().find_map(of_section)
+}
+
 /// The reference of the job file as Markdown that also reads well on a terminal: every section, every
 /// key with type, default and meaning, every layer and initialiser.
 pub fn help() -> String {

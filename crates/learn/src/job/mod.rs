@@ -35,7 +35,7 @@ mod write;
 
 pub use data::{Colour, Data, Inputs, Targets, Task};
 pub use error::{JobError, Origin, Problem};
-pub use help::help;
+pub use help::{help, key_named};
 pub use initial::Initial;
 pub use loss::Loss;
 pub use nearest::nearest;
@@ -44,6 +44,7 @@ pub use optimizer::{Optimizer, Rule};
 pub use output::{Output, Picture};
 pub use schedule::Schedule;
 pub use section::KeyDoc;
+pub(crate) use setting::without_data_folder;
 pub use setting::{DATA_VARIABLE, data_folder, parse_duration};
 pub use term::TermDoc;
 pub use training::{Batch, Dtype, NotFinite, Precision, Training};

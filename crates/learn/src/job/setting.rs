@@ -2,6 +2,8 @@
 
 use super::error::{Origin, Problem};
 use super::tree::{Node, Value};
+use crate::Error;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -160,6 +162,28 @@ pub fn data_folder() -> PathBuf {
     std::env::var_os(DATA_VARIABLE)
         .filter(|folder| !folder.is_empty())
         .map_or_else(|| PathBuf::from("../shared/data"), PathBuf::from)
+}
+
+/// The error that a file is missing because [`data_folder`] is, with what to do; any other as it is.
+pub(crate) fn without_data_folder(error: Error) -> Error {
+    let folder = data_folder();
+    match &error {
+        Error::Io { path, source, .. }
+            if source.kind() == ErrorKind::NotFound
+                && path.starts_with(absolute(&folder))
+                && !folder.is_dir() =>
+        {
+            let shown = folder.display();
+            Error::usage(
+                format!(
+                    "cannot open {}: ${DATA_VARIABLE} stands for {shown}, and there is no such folder",
+                    path.display()
+                ),
+                format!("set {DATA_VARIABLE} to the folder with the data sets, or name the file with --set"),
+            )
+        }
+        _ => error,
+    }
 }
 
 fn absolute(path: &Path) -> PathBuf {

@@ -73,12 +73,17 @@ impl<T: Real> Network<T> {
             match *spec {
                 LayerSpec::Embedding { vocabulary, dimension } if i == 0 => {
                     let layer = Embedding::new(&at, vocabulary, dimension);
-                    assembly
-                        .enter(&at, spec.name(), 0, |tape, s| layer.apply(tape.input::<i64>(s)).node())
-                        .map_err(usage)?;
+                    let entered = assembly
+                        .enter(&at, spec.name(), 0, |tape, s| layer.apply(tape.input::<i64>(s)).node());
+                    scope.check_memory()?;
+                    entered.map_err(usage)?;
                     embedding = Some(layer);
                 }
-                _ => layers.push(assembly.layer(&at, spec).map_err(usage)?),
+                _ => {
+                    let layer = assembly.layer(&at, spec);
+                    scope.check_memory()?;
+                    layers.push(layer.map_err(usage)?);
+                }
             }
         }
         let summary = Summary { input: inputs, rows: assembly.rows };

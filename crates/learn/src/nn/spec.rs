@@ -203,13 +203,19 @@ impl Assembly {
         slots: usize,
         trace: impl for<'g> Fn(&'g Tape, Shape) -> Dyn<'g>,
     ) -> Result<(), String> {
-        scope.check().map_err(|e| e.to_string())?;
+        if let Some(mistake) = scope.mistakes().first() {
+            let first = mistake.lines().next().unwrap_or_default();
+            return Err(first.trim_start_matches("error: ").to_string());
+        }
         let tape = Tape::new(Mode::Infer);
         let y = trace(&tape, self.shape.clone());
         self.shape = y.shape();
         tape.output("y", y);
         let (graph, _) = tape.finish().map_err(|found| {
-            let first = found.0.first().map(|d| std::iter::once(&d.message).chain(&d.notes));
+            // Lines of this file are of no use to whoever described the layer.
+            let of_use = |note: &&String| !note.contains(file!());
+            let first =
+                found.0.first().map(|d| std::iter::once(&d.message).chain(d.notes.iter().filter(of_use)));
             first.map_or_else(String::new, |lines| lines.cloned().collect::<Vec<_>>().join("; "))
         })?;
         let multiply_adds = multiply_adds(&graph);

@@ -143,12 +143,20 @@ pub(crate) fn mistakes(found: &[String]) -> Error {
 /// Why a run came to nothing, as an error.
 pub(crate) fn failed(failure: Failure, step: u64) -> Error {
     match failure {
-        Failure::NonFinite(blame) => Error::Diverged {
-            step,
-            problem: blame.to_string(),
-            hint: format!("{}; no state has moved", blame.advice()),
-            blame: Some(blame),
-        },
+        Failure::NonFinite(blame) => {
+            let mut said = blame.clone();
+            // A line of this library, as a trainer enters the loss at, is of no use to whoever reads it.
+            let sources = file!().trim_end_matches("step/compile.rs");
+            if blame.location.starts_with(sources) {
+                said.location.clear();
+            }
+            Error::Diverged {
+                step,
+                problem: said.to_string(),
+                hint: format!("{}; no state has moved", blame.advice()),
+                blame: Some(blame),
+            }
+        }
         Failure::Unexplained(unexplained) => Error::Diverged {
             step,
             problem: unexplained.to_string(),

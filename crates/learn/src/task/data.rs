@@ -41,6 +41,10 @@ impl Data {
     /// [`Error::File`] naming file, place and what was found where a file does not hold what it should;
     /// [`Error::Io`]; [`Error::Usage`] where data, task and loss do not go together.
     pub fn load(job: &Job) -> Result<Data, Error> {
+        Data::read(job).map_err(job::without_data_folder)
+    }
+
+    fn read(job: &Job) -> Result<Data, Error> {
         if let job::Data::Picture { picture, .. } = &job.data {
             let source = load_picture(&job.data, picture)?;
             return of_picture(job, source, Style::Square);

@@ -115,7 +115,7 @@ fn all_close(x: ArrayView<'_>, y: ArrayView<'_>, rtol: f64, atol: f64) -> bool {
         let (x, y) = (x.as_slice::<T>().unwrap_or_default(), y.as_slice::<T>().unwrap_or_default());
         x.iter().zip(y).all(|(a, b)| {
             a == b || {
-                let (distance, size) = distance(a.widen(), b.widen());
+                let (distance, size) = distance(a.to_wide(), b.to_wide());
                 distance <= atol + rtol * size && size.is_finite()
             }
         })

@@ -94,7 +94,7 @@ impl<T: Element> Tensor<T> {
 /// The position of the first element that does not fit a type.
 fn misfit(x: ArrayView<'_>, to: DType) -> Option<usize> {
     dispatch!(x.dtype(), T => {
-        x.as_slice::<T>().unwrap_or_default().iter().position(|v| !fits(v.widen(), to))
+        x.as_slice::<T>().unwrap_or_default().iter().position(|v| !fits(v.to_wide(), to))
     })
 }
 

@@ -136,7 +136,7 @@ fn arange(bounds: Data) -> Result<Array, Error> {
     let refused =
         |what: &str| Error::usage(format!("arange: {what}"), "give finite bounds and a step that is not 0");
     dispatch!(bounds.dtype(), T => {
-        let wide: Vec<Wide> = T::slice(bounds.view()).unwrap_or_default().iter().map(|x| x.widen()).collect();
+        let wide: Vec<Wide> = T::slice(bounds.view()).unwrap_or_default().iter().map(|x| x.to_wide()).collect();
         let data: Vec<T> = match wide[..] {
             [Wide::Int(_), Wide::Int(_), Wide::Int(0)] => return Err(refused("the step is 0")),
             [Wide::Int(a), Wide::Int(b), Wide::Int(s)] => {

@@ -38,7 +38,8 @@ fn rows(g: &mut Group) {
 
 fn cells(g: &mut Group) {
     let mut bad = |name: &str, cell: &str| {
-        g.bad(name, format!("1,2\n3,{cell}\n"), line(2, 3), "a cell is no finite number");
+        let reason = if cell.is_empty() { "a cell is empty" } else { "a cell is no finite number" };
+        g.bad(name, format!("1,2\n3,{cell}\n"), line(2, 3), reason);
     };
     bad("a-word", "x");
     bad("empty-cell", "");

@@ -150,7 +150,7 @@ fn shake(a: &mut Array, terms: &[f64], rng: &mut Rng) {
     };
     dispatch!(a.dtype(), T => {
         for (i, x) in a.as_slice_mut::<T>().into_iter().flatten().enumerate() {
-            if let Wide::Float(wide) = x.widen() {
+            if let Wide::Float(wide) = x.to_wide() {
                 *x = T::narrow(Wide::Float(shaken(i, wide)));
             }
         }

@@ -45,7 +45,7 @@ pub(super) fn scalar(x: ArrayView<'_>) -> String {
 
 /// The elements at these positions in a type that holds all.
 fn wide<'a>(x: ArrayView<'a>, shown: &'a [usize]) -> impl Iterator<Item = Wide> + 'a {
-    let at = move |i: usize| dispatch!(x.dtype(), T => x.as_slice::<T>().map(|s| s[i].widen()));
+    let at = move |i: usize| dispatch!(x.dtype(), T => x.as_slice::<T>().map(|s| s[i].to_wide()));
     shown.iter().filter_map(move |&i| at(i))
 }
 
