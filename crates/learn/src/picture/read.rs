@@ -108,7 +108,7 @@ fn most_pixels(format: ImageFormat, bytes: &[u8]) -> u64 {
         ImageFormat::Jpeg => MAX_PIXELS.min(512 * size),
         // Its decoder takes memory for all pixels before it looks at the first: so many bytes for each.
         ImageFormat::WebP => {
-            let each = if bytes.get(12..16) == Some(b"VP8 ") { 5 } else { 7 };
+            let each = if bytes.get(12..16) == Some(b"VP8 ") { 6 } else { 7 };
             MAX_PIXELS.min((FEW_BYTES * 2 + size) / each)
         }
         _ => MAX_PIXELS,

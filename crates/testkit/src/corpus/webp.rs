@@ -72,5 +72,6 @@ pub fn cases(sample: &[u8]) -> Group {
     large("4000-by-4000-of-nothing", lossless(4000, 4000, b""));
     large("4000-by-4000-of-garbage", lossless(4000, 4000, &[0x5a; 400]));
     large("lossy-16383-by-16383", patched(LOSSY, 26, &[0xff, 0x3f, 0xff, 0x3f]));
+    large("lossy-3600-by-3600", patched(LOSSY, 26, &[0x10, 0x0e, 0x10, 0x0e]));
     g
 }
