@@ -11,10 +11,10 @@ use crate::denormal::FlushDenormals;
 use std::any::Any;
 use std::cell::{Cell, UnsafeCell};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::*};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::thread::{self, JoinHandle};
-use std::time::{Duration, Instant};
+use std::sync::atomic::Ordering::*;
+use std::sync::{Arc, PoisonError};
+use std::time::Duration;
+use sync::{AtomicBool, AtomicU64, AtomicUsize, Condvar, JoinHandle, Mutex, MutexGuard, Patience, thread};
 
 /// A task: called with the number of the task and the number of the worker that runs it.
 type Task<'a> = dyn Fn(usize, usize) + Sync + 'a;
@@ -24,6 +24,8 @@ type Failure = Box<dyn Any + Send>;
 /// How long an idle thread polls with the core for itself. Four times as long it then offers the core to others
 /// between two looks, before it sleeps: longer than the serial part between two loops of a training step.
 const POLLING: Duration = Duration::from_micros(15);
+/// How often it looks at the state before it looks at the clock.
+const LOOKS: usize = if cfg!(shuttle) { 1 } else { 32 };
 
 /// Low bits of the state: helpers inside the loop.
 const HELPERS: u64 = 0xffff;
@@ -36,7 +38,7 @@ const STOP: u64 = 1 << 18;
 /// One step of the generation, which fills the high bits.
 const GENERATION: u64 = 1 << 32;
 
-thread_local! {
+sync::thread_local! {
     /// The pool (by address, 0 for none) whose shared loop this thread is in, and its number there.
     static INSIDE: Cell<(usize, usize)> = const { Cell::new((0, 0)) };
 }
@@ -98,7 +100,7 @@ impl Pool {
     /// results do not depend on their number.
     pub fn new(threads: usize) -> Pool {
         let wanted = threads.clamp(1, HELPERS as usize) - 1;
-        let cores = thread::available_parallelism().map_or(1, |n| n.get());
+        let cores = std::thread::available_parallelism().map_or(1, |n| n.get());
         let shared = Arc::new(Shared {
             state: Line(AtomicU64::new(0)),
             next: Line(AtomicUsize::new(0)),
@@ -137,7 +139,7 @@ impl Pool {
     /// # Panics
     /// When a task panics the others still run; then the panic of the lowest-numbered such task goes on here.
     pub fn run(&self, tasks: usize, f: &(dyn Fn(usize, usize) + Sync)) {
-        let (pool, worker) = INSIDE.get();
+        let (pool, worker) = INSIDE.with(Cell::get);
         let failure = if tasks <= 1 || self.threads() == 1 || pool != 0 {
             let _flush = FlushDenormals::enter();
             let next = AtomicUsize::new(0);
@@ -172,9 +174,9 @@ impl Pool {
                 helper.thread().unpark();
             }
         }
-        INSIDE.set((shared.address(), 0));
+        INSIDE.with(|inside| inside.set((shared.address(), 0)));
         work(tasks, f, 0, &shared.next.0, &shared.failure);
-        INSIDE.set((0, 0));
+        INSIDE.with(|inside| inside.set((0, 0)));
         if shared.state.0.fetch_and(!OPEN, AcqRel) & HELPERS != 0 {
             shared.wait_for_helpers();
         }
@@ -201,7 +203,7 @@ impl Shared {
     /// The life of helper `worker`.
     fn help(&self, worker: usize) {
         let _flush = FlushDenormals::enter();
-        INSIDE.set((self.address(), worker));
+        INSIDE.with(|inside| inside.set((self.address(), worker)));
         let mut generation = 0;
         loop {
             let state = self.wait_for_loop(generation, worker);
@@ -242,18 +244,16 @@ impl Shared {
 
     /// Polls the state until `ready`, for as long as polling is worth it.
     fn poll(&self, ready: impl Fn(u64) -> bool) -> Option<u64> {
-        let start = Instant::now();
+        let patience = Patience::new(self.polling);
         loop {
-            for _ in 0..32 {
+            for _ in 0..LOOKS {
                 let state = self.state.0.load(Acquire);
                 if ready(state) {
                     return Some(state);
                 }
                 std::hint::spin_loop();
             }
-            let waited = start.elapsed();
-            (waited >= self.polling).then(thread::yield_now);
-            if waited >= 5 * self.polling {
+            if !patience.lasts() {
                 return None;
             }
         }
@@ -317,5 +317,6 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-#[cfg(test)]
+mod sync;
+#[cfg(all(test, not(shuttle)))]
 mod tests;

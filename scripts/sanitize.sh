@@ -1,0 +1,49 @@
+#!/usr/bin/env bash
+# The code with `unsafe`, watched.
+#
+#   scripts/sanitize.sh shuttle    the thread pool under many schedules: stable Rust
+#   scripts/sanitize.sh miri       the scalar code in an interpreter that knows the rules of memory: nightly Rust
+#   scripts/sanitize.sh address    the tests with AddressSanitizer, on what instructions the machine has: nightly Rust
+#
+# IRONLEARN_TIER=full explores more schedules. Each has its own folder below target/.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+# nightly COMPONENT...: installs what is missing of the nightly toolchain, or says what is skipped and ends well.
+nightly() {
+    if ! cargo +nightly --version >/dev/null 2>&1; then
+        rustup toolchain install nightly --profile minimal >/dev/null 2>&1 || skip "no nightly toolchain"
+    fi
+    for component; do
+        rustup +nightly component add "$component" >/dev/null 2>&1 || skip "no $component for the nightly toolchain"
+    done
+}
+
+skip() {
+    echo "SKIPPED $what: $1"
+    exit 0
+}
+
+what=${1:-}
+export CARGO_TARGET_DIR=target/$what
+case $what in
+shuttle)
+    RUSTFLAGS="--cfg shuttle" cargo test --quiet --release -p ironlearn-cpu --test schedules -- --nocapture
+    ;;
+miri)
+    nightly miri rust-src
+    # The convolutions alone would take hours there; the seeds of tests come from the environment.
+    MIRIFLAGS="-Zmiri-disable-isolation" cargo +nightly miri test --quiet -p ironlearn-cpu --lib -- pool exec::blame gemm::pack
+    ;;
+address)
+    nightly
+    # What measures time or memory measures the sanitizer.
+    ASAN_OPTIONS=detect_leaks=0 RUSTFLAGS="-Zsanitizer=address" cargo +nightly test --quiet --no-fail-fast \
+        --target x86_64-unknown-linux-gnu -p ironlearn-cpu -p ironlearn-testkit -p ironlearn --lib --tests -- \
+        --skip every_bad_file --skip allocat
+    ;;
+*)
+    sed -n '2,8s/^# \{0,1\}//p' "$0" >&2
+    exit 2
+    ;;
+esac
