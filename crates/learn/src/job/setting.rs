@@ -173,14 +173,13 @@ pub(crate) fn without_data_folder(error: Error) -> Error {
                 && path.starts_with(absolute(&folder))
                 && !folder.is_dir() =>
         {
-            let shown = folder.display();
-            Error::usage(
-                format!(
-                    "cannot open {}: ${DATA_VARIABLE} stands for {shown}, and there is no such folder",
-                    path.display()
-                ),
-                format!("set {DATA_VARIABLE} to the folder with the data sets, or name the file with --set"),
-            )
+            let (path, shown) = (path.display(), folder.display());
+            let problem = format!(
+                "cannot open {path}: ${DATA_VARIABLE} stands for {shown}, and there is no such folder"
+            );
+            let hint =
+                format!("set {DATA_VARIABLE} to the folder with the data sets, or name the file with --set");
+            Error::usage(problem, hint)
         }
         _ => error,
     }

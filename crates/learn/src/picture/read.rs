@@ -86,11 +86,14 @@ fn decode(path: &Path, bytes: &[u8]) -> Result<DynamicImage, Error> {
         checked.map_err(wrong).map_err(damaged(parts.pixels))?;
     }
     let orientation = decoder.orientation().map_err(damaged(parts.head))?;
-    // Of a JPEG picture whose details come last, the decoder holds two bytes more for each value; of a WebP picture,
-    // twice its pixels.
-    let room = if format == ImageFormat::Png { total } else { 3 * total };
+    // Of a JPEG picture whose details come last, the decoder holds two bytes more for each value.
+    let room = match format {
+        ImageFormat::Png => total + TABLES as u64,
+        ImageFormat::Jpeg => 3 * total + TABLES as u64,
+        _ => webp_pixel_bytes(bytes) * pixels,
+    };
     let decode = || DynamicImage::from_decoder(decoder);
-    let image = memory::for_library(room as usize + TABLES, what, decode)?;
+    let image = memory::for_library(room as usize, what, decode)?;
     let mut image = image.map_err(damaged(parts.pixels))?;
     if orientation != Orientation::NoTransforms {
         memory::for_library(total as usize, "turning a picture", || image.apply_orientation(orientation))?;
@@ -120,12 +123,14 @@ fn most_pixels(format: ImageFormat, bytes: &[u8]) -> u64 {
         // A block of 64 pixels has one bit at least.
         ImageFormat::Jpeg => MAX_PIXELS.min(512 * size),
         // Its decoder takes memory for all pixels before it looks at the first: so many bytes for each.
-        ImageFormat::WebP => {
-            let each = if bytes.get(12..16) == Some(b"VP8 ") { 5 } else { 7 };
-            MAX_PIXELS.min((FEW_BYTES * 2 + size) / each)
-        }
+        ImageFormat::WebP => MAX_PIXELS.min((FEW_BYTES * 2 + size) / webp_pixel_bytes(bytes)),
         _ => MAX_PIXELS,
     }
+}
+
+/// What reading a WebP file takes for each pixel, at most, with all tables of a picture that is large.
+fn webp_pixel_bytes(bytes: &[u8]) -> u64 {
+    if bytes.get(12..16) == Some(b"VP8 ") { 6 } else { 7 }
 }
 
 /// Goes through the rows of a PNG picture without keeping them: one that is damaged at its end, or holds less than
