@@ -23,7 +23,7 @@ fi
 # With --target, build scripts and macros are not instrumented.
 export RUSTFLAGS="-C passes=sancov-module -C llvm-args=-sanitizer-coverage-level=4 \
 -C llvm-args=-sanitizer-coverage-inline-8bit-counters -C llvm-args=-sanitizer-coverage-pc-table \
--C llvm-args=-sanitizer-coverage-trace-compares --cfg fuzzing -C codegen-units=1"
+-C llvm-args=-sanitizer-coverage-trace-compares --cfg fuzzing"
 case $1 in
 all) asked=$targets ;;
 *) asked=$1 ;;

@@ -30,15 +30,17 @@ round() {
     cargo test --quiet -p ironlearn-cpu --tests
     cargo test --quiet -p ironlearn --tests
     cargo test --quiet -p ironlearn-cli
+    scripts/sanitize.sh shuttle
     fuzzing "$1" | tee -a "$figures"
+    [[ $1 == quick ]] || { scripts/sanitize.sh miri && scripts/sanitize.sh address; }
 }
 
-# Every target for 5 seconds; in full for a million runs, and those that are slow for a hundred thousand.
+# Every target for 5 seconds; in full for ten million runs, and those that are slow for a hundred thousand.
 fuzzing() {
     [[ $1 == full ]] || { fuzz/run.sh all 5; return; }
     local target
-    for target in npy csv checkpoint npz idx job original; do fuzz/run.sh "$target" 1000000x; done
-    for target in picture model operations graphs; do fuzz/run.sh "$target" 100000x; done
+    for target in npy csv checkpoint npz idx job original model; do fuzz/run.sh "$target" 10000000x; done
+    for target in picture operations graphs; do fuzz/run.sh "$target" 100000x; done
 }
 
 show() {
