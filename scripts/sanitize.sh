@@ -38,7 +38,7 @@ miri)
     ;;
 address)
     nightly
-    ASAN_OPTIONS=detect_leaks=0 RUSTFLAGS="-Zsanitizer=address" cargo +nightly test --quiet --no-fail-fast \
+    ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1 RUSTFLAGS="-Zsanitizer=address" cargo +nightly test --quiet --no-fail-fast \
         --target x86_64-unknown-linux-gnu -p ironlearn-cpu -p ironlearn-testkit --lib --tests -- --skip allocat
     ;;
 *)
