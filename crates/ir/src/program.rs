@@ -17,8 +17,8 @@ pub trait Program {
         control: &ControlBlock,
     ) -> Result<(), Failure>;
 
-    /// Runs up to `n` times on the same inputs, as [`Program::run`] does. After each run `next` makes of the
-    /// control block what the next one needs. Gives the number of runs done before a failure, if any: the
+    /// Runs up to `n` times on the same inputs, as [`Program::run`] does. After each run, or ahead of it on a copy,
+    /// `next` makes of the control block what the next one needs. Gives the number of runs done before a failure, if any: the
     /// state is what they made of it.
     fn run_many(
         &mut self,
