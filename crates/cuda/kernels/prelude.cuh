@@ -65,7 +65,7 @@ static IL_DEVICE unsigned short il_to_bf16(float x) {
 static IL_DEVICE float il_load(il_f16 x) {
 #ifdef IL_SIM
   _Float16 h;
-  memcpy(&h, &x.bits, 2);
+  __builtin_memcpy(&h, &x.bits, 2);
   return (float)h;
 #else
   float r;
@@ -77,7 +77,7 @@ static IL_DEVICE unsigned short il_to_f16(float x) {
 #ifdef IL_SIM
   _Float16 h = (_Float16)x;
   unsigned short r;
-  memcpy(&r, &h, 2);
+  __builtin_memcpy(&r, &h, 2);
   return r;
 #else
   unsigned short r;

@@ -106,6 +106,7 @@ pub fn look(plan: &Plan, step: &PlanStep, number: usize, view: &View) -> Kernel 
 
 /// Writes one kernel.
 pub struct Writer<'a> {
+    /// The plan.
     pub plan: &'a Plan,
     name: String,
     number: usize,
