@@ -8,5 +8,6 @@ pub mod poison;
 pub mod random_graph;
 pub mod refusing;
 pub mod registry;
+pub mod remote;
 pub mod rng;
 pub mod tier;
