@@ -9,4 +9,5 @@ pub mod random_graph;
 pub mod refusing;
 pub mod registry;
 pub mod rng;
+pub mod standin;
 pub mod tier;
