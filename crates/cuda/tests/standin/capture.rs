@@ -1,7 +1,6 @@
 //! Streams that are captured, and the graphs that come of it.
 
-use crate::device::{Device, OK, synchronize};
-use crate::{cu, launch};
+use crate::device::{Device, OK, cu, launch, synchronize};
 use cudarc::driver::sys::{CUgraph, CUgraphExec, CUresult, CUstreamCaptureMode_enum as Mode};
 use std::ptr::null_mut;
 

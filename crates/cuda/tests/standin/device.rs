@@ -10,25 +10,24 @@ use std::ptr::{from_ref, null, null_mut};
 pub const OK: CUresult = CUresult::CUDA_SUCCESS;
 
 /// Calls a function of the driver, or of the library in brackets.
-#[macro_export]
 macro_rules! cu {
     ([$($library:tt)*] $function:ident($($argument:expr),* $(,)?)) => {{
         // SAFETY: pointers are to what outlives the call, or stand for the very mistake that is tested.
-        #[allow(unused_unsafe)]
         unsafe { $($library)*::$function($($argument),*) }
     }};
     ($function:ident($($argument:expr),* $(,)?)) => {
-        $crate::cu!([cudarc::driver::sys] $function($($argument),*))
+        $crate::device::cu!([cudarc::driver::sys] $function($($argument),*))
     };
 }
 
 /// Launches a function with arguments on the stream of a device.
-#[macro_export]
 macro_rules! launch {
     ($device:expr, $function:expr, $grid:expr, $block:expr, $shared:expr $(, $argument:expr)*) => {
         $device.launch($function, $grid, $block, $shared, &[$(&$argument as &dyn std::any::Any),*])
     };
 }
+
+pub(crate) use {cu, launch};
 
 pub struct Device {
     pub stream: CUstream,

@@ -1,8 +1,7 @@
 //! Kernels from their text to their results.
 
 use crate::apart::apart;
-use crate::device::{Device, OK, compile, synchronize};
-use crate::{cu, launch};
+use crate::device::{Device, OK, compile, cu, launch, synchronize};
 use cudarc::driver::sys::{CUfunction_attribute as Attribute, CUresult};
 use cudarc::nvrtc::sys::nvrtcResult;
 use std::ptr::null_mut;

@@ -1,8 +1,7 @@
 //! Mistakes, and how the device names them. Those that it does not survive are made in a process of their own.
 
 use crate::apart::apart;
-use crate::device::{Device, OK, synchronize};
-use crate::{cu, launch};
+use crate::device::{Device, OK, cu, launch, synchronize};
 use cudarc::driver::sys::{CUdeviceptr, CUresult, CUstream};
 use std::ffi::CStr;
 use std::ptr::null_mut;
