@@ -23,7 +23,7 @@ fn line<T: Real>() -> Result<f64, Error> {
         })?;
     step.run_many(800, &(&x, &y))?;
     let store = network.scope().store();
-    let found = |name| store.find(name).map(|slot| store.slot(slot).value.clone());
+    let found = |name| store.find(name).map(|slot| store.slot(slot).value().clone());
     let value = |name| match found(name).map(Tensor::<T>::from_array) {
         Some(tensor) => Ok(tensor?.cast::<f64>().to_vec()[0]),
         None => Err(Error::usage(format!("no parameter `{name}`"), "see `println!(\"{network}\")`")),

@@ -56,7 +56,7 @@ impl Work {
             }
         };
         for id in store.ids() {
-            let value = &store.slot(id).value;
+            let value = store.slot(id).value();
             value.as_slice::<f32>().unwrap_or_default().iter().for_each(|x| add(x.to_bits().into()));
             value.as_slice::<f64>().unwrap_or_default().iter().for_each(|x| add(x.to_bits()));
             value.as_slice::<i64>().unwrap_or_default().iter().for_each(|&x| add(x as u64));

@@ -9,8 +9,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 const EXIT_CODES: &str = "\
-Exit codes: 0 done, 2 usage or missing device, 3 bad data, 4 diverged, 5 input or output,
-6 out of memory, 7 directory in use, 70 a bug, 130 interrupted, 143 terminated";
+Exit codes: 0 done, 2 usage or missing device, 3 bad data, 4 diverged, 5 input, output or
+a device that failed, 6 out of memory, 7 directory in use, 70 a bug, 130 interrupted, 143 terminated";
 
 /// Neural networks in floats and in integers
 #[derive(Parser)]

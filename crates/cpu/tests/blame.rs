@@ -40,7 +40,7 @@ fn blamed(
         let mut state = store.clone();
         let control = ControlBlock { step: 5, ..ControlBlock::default() };
         let result = program.run(&[values.view()], &mut state, &control);
-        let moved = state.slot(w).value != store.slot(w).value;
+        let moved = state.slot(w).value() != store.slot(w).value();
         assert_eq!(moved, result.is_ok(), "state moves where nothing failed, and nowhere else");
         result
     })

@@ -25,7 +25,7 @@ fn training_step(rows: usize) -> (Graph, Store, Vec<Array>) {
         slots.push(store.add(&format!("b{l}"), Role::Parameter, b.clone()).unwrap());
     }
     for &s in &slots.clone() {
-        let zeros = Array::zeros(DType::F32, store.slot(s).value.shape().clone());
+        let zeros = Array::zeros(DType::F32, store.slot(s).value().shape().clone());
         slots.push(store.add(&format!("m{}", s.0), Role::Optimizer, zeros).unwrap());
     }
     let tape = Tape::new(Mode::Train);
@@ -78,8 +78,8 @@ fn training_agrees_with_the_interpreter() {
         assert_eq!(compiled.output(1).as_slice::<i64>(), interpreted.output(1).as_slice::<i64>());
         for id in store.ids() {
             let (x, y) = (
-                store.slot(id).value.as_slice::<f32>().unwrap(),
-                other.slot(id).value.as_slice::<f32>().unwrap(),
+                store.slot(id).value().as_slice::<f32>().unwrap(),
+                other.slot(id).value().as_slice::<f32>().unwrap(),
             );
             for (x, y) in x.iter().zip(y) {
                 assert!((x - y).abs() < 1e-4, "{}: {x} {y}", store.slot(id).name);
@@ -93,7 +93,7 @@ fn bits(cpu: &Cpu, (graph, store, inputs): &(Graph, Store, Vec<Array>), fuse: bo
     let mut store = store.clone();
     let mut program = cpu.compile(graph, Options { fuse, ..Options::default() }).unwrap();
     run(&mut program, &mut store, inputs, 5);
-    let of_slot = |id| store.slot(id).value.as_slice::<f32>().unwrap().iter().map(|x| x.to_bits());
+    let of_slot = |id| store.slot(id).value().as_slice::<f32>().unwrap().iter().map(|x| x.to_bits());
     store.ids().flat_map(of_slot).collect()
 }
 
@@ -137,7 +137,7 @@ fn a_step_that_is_not_finite_moves_nothing_and_names_the_operation() {
     let failure = program.run(&views, &mut store, &ControlBlock::default());
     assert!(matches!(failure, Err(Failure::NonFinite(_))), "{failure:?}");
     for id in store.ids() {
-        assert_eq!(store.slot(id).value, before.slot(id).value);
+        assert_eq!(store.slot(id).value(), before.slot(id).value());
     }
 }
 
@@ -162,7 +162,7 @@ fn many_steps_are_one_step_many_times() {
         assert!(result.is_ok() && done == n, "{done} of {n}: {result:?}");
         assert_eq!(last, control);
         for id in store.ids() {
-            assert_eq!(together.slot(id).value, one_by_one.slot(id).value, "{n} steps");
+            assert_eq!(together.slot(id).value(), one_by_one.slot(id).value(), "{n} steps");
         }
     }
 }
@@ -187,7 +187,7 @@ fn of_many_steps_those_before_a_failure_are_kept() {
         let Err(Failure::NonFinite(blame)) = result else { panic!("{result:?}") };
         assert_eq!(blame.step, good);
         for id in store.ids() {
-            assert_eq!(state.slot(id).value, expected.slot(id).value, "after {good} steps");
+            assert_eq!(state.slot(id).value(), expected.slot(id).value(), "after {good} steps");
         }
     }
 }
@@ -238,8 +238,8 @@ fn adam_in_one_pass_changes_no_bit() {
                 };
                 let (one, other) = (result(true, &gradient).unwrap(), result(false, &gradient).unwrap());
                 for id in store.ids() {
-                    assert_eq!(one.slot(id).value, other.slot(id).value, "{isa}, {n}: {clip} {decay}");
-                    assert_ne!(one.slot(id).value, store.slot(id).value);
+                    assert_eq!(one.slot(id).value(), other.slot(id).value(), "{isa}, {n}: {clip} {decay}");
+                    assert_ne!(one.slot(id).value(), store.slot(id).value());
                 }
                 gradient.as_slice_mut::<f32>().unwrap()[n / 2] = f32::NAN;
                 assert!(matches!(result(true, &gradient), Err(Failure::NonFinite(_))), "{isa}, {n}");

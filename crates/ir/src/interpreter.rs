@@ -48,7 +48,7 @@ impl Env {
     /// Inputs and control block with the state of a store. Ends the program where memory is refused: for tests, and
     /// small ones.
     pub fn new(inputs: Vec<Array>, store: &Store, control: ControlBlock) -> Env {
-        let slots = store.ids().map(|id| (id, store.slot(id).value.clone())).collect();
+        let slots = store.ids().map(|id| (id, store.slot(id).value().clone())).collect();
         Env { inputs, slots, control }
     }
 
@@ -58,7 +58,7 @@ impl Env {
     /// [`Refused`] where there is no memory for them.
     pub fn copied(inputs: &[ArrayView<'_>], store: &Store, control: ControlBlock) -> Result<Env, Refused> {
         let inputs = inputs.iter().map(|x| x.try_to_array("a copy of the batch"));
-        let slot = |id: SlotId| Ok((id, store.slot(id).value.view().try_to_array(&store.slot(id).name)?));
+        let slot = |id: SlotId| Ok((id, store.slot(id).value().view().try_to_array(&store.slot(id).name)?));
         Ok(Env {
             inputs: inputs.collect::<Result<_, _>>()?,
             slots: store.ids().map(slot).collect::<Result<_, _>>()?,

@@ -37,7 +37,7 @@ pub use memory::Refused;
 pub use num_complex::{Complex32, Complex64};
 pub use program::{Failure, Interpreted, Program};
 pub use shape::Shape;
-pub use store::{Role, Slot, SlotId, Store};
+pub use store::{Resident, Role, Slot, SlotId, Store};
 pub use tape::{Entered, Mode, Tape};
 pub use var::{Bits, Dyn, Operand, Var};
 pub use var_ops::concat;

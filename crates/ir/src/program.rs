@@ -17,8 +17,8 @@ pub trait Program {
         control: &ControlBlock,
     ) -> Result<(), Failure>;
 
-    /// Runs up to `n` times on the same inputs, as [`Program::run`] does. After each run `next` makes of the
-    /// control block what the next one needs. Gives the number of runs done before a failure, if any: the
+    /// Runs up to `n` times on the same inputs, as [`Program::run`] does. After each run, or ahead of it on a copy,
+    /// `next` makes of the control block what the next one needs. Gives the number of runs done before a failure, if any: the
     /// state is what they made of it.
     fn run_many(
         &mut self,
@@ -80,6 +80,8 @@ pub enum Failure {
         /// What for.
         purpose: String,
     },
+    /// A device failed, or can no longer give what it has computed.
+    Device(String),
     /// An operation met data that it is not defined for, such as an index out of range.
     Operation(String),
 }
@@ -101,6 +103,7 @@ impl fmt::Display for Failure {
                     "out of memory: {bytes} bytes for {purpose}; use smaller batches, or a smaller network"
                 )
             }
+            Failure::Device(problem) => write!(f, "the device failed: {problem}"),
             Failure::Operation(message) => f.write_str(message),
         }
     }
@@ -156,6 +159,7 @@ impl Program for Interpreted {
     ) -> Result<(), Failure> {
         check_inputs(&self.graph, inputs)?;
         let env = Env::copied(inputs, store, control.clone())?;
+        store.lost().map_or(Ok(()), |problem| Err(Failure::Device(problem.to_string())))?;
         let values = interpret(&self.graph, &env).map_err(Failure::Operation)?;
         let value = |id: NodeId| -> Result<Array, Failure> {
             let value = values[id.index()].as_ref();

@@ -2,8 +2,19 @@
 //!
 //! Plans hold slot ids; training, validation and inference plans share one store. A step writes new state
 //! into spare buffers and commits by exchanging them, so that a step that fails leaves nothing half done.
+//!
+//! State may live on a device from step to step: its executor keeps copies there ([`Resident`]) and says which
+//! slots it has moved on ([`Store::moved`]). The host's value is fetched when somebody looks at it, and every value
+//! has a number ([`Store::version`]) by which the executor knows which of its copies are still good.
+
+mod slot;
 
 use crate::{Array, Refused, TensorType};
+use std::any::Any;
+use std::fmt;
+use std::sync::{Arc, OnceLock};
+
+pub use slot::Slot;
 
 /// The name of a state slot within its [`Store`].
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
@@ -41,25 +52,30 @@ impl Role {
     }
 }
 
-/// One piece of state.
-#[derive(Clone, Debug)]
-pub struct Slot {
-    /// Path-like unique name, such as `hidden.weight`.
-    pub name: String,
-    /// What it is for.
-    pub role: Role,
-    /// False where training must leave it alone.
-    pub trainable: bool,
-    /// The committed value.
-    pub value: Array,
-    /// Where a step writes the next value; exchanged with `value` on commit. Empty until first needed.
-    pub spare: Option<Array>,
+/// What a device keeps of a store.
+pub trait Resident: Send + Sync {
+    /// Copies the value that the device has of a slot to `to`, which has its type.
+    ///
+    /// # Errors
+    /// Why it cannot be had. What `to` holds then is not used for anything that is kept.
+    fn fetch(&self, slot: SlotId, to: &mut Array) -> Result<(), String>;
+
+    /// For the executor, to find its own again.
+    fn as_any(&self) -> &dyn Any;
 }
 
 /// All state of a model and its training.
-#[derive(Clone, Debug, Default)]
+///
+/// **Lost devices.** A value that a device has computed and can no longer give cannot be replaced. Whoever looks at
+/// it through [`Slot::value`] gets an old one, so that looking cannot fail; the store remembers the first cause
+/// ([`Store::lost`]) for good. Executors refuse to run on such a store, and what writes state to where it stays
+/// (checkpoints, model files, the best weights) begins with [`Store::fetch_all`], which then fails: nothing old is
+/// ever saved as if it were new.
+#[derive(Default)]
 pub struct Store {
     slots: Vec<Slot>,
+    resident: Option<Arc<dyn Resident>>,
+    lost: Arc<OnceLock<String>>,
 }
 
 impl Store {
@@ -77,8 +93,7 @@ impl Store {
                 self.ty(id)
             ));
         }
-        let trainable = role == Role::Parameter;
-        self.slots.push(Slot { name: name.to_string(), role, trainable, value, spare: None });
+        self.slots.push(Slot::new(name, role, value));
         Ok(SlotId(self.slots.len() as u32 - 1))
     }
 
@@ -97,10 +112,10 @@ impl Store {
         &mut self.slots[id.0 as usize]
     }
 
-    /// Shape and element type of a slot.
+    /// Shape and element type of a slot; looks at no value.
     pub fn ty(&self, id: SlotId) -> TensorType {
-        let value = &self.slot(id).value;
-        TensorType::new(value.dtype(), value.shape().clone())
+        let slot = self.slot(id);
+        TensorType::new(slot.dtype(), slot.shape().clone())
     }
 
     /// Replaces the value of a slot by one of the same type.
@@ -110,7 +125,7 @@ impl Store {
         if have != new {
             return Err(format!("slot `{}` is {have}, not {new}", self.slot(id).name));
         }
-        self.slot_mut(id).value = value;
+        self.slot_mut(id).set(value);
         Ok(())
     }
 
@@ -134,47 +149,93 @@ impl Store {
         self.slots.is_empty()
     }
 
-    /// Makes the spare buffer of a slot, of the value's type, and gives it out for writing.
+    /// Makes the spare buffer of a slot, of the value's type, and gives it out for writing. The value is at the host
+    /// then, and counts as changed: of several steps every other one writes to its memory.
     ///
     /// # Errors
     /// [`Refused`] where there is no memory for it.
     pub fn spare_mut(&mut self, id: SlotId) -> Result<&mut Array, Refused> {
         let slot = self.slot_mut(id);
-        let value = &slot.value;
-        let fits = |spare: &Array| spare.dtype() == value.dtype() && spare.shape() == value.shape();
-        // The value may have been exchanged for one of another type since.
-        if !slot.spare.as_ref().is_some_and(fits) {
-            slot.spare = None;
-        }
-        let spare = match slot.spare.take() {
+        slot.written();
+        let spare = slot.spare.take();
+        let spare = match spare.filter(|x| x.dtype() == slot.dtype() && x.shape() == slot.shape()) {
             Some(spare) => spare,
             None => {
                 let what = format_args!("the next value of {}", slot.name);
-                Array::try_zeros(slot.value.dtype(), slot.value.shape().clone(), what)?
+                Array::try_zeros(slot.dtype(), slot.shape().clone(), what)?
             }
         };
         Ok(slot.spare.insert(spare))
     }
 
+    /// What a step has written to the spare buffer of a slot, where there is one.
+    pub fn spare(&self, id: SlotId) -> Option<&Array> {
+        self.slot(id).spare.as_ref()
+    }
+
     /// Exchanges value and spare of a slot.
     pub fn commit(&mut self, id: SlotId) {
-        let slot = self.slot_mut(id);
-        if let Some(spare) = &mut slot.spare {
-            std::mem::swap(spare, &mut slot.value);
+        self.slot_mut(id).commit();
+    }
+
+    /// The number of a slot's value. Every new value has a new one, unique in the process: where two are equal, of
+    /// whatever stores, so are the values.
+    pub fn version(&self, id: SlotId) -> u64 {
+        self.slot(id).version()
+    }
+
+    /// What a device keeps of this store.
+    pub fn resident(&self) -> Option<&Arc<dyn Resident>> {
+        self.resident.as_ref()
+    }
+
+    /// From here on this is what a device keeps of the store. What another one has computed is fetched first.
+    pub fn set_resident(&mut self, resident: Arc<dyn Resident>) {
+        self.slots.iter_mut().for_each(Slot::settle);
+        self.resident = Some(resident);
+    }
+
+    /// The device has computed a newer value of a slot, of the same type.
+    pub fn moved(&mut self, id: SlotId) {
+        match &self.resident {
+            Some(resident) => self.slots[id.0 as usize].moved(id, resident, &self.lost),
+            None => {
+                self.lost.get_or_init(|| format!("`{}` moved, and no device has it", self.slot(id).name));
+            }
         }
+    }
+
+    /// Why a value that a device had computed could not be fetched: the first such cause. The store is of no use then.
+    pub fn lost(&self) -> Option<&str> {
+        self.lost.get().map(String::as_str)
+    }
+
+    /// Brings all values to the host.
+    ///
+    /// # Errors
+    /// Why a value is lost, now or from before: see [`Store`].
+    pub fn fetch_all(&self) -> Result<(), String> {
+        self.slots.iter().for_each(|slot| _ = slot.value());
+        self.lost().map_or(Ok(()), |problem| Err(problem.to_string()))
+    }
+}
+
+/// A store with all values at the host, equal values with equal numbers, and nothing on a device.
+impl Clone for Store {
+    fn clone(&self) -> Store {
+        // Slots first: a fetch may fail.
+        let slots = self.slots.clone();
+        Store { slots, resident: None, lost: Arc::new(OnceLock::clone(&self.lost)) }
+    }
+}
+
+impl fmt::Debug for Store {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut parts = f.debug_struct("Store");
+        parts.field("slots", &self.slots).field("on_device", &self.resident.is_some());
+        parts.field("lost", &self.lost()).finish()
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_spare_follows_the_type_of_the_value() {
-        let mut store = Store::new();
-        let id = store.add("w", Role::Parameter, Array::scalar(1f32)).expect("a free name");
-        assert_eq!(store.spare_mut(id).unwrap().data().len(), 1);
-        store.slot_mut(id).value = Array::zeros(crate::DType::F64, [3]);
-        assert_eq!(*store.spare_mut(id).unwrap(), Array::zeros(crate::DType::F64, [3]));
-    }
-}
+mod tests;

@@ -49,6 +49,13 @@ pub enum Error {
         /// What to do instead; empty where nothing better than less of everything is known.
         hint: String,
     },
+    /// What computes, such as a GPU, failed while it was at work.
+    Device {
+        /// Its own report.
+        problem: String,
+        /// What to do.
+        hint: String,
+    },
     /// Another process works in the directory.
     InUse {
         /// The directory.
@@ -110,14 +117,21 @@ impl Error {
         move |source| Error::Io { path: path.to_owned(), doing, source }
     }
 
-    /// The exit code of a program that ends with this error: 2 usage, 3 bad data, 4 diverged, 5 input or
-    /// output, 6 out of memory, 7 directory in use.
+    /// A device that failed.
+    pub fn device(problem: impl Into<String>) -> Error {
+        let hint = "the last checkpoint is good: resume from it, with `--device cpu` if it happens again; \
+                    `ironlearn doctor` shows what works";
+        Error::Device { problem: problem.into(), hint: hint.into() }
+    }
+
+    /// The exit code of a program that ends with this error: 2 usage, 3 bad data, 4 diverged, 5 input, output or
+    /// a device that failed, 6 out of memory, 7 directory in use.
     pub fn exit_code(&self) -> u8 {
         match self {
             Error::Usage { .. } => 2,
             Error::File(_) => 3,
             Error::Diverged { .. } => 4,
-            Error::Io { .. } => 5,
+            Error::Io { .. } | Error::Device { .. } => 5,
             Error::Memory { .. } => 6,
             Error::InUse { .. } => 7,
         }
@@ -257,6 +271,10 @@ impl fmt::Display for Error {
                 write!(f, "out of memory: {} for {what}", shown(*bytes))?;
                 let general = "use a smaller batch, network or file, or a machine with more memory";
                 write_line(f, "help", if hint.is_empty() { general } else { hint })
+            }
+            Error::Device { problem, hint } => {
+                write!(f, "the device failed: {}", Shown(problem))?;
+                write_line(f, "help", hint)
             }
             Error::InUse { path, holder } => {
                 write!(f, "{} is in use by {holder}", path.display())?;

@@ -322,7 +322,7 @@ mod tests {
         let (a, b) = (Scope::root(3), Scope::root(3));
         a.param::<f32>("x", [4], &Init::Normal(1.0));
         let a = a.param::<f32>("y", [4], &Init::Normal(1.0)).slot();
-        let values = |scope: &Scope, slot| scope.store().slot(slot).value.clone();
+        let values = |scope: &Scope, slot| scope.store().slot(slot).value().clone();
         let first = b.param::<f32>("y", [4], &Init::Normal(1.0)).slot();
         let scope = Scope::root(3);
         scope.param::<f32>("x", [4], &Init::Normal(1.0));

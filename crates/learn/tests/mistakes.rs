@@ -94,14 +94,14 @@ fn an_index_outside_of_the_vocabulary_names_layer_and_line() {
         let mut step =
             Step::build(&options, &s, Sgd::new(0.1), i64s([3]), |_, x| tokens.apply(x).mean_all().into())
                 .unwrap();
-        let before = s.store().slot(tokens.weight().slot()).value.clone();
+        let before = s.store().slot(tokens.weight().slot()).value().clone();
         let error = step.run(&Array::of([3], vec![1i64, 7, 2]).unwrap()).err().unwrap();
         assert_eq!(
             normalised(&error.to_string(), base),
             "gather: index 7 at position 1 is outside of 0..4\n  --> FILE:+2 in layer `tokens`\n  help: check the \
              data of this step"
         );
-        assert_eq!(s.store().slot(tokens.weight().slot()).value, before);
+        assert_eq!(*s.store().slot(tokens.weight().slot()).value(), before);
         assert_eq!(step.steps(), 0);
     }
 }

@@ -46,7 +46,7 @@ fn run(network: &Network<f32>, data: &Dataset, policy: NotFinite, log: &mut Log)
 
 fn state(network: &Network<f32>) -> Vec<(String, Array)> {
     let store = network.scope().store();
-    store.ids().map(|id| (store.slot(id).name.clone(), store.slot(id).value.clone())).collect()
+    store.ids().map(|id| (store.slot(id).name.clone(), store.slot(id).value().clone())).collect()
 }
 
 fn with_state(state: &[(String, Array)]) -> Network<f32> {

@@ -23,7 +23,7 @@ fn trained<T: Real>(optimizer: impl Into<Optimizer>) -> Vec<Vec<f64>> {
         let factor = Array::of([1], vec![T::from_f64(t as f64 + 1.0)]).unwrap();
         step.run(&(&factor,)).unwrap();
         let store = s.store();
-        store.slot(w.slot()).value.as_slice::<T>().unwrap().iter().map(|x| x.to_f64()).collect()
+        store.slot(w.slot()).value().as_slice::<T>().unwrap().iter().map(|x| x.to_f64()).collect()
     };
     (0..STEPS).map(run).collect()
 }
@@ -191,5 +191,5 @@ fn the_average_follows_and_a_frozen_parameter_stays() {
     }
     assert_eq!(plain.run(&(&x,)).unwrap().scalar("w"), Some(1.0));
     assert_eq!(averaged.run(&(&x,)).unwrap().scalar("w"), Some(2.875));
-    assert_eq!(s.store().slot(v.slot()).value.as_slice::<f64>(), Some(&[1.0][..]));
+    assert_eq!(s.store().slot(v.slot()).value().as_slice::<f64>(), Some(&[1.0][..]));
 }

@@ -94,7 +94,7 @@ fn a_number_that_is_not_finite_is_named_and_moves_nothing() {
     assert!(error.to_string().contains("`log`") && error.to_string().contains("steps.rs:"), "{error}");
     let after = s.store();
     for id in after.ids() {
-        assert_eq!(after.slot(id).value, before.slot(id).value, "{}", after.slot(id).name);
+        assert_eq!(after.slot(id).value(), before.slot(id).value(), "{}", after.slot(id).name);
     }
 }
 
@@ -141,7 +141,7 @@ fn micro_batches_of_unequal_size_make_the_same_step() {
         let values = store
             .trainable()
             .into_iter()
-            .flat_map(|id| store.slot(id).value.as_slice::<f64>().unwrap().to_vec());
+            .flat_map(|id| store.slot(id).value().as_slice::<f64>().unwrap().to_vec());
         values.collect::<Vec<_>>()
     };
     let (whole, parts) = (run(&[(0, 5)]), run(&[(0, 3), (3, 5)]));

@@ -50,7 +50,7 @@ impl Watch for Stop {
 }
 
 fn values(store: &Store) -> Vec<(String, Array)> {
-    store.ids().map(|id| (store.slot(id).name.clone(), store.slot(id).value.clone())).collect()
+    store.ids().map(|id| (store.slot(id).name.clone(), store.slot(id).value().clone())).collect()
 }
 
 fn resumes_with_the_same_bits<T: Real>(data: &Dataset, accumulate: usize) {

@@ -41,7 +41,7 @@ fn shifted(activation: fn(NetworkBuilder<f32>) -> NetworkBuilder<f32>, bias: f32
     let network = activation(Network::<f32>::builder([2]).linear(8)).linear(1).build(1).unwrap();
     let mut store = network.scope().store_mut();
     let id = store.find("0.bias").unwrap();
-    store.slot_mut(id).value.as_slice_mut::<f32>().unwrap().fill(bias);
+    store.slot_mut(id).value_mut().as_slice_mut::<f32>().unwrap().fill(bias);
     drop(store);
     network
 }

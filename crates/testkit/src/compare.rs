@@ -30,7 +30,7 @@ pub fn same_bits(graph: &RandomGraph, a: &mut dyn Program, b: &mut dyn Program) 
             }
         }
         for id in left.ids() {
-            if bits(left.slot(id).value.view()) != bits(right.slot(id).value.view()) {
+            if bits(left.slot(id).value().view()) != bits(right.slot(id).value().view()) {
                 return Err(format!("{}, step {step}: slot `{}` differs", graph.name, left.slot(id).name));
             }
         }
@@ -55,7 +55,7 @@ fn compare(
     }
     for (slot, value, allowed) in &expected.updates {
         let slot = store.slot(*slot);
-        close(value, &slot.value, *allowed).map_err(|e| format!("slot `{}`: {e}", slot.name))?;
+        close(value, slot.value(), *allowed).map_err(|e| format!("slot `{}`: {e}", slot.name))?;
     }
     Ok(())
 }

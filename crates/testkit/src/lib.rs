@@ -8,6 +8,7 @@ pub mod poison;
 pub mod random_graph;
 pub mod refusing;
 pub mod registry;
+pub mod remote;
 pub mod rng;
 pub mod standin;
 pub mod tier;

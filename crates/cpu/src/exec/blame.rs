@@ -110,7 +110,7 @@ fn suspects(
         values.push(format!("the gradient of `{}`", name(slot)));
     }
     for (slot, _) in &graph.updates {
-        if store.slot(*slot).spare.as_ref().is_some_and(|x| bad(x.view())) {
+        if store.spare(*slot).is_some_and(|x| bad(x.view())) {
             values.push(format!("the new value of `{}`", name(slot)));
         }
     }

@@ -135,7 +135,7 @@ impl CpuProgram {
             let buffer = &self.plan.buffers[i];
             let value = |slot: SlotId, store: &Store| -> Result<*mut u8, Failure> {
                 fits(buffer, slot, store)?;
-                Ok(address(store.slot(slot).value.data().view()).cast_mut())
+                Ok(address(store.slot(slot).value().data().view()).cast_mut())
             };
             let (now, then) = match buffer.home {
                 Home::Slot(slot) if self.updates.contains(&slot) => {
@@ -152,7 +152,8 @@ impl CpuProgram {
             self.addresses[0].0[i] = Shared(now);
             self.addresses[1].0[i] = Shared(then);
         }
-        Ok(())
+        // What a device had is fetched now, or lost.
+        store.lost().map_or(Ok(()), |problem| Err(Failure::Device(problem.to_string())))
     }
 
     /// Runs all steps once, on one side of the addresses; true where all values that are checked are finite.
@@ -274,7 +275,7 @@ impl Program for CpuProgram {
 
 /// An error where a slot is not of the type that a buffer was planned for.
 fn fits(buffer: &Buffer, slot: SlotId, store: &Store) -> Result<(), Failure> {
-    let value = &store.slot(slot).value;
+    let value = store.slot(slot).value();
     if value.dtype() == buffer.dtype && value.data().len() == buffer.len {
         return Ok(());
     }

@@ -30,18 +30,20 @@ use std::sync::Arc;
 /// How a plan is made.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Options {
-    /// Computes elementwise operations together, and takes rows of a large batch through many steps at a time,
-    /// where that saves memory traffic. Without it every operation is a step of its own, with the same bits: for
-    /// tests and for finding mistakes.
+    /// Computes elementwise operations together, where that saves memory traffic. Without it every operation is a
+    /// step of its own, with the same bits: for tests and for finding mistakes.
     pub fuse: bool,
     /// Looks at the loss, gradients and new state for values that are not finite. Without it nobody knows; only to
     /// measure what the checks cost.
     pub check: bool,
+    /// Takes rows of a large batch through many steps at a time: for machines that compute a step for few rows at a
+    /// time, and have a cache for each core.
+    pub regions: bool,
 }
 
 impl Default for Options {
     fn default() -> Options {
-        Options { fuse: true, check: true }
+        Options { fuse: true, check: true, regions: true }
     }
 }
 

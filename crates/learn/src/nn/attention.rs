@@ -154,7 +154,7 @@ mod tests {
     /// `x·W + b` by the plain formula.
     fn project(s: &Scope, name: &str, x: &[f64]) -> Vec<f64> {
         let store = s.store();
-        let get = |n: &str| store.slot(store.find(&format!("{name}.{n}")).unwrap()).value.clone();
+        let get = |n: &str| store.slot(store.find(&format!("{name}.{n}")).unwrap()).value().clone();
         let (w, b) = (get("weight"), get("bias"));
         let (w, b) = (w.as_slice::<f64>().unwrap(), b.as_slice::<f64>().unwrap());
         let at =

@@ -100,7 +100,7 @@ mod tests {
         let y = eval(&s, Mode::Train, [2, 2], &x, |x| layer.apply(x));
         assert_close(y.as_slice().unwrap(), &[-1.0, -1.0, 1.0, 1.0]);
         let store = s.store();
-        let slot = |p: &Param<f64>| store.slot(p.slot()).value.as_slice::<f64>().unwrap();
+        let slot = |p: &Param<f64>| store.slot(p.slot()).value().as_slice::<f64>().unwrap();
         // Halfway from 0 to the means 2, 20, and from 1 to the unbiased variances 2, 200.
         assert_eq!(slot(&layer.mean), [1.0, 10.0]);
         assert_eq!(slot(&layer.variance), [1.5, 100.5]);

@@ -172,7 +172,7 @@ pub(crate) fn average_name(parameter: &str) -> String {
 #[track_caller]
 fn keep_average<'g>(tape: &'g Tape, store: &mut Store, slot: SlotId, new: Dyn<'g>, decay: f64) {
     let name = average_name(&store.slot(slot).name);
-    let start = |store: &Store| store.slot(slot).value.view().try_to_array(&name);
+    let start = |store: &Store| store.slot(slot).value().view().try_to_array(&name);
     match find_or_make(store, &name, Role::Optimizer, &store.ty(slot), start) {
         Ok(average) => {
             let ty = store.ty(average);

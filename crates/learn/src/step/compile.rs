@@ -170,6 +170,7 @@ pub(crate) fn failed(failure: Failure, step: u64) -> Error {
             "build the step for every shape that a batch can have, the last one included",
         ),
         Failure::Memory { bytes, purpose } => Error::Memory { what: purpose, bytes: bytes as u64, hint: String::new() },
+        Failure::Device(problem) => Error::device(problem),
         Failure::Operation(problem) => Error::usage(problem, "check the data of this step"),
     }
 }

@@ -278,7 +278,7 @@ impl Step {
     fn forget_sums(&mut self) {
         let mut store = self.scope.store_mut();
         for &slot in &self.sums {
-            store.slot_mut(slot).value.data_mut().fill_zero();
+            store.slot_mut(slot).value_mut().data_mut().fill_zero();
         }
     }
 
@@ -289,7 +289,7 @@ impl Step {
     /// Optimizer steps done.
     pub fn steps(&self) -> u64 {
         let store = self.scope.store();
-        store.slot(self.counter).value.as_slice::<i64>().map_or(0, |count| count[0].max(0) as u64)
+        store.slot(self.counter).value().as_slice::<i64>().map_or(0, |count| count[0].max(0) as u64)
     }
 
     /// What was noticed in the trace and is likely not meant.
@@ -319,7 +319,7 @@ impl Step {
 
 /// Adds to the count of optimizer steps, and gives it.
 fn count(store: &mut Store, counter: SlotId, done: usize) -> u64 {
-    let Some(count) = store.slot_mut(counter).value.as_slice_mut::<i64>() else { return 0 };
+    let Some(count) = store.slot_mut(counter).value_mut().as_slice_mut::<i64>() else { return 0 };
     count[0] += done as i64;
     count[0].max(0) as u64
 }

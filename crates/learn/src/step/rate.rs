@@ -31,12 +31,12 @@ impl RateSlots {
     }
 
     fn plateau(&self, store: &Store) -> Option<PlateauState> {
-        let numbers: [f64; 3] = store.slot(self.plateau?).value.as_slice::<f64>()?.try_into().ok()?;
+        let numbers: [f64; 3] = store.slot(self.plateau?).value().as_slice::<f64>()?.try_into().ok()?;
         Some(PlateauState::from_array(numbers))
     }
 
     fn factor(&self, store: &Store) -> f64 {
-        let number = |slot: SlotId| store.slot(slot).value.as_slice::<f64>()?.first().copied();
+        let number = |slot: SlotId| store.slot(slot).value().as_slice::<f64>()?.first().copied();
         let scale = self.scale.and_then(number).unwrap_or(1.0);
         scale * self.plateau(store).map_or(1.0, |state| state.factor)
     }
@@ -63,7 +63,7 @@ impl Step {
         let mut store = self.scope.store_mut();
         if let (Some(slot), Some(state), Schedule::Plateau(plateau)) =
             (self.rate.plateau, self.rate.plateau(&store), self.optimizer.schedule_ref())
-            && let Some(numbers) = store.slot_mut(slot).value.as_slice_mut::<f64>()
+            && let Some(numbers) = store.slot_mut(slot).value_mut().as_slice_mut::<f64>()
         {
             numbers.copy_from_slice(&plateau.after(state, loss).to_array());
         }
@@ -82,7 +82,7 @@ impl Step {
         let one = Array::scalar(1.0f64);
         let slot = find_or_add(&mut store, SCALE_SLOT, Role::Progress, one)?;
         self.rate.scale = Some(slot);
-        if let Some(scale) = store.slot_mut(slot).value.as_slice_mut::<f64>() {
+        if let Some(scale) = store.slot_mut(slot).value_mut().as_slice_mut::<f64>() {
             scale[0] *= factor;
         }
         Ok(())

@@ -31,8 +31,9 @@ pub struct ModelFile {
 /// Writes a model file, atomically.
 ///
 /// # Errors
-/// [`Error::Io`]: `path` then holds what it held before.
+/// [`Error::Io`], and [`Error::Device`] where a part of the state is lost: `path` then holds what it held before.
 pub fn save(path: &Path, store: &Store, job: &Job, preparation: &Preparation) -> Result<(), Error> {
+    store.fetch_all().map_err(Error::device)?;
     let slots: Vec<_> = store.ids().map(|id| store.slot(id)).collect();
     let roles: BTreeMap<&str, &str> = slots.iter().map(|s| (s.name.as_str(), s.role.name())).collect();
     let json = |e: serde_json::Error| Error::usage(e.to_string(), "use finite numbers");
@@ -44,7 +45,7 @@ pub fn save(path: &Path, store: &Store, job: &Job, preparation: &Preparation) ->
         (ISA, Isa::from_env().map_or("unknown", Isa::name).to_owned()),
     ];
     let meta = meta.into_iter().map(|(key, text)| (key.to_owned(), text)).collect();
-    let tensors: Vec<_> = slots.iter().map(|s| (s.name.as_str(), s.value.view())).collect();
+    let tensors: Vec<_> = slots.iter().map(|s| (s.name.as_str(), s.value().view())).collect();
     checkpoint::save(path, &tensors, &meta)
 }
 
@@ -160,7 +161,7 @@ impl ModelFile {
                 && store.ty(id).dtype == value.dtype()
                 && store.ty(id).shape == *value.shape()
             {
-                store.slot_mut(id).value.data_mut().copy_from(value.data().view());
+                store.slot_mut(id).value_mut().data_mut().copy_from(value.data().view());
             }
         }
         for (name, value) in new {
@@ -198,5 +199,39 @@ impl fmt::Display for Match {
             }
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::task::preparation::Reading;
+    use ironlearn_testkit::remote::Remote;
+
+    #[test]
+    fn what_a_device_has_is_saved_and_what_is_lost_leaves_the_file_as_it_was() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.safetensors");
+        let job = Job::parse("[network]\nlayers = [{ linear = 1 }]", &[] as &[&str]).unwrap();
+        let preparation = Preparation {
+            columns: 1,
+            outputs: 1,
+            canvas: None,
+            input_scaling: None,
+            target_scaling: None,
+            reading: Reading::Value,
+        };
+        let mut store = Store::new();
+        let id = store.add("w", Role::Parameter, Array::scalar(2.0f32)).unwrap();
+        let remote = Remote::take(&mut store);
+        save(&path, &store, &job, &preparation).unwrap();
+        let saved = ModelFile::read(&path).unwrap();
+        assert_eq!(saved.checkpoint.tensor("w"), Some(&Array::scalar(2.0f32)));
+        let bytes = std::fs::read(&path).unwrap();
+        store.moved(id);
+        remote.break_down();
+        let error = save(&path, &store, &job, &preparation).unwrap_err();
+        assert!(matches!(error, Error::Device { .. }), "{error}");
+        assert_eq!(std::fs::read(&path).unwrap(), bytes);
     }
 }

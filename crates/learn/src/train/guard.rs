@@ -99,12 +99,12 @@ fn no_accident(error: Error, in_a_row: u64) -> Error {
 }
 
 fn counts(store: &Store, slot: SlotId) -> [u64; 2] {
-    let counts = store.slot(slot).value.as_slice::<i64>().unwrap_or(&[0, 0]);
+    let counts = store.slot(slot).value().as_slice::<i64>().unwrap_or(&[0, 0]);
     [counts[0].max(0) as u64, counts[1].max(0) as u64]
 }
 
 fn set(store: &mut Store, slot: SlotId, new: [u64; 2]) {
-    if let Some(counts) = store.slot_mut(slot).value.as_slice_mut::<i64>() {
+    if let Some(counts) = store.slot_mut(slot).value_mut().as_slice_mut::<i64>() {
         counts.copy_from_slice(&new.map(|n| n as i64));
     }
 }

@@ -57,10 +57,10 @@ impl ProgressSlots {
     /// Where the run stands.
     pub fn read(&self, store: &Store) -> Progress {
         let counter = |i: usize| {
-            let counters = store.slot(self.counters).value.as_slice::<i64>();
+            let counters = store.slot(self.counters).value().as_slice::<i64>();
             counters.map_or(0, |c| c[i].max(0) as u64)
         };
-        let sum = |i: usize| store.slot(self.sums).value.as_slice::<f64>().map_or(0.0, |s| s[i]);
+        let sum = |i: usize| store.slot(self.sums).value().as_slice::<f64>().map_or(0.0, |s| s[i]);
         Progress {
             epoch: counter(0),
             batch: counter(1),
@@ -75,10 +75,10 @@ impl ProgressSlots {
     /// Writes where the run stands.
     pub fn write(&self, store: &mut Store, progress: &Progress) {
         let (counters, sums) = progress.numbers();
-        if let Some(slot) = store.slot_mut(self.counters).value.as_slice_mut::<i64>() {
+        if let Some(slot) = store.slot_mut(self.counters).value_mut().as_slice_mut::<i64>() {
             slot.copy_from_slice(&counters);
         }
-        if let Some(slot) = store.slot_mut(self.sums).value.as_slice_mut::<f64>() {
+        if let Some(slot) = store.slot_mut(self.sums).value_mut().as_slice_mut::<f64>() {
             slot.copy_from_slice(&sums);
         }
     }

@@ -293,7 +293,7 @@ impl<'d> Trainer<'d> {
         (next.best, next.waited) = if improved { (judged, 0) } else { (next.best, next.waited + 1) };
         self.step.observe(judged);
         if let (Some(best), true) = (&self.best, improved) {
-            best.keep(&self.scope);
+            best.keep(&self.scope)?;
         }
         self.slots.write(&mut self.scope.store_mut(), &next);
         let skipped = self.guard.skipped(&self.scope.store());

@@ -21,7 +21,7 @@ pub fn plan(graph: &Graph, options: Options) -> Result<Plan, String> {
     let Lowering { mut buffers, steps, outputs, .. } = lowering;
     super::checks::leave_to_later(&steps, &mut buffers);
     let mut plan = Plan { graph: graph.clone(), buffers, steps, arena_bytes: 0, outputs };
-    if options.fuse {
+    if options.fuse && options.regions {
         super::region::gather(&mut plan);
     }
     super::memory::place(&mut plan);

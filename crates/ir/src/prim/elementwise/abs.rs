@@ -12,7 +12,7 @@ impl Elementwise for Abs {
         let zero = p.x0().filled(0.0);
         p.all([p.x0().less(zero).select(-p.g, zero.less(p.x0()).select(p.g, zero))])
     });
-    const CUDA: &'static str = "abs({0})";
+    const CUDA: &'static str = "il_abs({0})";
 
     #[inline(always)]
     fn float<L: FloatLanes>([x, ..]: [L; 3]) -> L {

@@ -10,7 +10,7 @@ impl Elementwise for Div {
     const TYPES: Types = Types::NUMBER;
     const DERIVATIVE: Derivative =
         Rule(|p| p.each(|i| if i == 0 { p.g / p.x1() } else { -(p.g * p.y / p.x1()) }));
-    const CUDA: &'static str = "{0} / {1}";
+    const CUDA: &'static str = "il_div({0}, {1})";
     const DOMAIN: (f64, f64) = (0.3, 3.0);
 
     #[inline(always)]

@@ -9,7 +9,7 @@ impl Elementwise for Exp {
     const ARITY: usize = 1;
     const TYPES: Types = Types::CONTINUOUS;
     const DERIVATIVE: Derivative = Rule(|p| p.all([p.g * p.y]));
-    const CUDA: &'static str = "exp({0})";
+    const CUDA: &'static str = "il_exp({0})";
     const FLOPS: u64 = 12;
     const DOMAIN: (f64, f64) = (-2.0, 2.0);
 

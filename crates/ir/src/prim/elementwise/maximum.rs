@@ -14,7 +14,7 @@ impl Elementwise for Maximum {
             |i| if i == 0 { first.select(p.g, p.g.filled(0.0)) } else { first.select(p.g.filled(0.0), p.g) },
         )
     });
-    const CUDA: &'static str = "{0} != {0} ? {0} : {0} > {1} ? {0} : {1}";
+    const CUDA: &'static str = "il_maximum({0}, {1})";
 
     #[inline(always)]
     fn float<L: FloatLanes>([x, y, _]: [L; 3]) -> L {

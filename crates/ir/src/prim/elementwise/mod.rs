@@ -74,7 +74,8 @@ pub trait Elementwise: Registered + Sync + 'static {
     const TYPES: Types;
     /// The derivative: a rule, zero, or none with the reason. There is no default.
     const DERIVATIVE: Derivative;
-    /// CUDA C++ expression; `{0}`, `{1}`, `{2}` stand for the inputs.
+    /// CUDA C++ expression; `{0}`, `{1}`, `{2}` stand for the inputs. What C++ leaves undefined, or what is meant to
+    /// depend on the plan's precision, is a function `il_…` of the executor's prelude.
     const CUDA: &'static str;
     /// Arithmetic operations for one element, roughly.
     const FLOPS: u64 = 1;

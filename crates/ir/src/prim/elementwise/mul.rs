@@ -9,7 +9,7 @@ impl Elementwise for Mul {
     const ARITY: usize = 2;
     const TYPES: Types = Types::NUMBER;
     const DERIVATIVE: Derivative = Rule(|p| p.each(|i| p.g * p.x[1 - i]));
-    const CUDA: &'static str = "{0} * {1}";
+    const CUDA: &'static str = "il_mul({0}, {1})";
     const DOMAIN: (f64, f64) = (-2.0, 2.0);
 
     #[inline(always)]

@@ -9,7 +9,7 @@ impl Elementwise for Neg {
     const ARITY: usize = 1;
     const TYPES: Types = Types::NUMBER;
     const DERIVATIVE: Derivative = Rule(|p| p.all([-p.g]));
-    const CUDA: &'static str = "-{0}";
+    const CUDA: &'static str = "il_neg({0})";
 
     #[inline(always)]
     fn number<L: NumLanes>([x, ..]: [L; 3]) -> L {

@@ -9,7 +9,7 @@ impl Elementwise for Not {
     const ARITY: usize = 1;
     const TYPES: Types = Types::BITS;
     const DERIVATIVE: Derivative = None("integers and truth values have no derivative");
-    const CUDA: &'static str = "~{0}";
+    const CUDA: &'static str = "il_not({0})";
 
     #[inline(always)]
     fn int<L: IntLanes>([x, ..]: [L; 3]) -> L {

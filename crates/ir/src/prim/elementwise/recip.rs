@@ -9,7 +9,7 @@ impl Elementwise for Recip {
     const ARITY: usize = 1;
     const TYPES: Types = Types::FLOAT;
     const DERIVATIVE: Derivative = Rule(|p| p.all([-(p.g * p.y * p.y)]));
-    const CUDA: &'static str = "1 / {0}";
+    const CUDA: &'static str = "il_div(1, {0})";
     const FLOPS: u64 = 4;
     const DOMAIN: (f64, f64) = (0.3, 3.0);
 

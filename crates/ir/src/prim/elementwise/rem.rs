@@ -12,7 +12,7 @@ impl Elementwise for Rem {
     const DERIVATIVE: Derivative = Rule(|p| {
         p.each(|i| if i == 0 { p.g } else { p.g * ((p.y - p.x0()) / p.x1()).unary::<super::Round>() })
     });
-    const CUDA: &'static str = "fmod({0}, {1})";
+    const CUDA: &'static str = "il_rem({0}, {1})";
     const FLOPS: u64 = 8;
     const DOMAIN: (f64, f64) = (2.1, 3.9);
 

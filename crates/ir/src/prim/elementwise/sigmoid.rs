@@ -9,7 +9,7 @@ impl Elementwise for Sigmoid {
     const ARITY: usize = 1;
     const TYPES: Types = Types::FLOAT;
     const DERIVATIVE: Derivative = Rule(|p| p.all([p.g * p.y * (1.0 - p.y)]));
-    const CUDA: &'static str = "1 / (1 + exp(-{0}))";
+    const CUDA: &'static str = "il_sigmoid({0})";
     const FLOPS: u64 = 16;
 
     #[inline(always)]

@@ -9,7 +9,7 @@ impl Elementwise for Sub {
     const ARITY: usize = 2;
     const TYPES: Types = Types::NUMBER;
     const DERIVATIVE: Derivative = Rule(|p| p.each(|i| if i == 0 { p.g } else { -p.g }));
-    const CUDA: &'static str = "{0} - {1}";
+    const CUDA: &'static str = "il_sub({0}, {1})";
     const DOMAIN: (f64, f64) = (-2.0, 2.0);
 
     #[inline(always)]

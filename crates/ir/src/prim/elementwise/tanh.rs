@@ -9,7 +9,7 @@ impl Elementwise for Tanh {
     const ARITY: usize = 1;
     const TYPES: Types = Types::FLOAT;
     const DERIVATIVE: Derivative = Rule(|p| p.all([p.g * (1.0 - p.y * p.y)]));
-    const CUDA: &'static str = "tanh({0})";
+    const CUDA: &'static str = "il_tanh({0})";
     const FLOPS: u64 = 18;
     const DOMAIN: (f64, f64) = (-2.0, 2.0);
 

@@ -1,0 +1,107 @@
+// Matrix products, out = epilogue(A·B): what the kernels of gemm_*.cuh share.
+//
+// A problem is a struct P of compile-time constants:
+//   unsigned M, N, K        out is [M, N], the sum runs over K
+//   unsigned SPLITS         1, or the parts into which K is cut (gemm_splitk.cuh); part s is blockIdx.z
+//   bool A_M_CONTIGUOUS     A[m,k] is at m + k*LDA (true) or at m*LDA + k (false)
+//   bool B_K_CONTIGUOUS     B[k,n] is at k + n*LDB (true) or at k*LDB + n (false)
+//   unsigned long long LDA, LDB              in elements
+//   unsigned A_ALIGN, B_ALIGN                bytes that divide the address of every matrix of the batch
+//   static a_base(batch), b_base(batch)      elements from the pointer to the batch's matrix (64 bits)
+// An epilogue is a functor E:
+//   operator()(unsigned long long batch, unsigned row, unsigned col, float (&v)[8]) const   row < M, col + 8 <= N,
+//                                                                                            col divisible by 8
+//   one(batch, row, col, float v) const                                                      the edges of N
+// Grid: x = batches * tiles (il_tiles), z = SPLITS. Block and shared bytes: T::THREADS and T::SHARED of the tile T.
+// Every element of the result is written by one thread, once; sums run in an order that depends on P and T alone.
+#ifndef IL_AT
+#define IL_AT(pointer, index) ((pointer)[index])
+#endif
+#ifndef IL_DYNAMIC_SHARED
+#define IL_DYNAMIC_SHARED(T, name) extern __shared__ __align__(16) T name[]
+#endif
+
+constexpr unsigned il_ceil_div(unsigned a, unsigned b) { return a / b + (a % b != 0); }
+constexpr unsigned il_tiles(unsigned m, unsigned n, unsigned bm, unsigned bn) {
+  return il_ceil_div(m, bm) * il_ceil_div(n, bn);
+}
+// The widest copy, in bytes, that every row of a matrix allows: 16, 8, 4, or less where cp.async has no such width.
+constexpr unsigned il_copy_bytes(unsigned align, unsigned long long row_bytes) {
+  unsigned width = 16;
+  while (width > 1 && (align % width != 0 || row_bytes % width != 0)) width /= 2;
+  return width;
+}
+
+// Where a block works: its batch, its tile and its part of K.
+struct il_place {
+  unsigned long long batch;
+  unsigned m0, n0, k0, k1;
+};
+
+template <unsigned BM, unsigned BN, unsigned BK, class P>
+__device__ __forceinline__ il_place il_locate() {
+  constexpr unsigned TM = il_ceil_div(P::M, BM), TN = il_ceil_div(P::N, BN);
+  il_place at;
+  at.batch = blockIdx.x / (TM * TN);
+  unsigned tile = blockIdx.x % (TM * TN);
+  if constexpr (TN <= 8) {
+    at.m0 = tile / TN * BM;
+    at.n0 = tile % TN * BN;
+  } else {
+    // Bands of 8 tiles of rows: blocks that run together share what they read in the L2.
+    constexpr unsigned BAND = 8 * TN;
+    unsigned first = tile / BAND * 8, rows = TM - first < 8 ? TM - first : 8, within = tile % BAND;
+    at.m0 = (first + within % rows) * BM;
+    at.n0 = within / rows * BN;
+  }
+  if constexpr (P::SPLITS == 1) {
+    at.k0 = 0;
+    at.k1 = P::K;
+  } else {
+    constexpr unsigned PART = il_ceil_div(il_ceil_div(P::K, BK), P::SPLITS) * BK;
+    unsigned long long k0 = (unsigned long long)blockIdx.z * PART, k1 = k0 + PART;
+    at.k0 = k0 < P::K ? (unsigned)k0 : P::K;
+    at.k1 = k1 < P::K ? (unsigned)k1 : P::K;
+  }
+  return at;
+}
+
+// Asynchronous copy of BYTES (4, 8 or 16) into shared memory, of which the first `valid` are read and the rest is zero.
+template <unsigned BYTES>
+__device__ __forceinline__ void il_copy_async(void* shared, const void* global, unsigned valid) {
+#ifdef IL_SIM
+  for (unsigned i = 0; i < BYTES; i++) ((char*)shared)[i] = i < valid ? ((const char*)global)[i] : (char)0;
+#else
+  unsigned address = (unsigned)__cvta_generic_to_shared(shared);
+  if constexpr (BYTES == 16)
+    asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(address), "l"(global), "r"(valid) : "memory");
+  else
+    asm volatile("cp.async.ca.shared.global [%0], [%1], %2, %3;" ::"r"(address), "l"(global), "n"(BYTES), "r"(valid)
+                 : "memory");
+#endif
+}
+__device__ __forceinline__ void il_copy_commit() {
+#ifndef IL_SIM
+  asm volatile("cp.async.commit_group;" ::: "memory");
+#endif
+}
+// Waits until at most PENDING of this thread's groups of copies are under way.
+template <int PENDING>
+__device__ __forceinline__ void il_copy_wait() {
+#ifndef IL_SIM
+  asm volatile("cp.async.wait_group %0;" ::"n"(PENDING) : "memory");
+#endif
+}
+
+// Hands 8 consecutive columns of a row to the epilogue, whole or, at the edge of N, one by one.
+template <class P, class E>
+__device__ __forceinline__ void il_emit(const E& epi, unsigned long long batch, unsigned row, unsigned col, float (&v)[8]) {
+  if (row >= P::M) return;
+  if (col + 8 <= P::N) {
+    epi(batch, row, col, v);
+  } else {
+#pragma unroll
+    for (unsigned j = 0; j < 8; j++)
+      if (col + j < P::N) epi.one(batch, row, col + j, v[j]);
+  }
+}

@@ -1,0 +1,103 @@
+// What the tensor-core kernels share: swizzled tiles in shared memory, ldmatrix, and the way out of the accumulators.
+
+// A tile of ROWS rows of COLS elements of SIZE bytes in shared memory, unpadded. The 16-byte chunks of a row are permuted
+// so that 8 rows at the same chunk fall into different banks, as ldmatrix reads them.
+template <unsigned ROWS, unsigned COLS, unsigned SIZE>
+struct il_swizzled {
+  static constexpr unsigned ROW_BYTES = COLS * SIZE, BYTES = ROWS * ROW_BYTES;
+  static_assert(ROW_BYTES == 64 || ROW_BYTES % 128 == 0, "rows of 64 bytes or of whole 128-byte lines");
+  static __device__ __forceinline__ unsigned at(unsigned row, unsigned chunk) {
+    return row * ROW_BYTES + (chunk ^ (ROW_BYTES == 64 ? row >> 1 & 3 : row & 7)) * 16;
+  }
+};
+
+// Copies rows [row0, row0 + ROWS) and columns [col0, col0 + COLS) of a matrix with rows of LD elements; zero from row_end
+// and col_end on. WIDTH is the size of one copy in bytes; below 4 the elements go through registers.
+template <class T, unsigned ROWS, unsigned COLS, unsigned long long LD, unsigned WIDTH, unsigned THREADS>
+__device__ __forceinline__ void il_load_tile(unsigned char* tile, const T* matrix, unsigned row0, unsigned row_end,
+                                             unsigned col0, unsigned col_end) {
+  using S = il_swizzled<ROWS, COLS, sizeof(T)>;
+  constexpr unsigned STEP = WIDTH >= 4 ? WIDTH / sizeof(T) : 1, PER_ROW = COLS / STEP, COUNT = ROWS * PER_ROW;
+  static_assert(COUNT % THREADS == 0 || COUNT < THREADS, "whole rounds of copies");
+#pragma unroll
+  for (unsigned i = 0; i < (COUNT + THREADS - 1) / THREADS; i++) {
+    unsigned index = threadIdx.x + i * THREADS;
+    if (COUNT < THREADS && index >= COUNT) break;
+    unsigned r = index / PER_ROW, c = index % PER_ROW * STEP, byte = c * sizeof(T);
+    unsigned char* to = tile + S::at(r, byte / 16) + byte % 16;
+    unsigned row = row0 + r, col = col0 + c;
+    unsigned left = row < row_end && col < col_end ? col_end - col : 0;
+    unsigned long long from = left ? row * LD + col : 0;
+    if constexpr (WIDTH >= 4) {
+      il_copy_async<WIDTH>(to, matrix + from, left < STEP ? left * sizeof(T) : WIDTH);
+    } else {
+      *(T*)to = left ? IL_AT(matrix, from) : T(0);
+    }
+  }
+}
+
+__device__ __forceinline__ void il_ldmatrix(unsigned (&r)[4], const void* row) {
+#ifdef IL_SIM
+  il_sim::ldmatrix_x4(r, row);
+#else
+  asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0,%1,%2,%3}, [%4];"
+               : "=r"(r[0]), "=r"(r[1]), "=r"(r[2]), "=r"(r[3])
+               : "r"((unsigned)__cvta_generic_to_shared(row))
+               : "memory");
+#endif
+}
+__device__ __forceinline__ void il_ldmatrix_trans(unsigned (&r)[4], const void* row) {
+#ifdef IL_SIM
+  il_sim::ldmatrix_x4_trans(r, row);
+#else
+  asm volatile("ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16 {%0,%1,%2,%3}, [%4];"
+               : "=r"(r[0]), "=r"(r[1]), "=r"(r[2]), "=r"(r[3])
+               : "r"((unsigned)__cvta_generic_to_shared(row))
+               : "memory");
+#endif
+}
+
+// From the accumulators of mma.m16n8 to the epilogue. A warp owns WM x WN of the result; strips of 16 rows go through its
+// own piece of shared memory, so that a thread gets 8 consecutive columns.
+template <unsigned WM, unsigned WN>
+struct il_accumulators {
+  float d[WM / 16][WN / 8][4];
+  static constexpr unsigned STRIDE = WN + 8, BYTES = 16 * STRIDE * 4;
+
+  __device__ __forceinline__ void clear() {
+#pragma unroll
+    for (unsigned i = 0; i < WM / 16; i++)
+#pragma unroll
+      for (unsigned j = 0; j < WN / 8; j++)
+#pragma unroll
+        for (unsigned e = 0; e < 4; e++) d[i][j][e] = 0.0f;
+  }
+
+  // `strip` is this warp's own BYTES; m0 and n0 are the warp's first row and column.
+  template <class P, class E>
+  __device__ __forceinline__ void emit(const E& epi, float* strip, unsigned long long batch, unsigned m0, unsigned n0) const {
+    unsigned lane = threadIdx.x & 31, g = lane >> 2, q = lane & 3;
+    constexpr unsigned PER_ROW = WN / 8, COUNT = 16 * PER_ROW;
+#pragma unroll
+    for (unsigned i = 0; i < WM / 16; i++) {
+#pragma unroll
+      for (unsigned j = 0; j < WN / 8; j++) {
+        *(float2*)&strip[g * STRIDE + j * 8 + q * 2] = make_float2(d[i][j][0], d[i][j][1]);
+        *(float2*)&strip[(g + 8) * STRIDE + j * 8 + q * 2] = make_float2(d[i][j][2], d[i][j][3]);
+      }
+      __syncwarp();
+#pragma unroll
+      for (unsigned s = 0; s < COUNT / 32; s++) {
+        unsigned index = lane + s * 32, r = index / PER_ROW, c = index % PER_ROW * 8;
+        // Half of the lanes read their second half first: no two of 8 lanes meet in a bank.
+        bool swap = index >> 2 & 1;
+        float4 x = *(const float4*)&strip[r * STRIDE + c + (swap ? 4 : 0)];
+        float4 y = *(const float4*)&strip[r * STRIDE + c + (swap ? 0 : 4)];
+        float v[8] = {swap ? y.x : x.x, swap ? y.y : x.y, swap ? y.z : x.z, swap ? y.w : x.w,
+                      swap ? x.x : y.x, swap ? x.y : y.y, swap ? x.z : y.z, swap ? x.w : y.w};
+        il_emit<P>(epi, batch, m0 + i * 16 + r, n0 + c, v);
+      }
+      __syncwarp();
+    }
+  }
+};

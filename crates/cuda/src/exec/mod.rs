@@ -1,0 +1,88 @@
+//! The executor: compiles a plan for a GPU and runs it.
+
+mod blame;
+mod bytes;
+mod compile;
+mod inputs;
+mod program;
+mod slots;
+mod state;
+
+pub use compile::texts;
+pub use program::CudaProgram;
+
+use crate::driver::Context;
+use crate::error::CudaError;
+use crate::text::Target;
+use crate::compiler;
+use ironlearn_ir::plan::{Options as PlanOptions, plan};
+use ironlearn_ir::{Failure, Graph};
+use std::env;
+use std::sync::Arc;
+
+/// A GPU, shared by all programs that are compiled for it.
+#[derive(Clone)]
+pub struct Cuda {
+    context: Arc<Context>,
+    checked: bool,
+}
+
+/// How programs are compiled.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Options {
+    /// Operands of `f32` products are rounded to 10 bits of precision, and summed in `f32`.
+    pub tf32: bool,
+    /// Functions such as `tanh` may be approximate, as fits operands that are rounded.
+    pub fast: bool,
+    /// Computes elementwise operations together.
+    pub fuse: bool,
+    /// Looks for values that are not finite.
+    pub check: bool,
+}
+
+impl Default for Options {
+    fn default() -> Options {
+        Options { tf32: false, fast: false, fuse: true, check: true }
+    }
+}
+
+impl Cuda {
+    /// The GPU of this number, from 0. With `IRONLEARN_CUDA_CHECK=1` every access of a kernel is checked.
+    ///
+    /// # Errors
+    /// [`CudaError`] where there is none, or a library is missing.
+    pub fn open(index: usize) -> Result<Cuda, CudaError> {
+        let context = Context::open(index)?;
+        compiler::version()?;
+        let checked = env::var_os("IRONLEARN_CUDA_CHECK").is_some_and(|v| v != "0" && !v.is_empty());
+        Ok(Cuda { context, checked })
+    }
+
+    /// The same GPU; whether every access of kernels compiled from here on is checked.
+    pub fn checked(self, checked: bool) -> Cuda {
+        Cuda { checked, ..self }
+    }
+
+    /// Name and kind, such as `NVIDIA H200 (sm_90)`.
+    pub fn name(&self) -> String {
+        let d = self.context.description();
+        format!("{} (sm_{}{})", d.name, d.capability.0, d.capability.1)
+    }
+
+    /// Bytes of memory that are free, and all.
+    pub fn memory(&self) -> Result<(usize, usize), CudaError> {
+        self.context.memory()
+    }
+
+    /// Plans and compiles a graph.
+    pub fn compile(&self, graph: &Graph, options: Options) -> Result<CudaProgram, Failure> {
+        let plan_options =
+            PlanOptions { fuse: options.fuse, check: options.check, regions: false, ..PlanOptions::default() };
+        let plan = plan(graph, plan_options).map_err(|e| Failure::Operation(format!("no plan: {e}")))?;
+        CudaProgram::new(self, plan, options)
+    }
+
+    fn target(&self) -> Target {
+        Target { multiprocessors: self.context.description().multiprocessors }
+    }
+}

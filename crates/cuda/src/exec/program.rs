@@ -1,0 +1,438 @@
+//! [`CudaProgram`]: a compiled plan with its memory, and how it is run.
+
+use super::compile::{self, Action, Compiled, Loop, Parts, Sequence};
+use super::inputs::Inputs;
+use super::slots::DeviceSlots;
+use super::state::{Failed, MOST_STEPS, Outcome, RunState};
+use super::{Cuda, Options, blame, bytes};
+use crate::compiler;
+use crate::driver::{Context, DeviceMemory, Function, Graph as Recording, HostMemory, Module, Shape};
+use crate::error::CudaError;
+use ironlearn_ir::plan::{Home, Plan, View};
+use ironlearn_ir::program::check_inputs;
+use ironlearn_ir::{Array, ArrayView, ControlBlock, Failure, Program, SlotId, Store, TensorType};
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// So many steps are recorded as one, where that many are asked for; of two or more even numbers, so that values and
+/// next values are where they were.
+const UNITS: [usize; 4] = [32, 8, 2, 1];
+
+/// A compiled plan with its memory.
+pub struct CudaProgram {
+    pub(super) cuda: Cuda,
+    context: Arc<Context>,
+    pub(super) plan: Arc<Plan>,
+    sequence: Sequence,
+    kernels: Vec<Compiled>,
+    functions: Vec<Function>,
+    advance: Function,
+    memory: Memory,
+    state: RunState,
+    inputs: Inputs,
+    outputs: Outputs,
+    /// Slots that are read or written, and whether a step writes them.
+    slots: Vec<(SlotId, bool)>,
+    /// Recorded work, by the addresses of all slots and the number of steps.
+    recordings: HashMap<(Vec<[u64; 2]>, usize), Recording>,
+    // The code of the kernels, dropped last.
+    _module: Module,
+}
+
+/// Device memory that is the program's own.
+struct Memory {
+    arena: DeviceMemory,
+    scratch: DeviceMemory,
+    loops: Vec<DeviceMemory>,
+    constants: Vec<(usize, DeviceMemory)>,
+    /// Constants of the bodies of loops, by the place of the loop.
+    inner_constants: HashMap<(usize, usize), DeviceMemory>,
+}
+
+/// The results of the last run, on the host.
+struct Outputs {
+    host: HostMemory,
+    types: Vec<TensorType>,
+    /// Where each begins.
+    starts: Vec<usize>,
+}
+
+impl CudaProgram {
+    pub(super) fn new(cuda: &Cuda, plan: Plan, options: Options) -> Result<CudaProgram, Failure> {
+        let (context, plan) = (cuda.context.clone(), Arc::new(plan));
+        let mut parts = Parts::default();
+        let sequence = parts.sequence(&plan, cuda.target())?;
+        let text = [crate::text::PRELUDE, &parts.text].concat();
+        let code = compiler::compile(&context, &text, cuda.checked, options.fast)?;
+        let module = Module::load(&context, &code)?;
+        let function = |k: &Compiled| module.function(&k.name, k.arguments.len() + 1, k.shape.shared);
+        let functions = parts.kernels.iter().map(function).collect::<Result<_, _>>()?;
+        let mut memory = Memory {
+            arena: DeviceMemory::new(&context, plan.arena_bytes, "values in between (the arena)")?,
+            scratch: DeviceMemory::new(&context, parts.scratch, "sums in parts")?,
+            loops: Vec::new(),
+            constants: constants(&context, &plan)?,
+            inner_constants: HashMap::new(),
+        };
+        for &bytes in &parts.arenas {
+            memory.loops.push(DeviceMemory::new(&context, bytes, "values in between of a loop")?);
+        }
+        inner_constants(&context, &sequence, &mut memory.inner_constants)?;
+        let mut slots: Vec<(SlotId, bool)> = Vec::new();
+        for buffer in &plan.buffers {
+            let (Home::Slot(id) | Home::Spare(id)) = buffer.home else { continue };
+            if !slots.iter().any(|s| s.0 == id) {
+                slots.push((id, plan.graph.updates.iter().any(|u| u.0 == id)));
+            }
+        }
+        Ok(CudaProgram {
+            cuda: cuda.clone(),
+            advance: module.function("il_advance", 4, 0)?,
+            state: RunState::new(&context, parts.fields)?,
+            inputs: Inputs::new(&context, &plan.graph.inputs)?,
+            outputs: Outputs::new(&context, &plan)?,
+            context,
+            plan,
+            sequence,
+            kernels: parts.kernels,
+            functions,
+            memory,
+            slots,
+            recordings: HashMap::new(),
+            _module: module,
+        })
+    }
+
+    /// The plan that was compiled.
+    pub fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
+    /// The number of kernels of a step.
+    pub fn kernels(&self) -> usize {
+        self.kernels.len()
+    }
+
+    /// The addresses of all buffers of the plan, where values and next values of slots have these.
+    fn addresses(&self, slots: &[[u64; 2]]) -> Vec<u64> {
+        let of = |id: SlotId, spare: usize| {
+            self.slots.iter().position(|s| s.0 == id).map_or(0, |i| slots[i][spare])
+        };
+        let at = |(i, home): (usize, &Home)| match home {
+            Home::Arena(at) => self.memory.arena.at() + *at as u64,
+            Home::Input(index) => self.inputs.at(*index as usize),
+            Home::Slot(id) => of(*id, 0),
+            Home::Spare(id) => of(*id, 1),
+            Home::Control(field) => self.state.field(*field).unwrap_or(0),
+            Home::Constant(_) => {
+                self.memory.constants.iter().find(|c| c.0 == i).map_or(0, |c| c.1.at())
+            }
+            Home::Block { .. } => 0,
+        };
+        self.plan.buffers.iter().map(|b| &b.home).enumerate().map(at).collect()
+    }
+
+    /// Queues one step.
+    fn queue(&self, addresses: &[u64]) -> Result<(), CudaError> {
+        self.queue_all(&self.sequence, addresses)?;
+        let fields = self.state.fields() as u64;
+        let shape = Shape { grid: [1, 1, 1], block: 32.max(fields.next_power_of_two() as u32), shared: 0 };
+        let mut words = [self.state.at(), self.state.control(), self.state.table(), fields];
+        self.advance.launch(&self.context, "il_advance", shape, &mut words)
+    }
+
+    fn queue_all(&self, sequence: &Sequence, addresses: &[u64]) -> Result<(), CudaError> {
+        for action in &sequence.actions {
+            match action {
+                Action::Kernel(index) => self.launch(*index, addresses)?,
+                Action::Loop(l) => self.queue_loop(&sequence.plan, l, addresses)?,
+            }
+        }
+        Ok(())
+    }
+
+    fn launch(&self, index: usize, addresses: &[u64]) -> Result<(), CudaError> {
+        let kernel = &self.kernels[index];
+        let scratch = self.memory.scratch.at();
+        let word = |a| compile::argument(a, addresses, scratch);
+        let mut words: Vec<u64> = kernel.arguments.iter().map(word).collect();
+        words.push(self.state.at());
+        self.functions[index].launch(&self.context, &kernel.name, kernel.shape, &mut words)
+    }
+
+    /// The carries live in the buffers of the loop's results; what a step makes of them is copied back when it is
+    /// done.
+    fn queue_loop(&self, plan: &Plan, l: &Loop, addresses: &[u64]) -> Result<(), CudaError> {
+        let (scan, body) = (&l.scan, &*l.body.plan);
+        let at = |view: &View| compile::address(plan, addresses, view);
+        let copy = |from: u64, to: u64, bytes: usize| self.context.copy(from, to, bytes);
+        for (from, to) in scan.inputs[..scan.carries].iter().zip(&scan.results) {
+            copy(at(from), at(to), compile::bytes(plan, to))?;
+        }
+        let arena = self.memory.loops[l.arena].at();
+        for step in 0..scan.length {
+            let t = if scan.reverse { scan.length - 1 - step } else { step };
+            let of = |(i, buffer): (usize, &ironlearn_ir::plan::Buffer)| match &buffer.home {
+                Home::Arena(start) => arena + *start as u64,
+                Home::Constant(_) => {
+                    self.memory.inner_constants.get(&(l.arena, i)).map_or(0, DeviceMemory::at)
+                }
+                Home::Input(index) => {
+                    let index = *index as usize;
+                    if index < scan.carries {
+                        at(&scan.results[index])
+                    } else if index < scan.carries + scan.xs {
+                        at(&scan.inputs[index]) + (t * buffer.bytes()) as u64
+                    } else {
+                        at(&scan.inputs[index])
+                    }
+                }
+                Home::Control(field) => self.state.field(*field).unwrap_or(0),
+                _ => 0,
+            };
+            let inner: Vec<u64> = body.buffers.iter().enumerate().map(of).collect();
+            self.queue_all(&l.body, &inner)?;
+            for (i, (view, result)) in body.outputs.iter().zip(&scan.results).enumerate() {
+                let bytes = compile::bytes(body, view);
+                let to = at(result) + if i < scan.carries { 0 } else { (t * bytes) as u64 };
+                copy(compile::address(body, &inner, view), to, bytes)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Work of so many steps, recorded where it was not before.
+    fn record(&mut self, slots: &[[u64; 2]], steps: usize) -> Result<(), CudaError> {
+        let key = (slots.to_vec(), steps);
+        if self.recordings.contains_key(&key) {
+            return Ok(());
+        }
+        let turned: Vec<[u64; 2]> =
+            slots.iter().zip(&self.slots).map(|(s, (_, moves))| if *moves { [s[1], s[0]] } else { *s }).collect();
+        let sides = [self.addresses(slots), self.addresses(&turned)];
+        let recording = Recording::record(&self.context, || {
+            (0..steps).try_for_each(|step| self.queue(&sides[step % 2]))
+        })?;
+        self.recordings.insert(key, recording);
+        Ok(())
+    }
+
+    /// Runs up to [`MOST_STEPS`] steps, the slots being where `slots` says; gives what came of it.
+    fn run_steps(
+        &mut self,
+        controls: &[ControlBlock],
+        slots: &mut [[u64; 2]],
+        steps: usize,
+    ) -> Result<Outcome, CudaError> {
+        self.state.begin(controls)?;
+        let mut left = steps;
+        for unit in UNITS {
+            while left >= unit {
+                self.record(slots, unit)?;
+                if let Some(recording) = self.recordings.get(&(slots.to_vec(), unit)) {
+                    recording.launch()?;
+                }
+                left -= unit;
+                if unit % 2 == 1 {
+                    slots.iter_mut().zip(&self.slots).for_each(|(s, (_, moves))| {
+                        if *moves {
+                            s.swap(0, 1);
+                        }
+                    });
+                }
+            }
+        }
+        self.state.fetch()?;
+        self.outputs.fetch(&self.plan, &self.memory.arena)?;
+        self.context.synchronize()?;
+        Ok(self.state.outcome())
+    }
+
+    /// Why an index was out of range.
+    fn index_error(&self, failed: Failed) -> CudaError {
+        let kernel = self.kernels.get(failed.kernel);
+        let argument = kernel.and_then(|k| k.arguments.get(failed.argument));
+        let node = kernel.map(|k| self.plan.graph.located(k.node, "an index out of range"));
+        CudaError::Index {
+            kernel: kernel.map_or_else(String::new, |k| k.name.clone()),
+            argument: match failed.data {
+                true => node.unwrap_or_default(),
+                false => argument.map_or_else(String::new, |a| a.name.clone()),
+            },
+            index: failed.index,
+            length: failed.length,
+            data: failed.data,
+        }
+    }
+
+    fn try_run_many(
+        &mut self,
+        n: usize,
+        inputs: &[ArrayView<'_>],
+        store: &mut Store,
+        control: &mut ControlBlock,
+        next: &mut dyn FnMut(&mut ControlBlock),
+        done: &mut usize,
+    ) -> Result<(), Failure> {
+        check_inputs(&self.plan.graph, inputs)?;
+        self.context.alive()?;
+        for (id, _) in &self.slots {
+            self.fits(*id, store)?;
+        }
+        let resident = DeviceSlots::of(store, &self.context).map_err(lost)?;
+        let Some(device) = resident.as_any().downcast_ref::<DeviceSlots>() else {
+            return Err(lost("the state is on another device".into()));
+        };
+        self.inputs.write(inputs)?;
+        while *done < n {
+            let steps = (n - *done).min(MOST_STEPS);
+            let mut controls = vec![control.clone()];
+            for _ in 0..steps {
+                let mut following = controls[controls.len() - 1].clone();
+                next(&mut following);
+                controls.push(following);
+            }
+            let mut places = Vec::with_capacity(self.slots.len());
+            for &(id, moves) in &self.slots {
+                places.push(device.addresses(store, id, moves)?);
+            }
+            let outcome = self.run_steps(&controls, &mut places, steps)?;
+            let counted = outcome.done.min(steps);
+            for &(id, moves) in &self.slots {
+                if moves && counted > 0 {
+                    device.moved(store, id, counted);
+                }
+            }
+            *done += counted;
+            *control = controls.swap_remove(counted);
+            if let Some(failed) = outcome.failed {
+                return Err(self.index_error(failed).into());
+            }
+            if outcome.not_finite {
+                return Err(blame::explain(self, inputs, store, control));
+            }
+        }
+        Ok(())
+    }
+
+    /// An error where a slot is not of the type that the program was built for.
+    fn fits(&self, id: SlotId, store: &Store) -> Result<(), Failure> {
+        let ty = store.ty(id);
+        let of = |home: &Home| matches!(home, Home::Slot(slot) | Home::Spare(slot) if *slot == id);
+        let other = self.plan.buffers.iter().find(|b| {
+            of(&b.home) && (b.dtype != ty.dtype || b.len != ty.shape.elements())
+        });
+        match other {
+            None => Ok(()),
+            Some(buffer) => {
+                let built = format!("{} elements of `{}`", buffer.len, buffer.dtype);
+                let name = &store.slot(id).name;
+                Err(Failure::Operation(format!("slot `{name}` is {ty}; the program was built for {built}")))
+            }
+        }
+    }
+}
+
+fn lost(problem: String) -> Failure {
+    CudaError::Lost { first: problem }.into()
+}
+
+/// Constants of a plan that are more than one number, on the device.
+fn constants(context: &Arc<Context>, plan: &Plan) -> Result<Vec<(usize, DeviceMemory)>, CudaError> {
+    let mut made = Vec::new();
+    for (i, buffer) in plan.buffers.iter().enumerate() {
+        if let Home::Constant(array) = &buffer.home {
+            made.push((i, upload(context, array)?));
+        }
+    }
+    Ok(made)
+}
+
+fn upload(context: &Arc<Context>, array: &Array) -> Result<DeviceMemory, CudaError> {
+    let from = bytes::of(array.data().view());
+    let memory = DeviceMemory::new(context, from.len(), "a constant")?;
+    memory.write(0, from)?;
+    context.synchronize()?;
+    Ok(memory)
+}
+
+fn inner_constants(
+    context: &Arc<Context>,
+    sequence: &Sequence,
+    made: &mut HashMap<(usize, usize), DeviceMemory>,
+) -> Result<(), CudaError> {
+    for action in &sequence.actions {
+        let Action::Loop(l) = action else { continue };
+        for (i, memory) in constants(context, &l.body.plan)? {
+            made.insert((l.arena, i), memory);
+        }
+        inner_constants(context, &l.body, made)?;
+    }
+    Ok(())
+}
+
+impl Outputs {
+    fn new(context: &Arc<Context>, plan: &Plan) -> Result<Outputs, CudaError> {
+        let types: Vec<TensorType> =
+            plan.graph.outputs.iter().map(|(_, id)| plan.graph.node(*id).ty.clone()).collect();
+        let mut starts = Vec::new();
+        let mut end = 0usize;
+        for ty in &types {
+            starts.push(end);
+            end = (end + ty.bytes()).next_multiple_of(64);
+        }
+        // One more word, so that there is an address where there are no bytes.
+        Ok(Outputs { host: HostMemory::new(context, end + 64)?, types, starts })
+    }
+
+    /// Queues copies of all results, which are in the arena.
+    fn fetch(&mut self, plan: &Plan, arena: &DeviceMemory) -> Result<(), CudaError> {
+        for ((view, ty), &start) in plan.outputs.iter().zip(&self.types).zip(&self.starts) {
+            let Home::Arena(at) = plan.buffer(view.buffer).home else { continue };
+            let from = at + view.offset * ty.dtype.size();
+            arena.read(from, &mut self.host.get_mut()[start..start + ty.bytes()])?;
+        }
+        Ok(())
+    }
+}
+
+impl Program for CudaProgram {
+    fn run(
+        &mut self,
+        inputs: &[ArrayView<'_>],
+        store: &mut Store,
+        control: &ControlBlock,
+    ) -> Result<(), Failure> {
+        self.run_many(1, inputs, store, &mut control.clone(), &mut |_| ()).1
+    }
+
+    fn run_many(
+        &mut self,
+        n: usize,
+        inputs: &[ArrayView<'_>],
+        store: &mut Store,
+        control: &mut ControlBlock,
+        next: &mut dyn FnMut(&mut ControlBlock),
+    ) -> (usize, Result<(), Failure>) {
+        let mut done = 0;
+        let result = self.try_run_many(n, inputs, store, control, next, &mut done);
+        (done, result)
+    }
+
+    fn output(&self, index: usize) -> ArrayView<'_> {
+        let (start, ty) = (self.outputs.starts[index], &self.outputs.types[index]);
+        let view = bytes::view(&self.outputs.host.get()[start..], ty);
+        // Starts are multiples of 64, and the memory has room for all: there is always a view.
+        view.unwrap_or_else(|| ArrayView::of(&ty.shape, ironlearn_ir::DataRef::F32(&[])))
+    }
+
+    fn memory_bytes(&self) -> usize {
+        let m = &self.memory;
+        let loops: usize = m.loops.iter().map(DeviceMemory::bytes).sum();
+        m.arena.bytes() + m.scratch.bytes() + loops + self.inputs.bytes()
+    }
+
+    fn arena_bytes(&self) -> usize {
+        self.plan.arena_bytes
+    }
+}

@@ -1,0 +1,138 @@
+//! The state of a run, shared by host and device: what has failed, how many steps are done, and the control block of
+//! each step.
+//!
+//! Steps follow each other on the device without the host: the last kernel of a step counts it and puts the next
+//! control block in place. Where a value is not finite, `stop` is set: new state is then not written any more, by no
+//! later step either, so that the state is that of the last step that was counted.
+
+use crate::driver::{Context, DeviceMemory, HostMemory};
+use crate::error::CudaError;
+use ironlearn_ir::ControlBlock;
+use ironlearn_ir::prim::Control;
+use std::sync::Arc;
+
+/// Bytes of `IlState` in kernels/prelude.cuh, rounded up.
+const STATE: usize = 128;
+/// The most steps that are queued before the host looks.
+pub const MOST_STEPS: usize = 64;
+
+/// Memory of the state, on both sides.
+pub struct RunState {
+    device: DeviceMemory,
+    host: HostMemory,
+    fields: Vec<Control>,
+}
+
+/// What a run has come to.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Outcome {
+    /// Steps done.
+    pub done: usize,
+    /// A value was not finite.
+    pub not_finite: bool,
+    /// What else failed.
+    pub failed: Option<Failed>,
+}
+
+/// An index that was out of range.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Failed {
+    /// True where the index is a number of the data.
+    pub data: bool,
+    /// The number of the kernel.
+    pub kernel: usize,
+    /// Its argument.
+    pub argument: usize,
+    /// The index.
+    pub index: i64,
+    /// How many elements there are.
+    pub length: i64,
+}
+
+impl RunState {
+    /// For a program that reads these fields of the control block.
+    pub fn new(context: &Arc<Context>, fields: Vec<Control>) -> Result<RunState, CudaError> {
+        let bytes = STATE + fields.len() * 8 * (MOST_STEPS + 2);
+        Ok(RunState {
+            device: DeviceMemory::new(context, bytes, "the control block")?,
+            host: HostMemory::new(context, bytes)?,
+            fields,
+        })
+    }
+
+    /// The number of fields.
+    pub fn fields(&self) -> usize {
+        self.fields.len()
+    }
+
+    /// Where the state is.
+    pub fn at(&self) -> u64 {
+        self.device.at()
+    }
+
+    /// Where the control block of the step that runs is.
+    pub fn control(&self) -> u64 {
+        self.device.at() + STATE as u64
+    }
+
+    /// Where the control blocks of all steps are.
+    pub fn table(&self) -> u64 {
+        self.control() + 8 * self.fields.len() as u64
+    }
+
+    /// Where a field is.
+    pub fn field(&self, field: Control) -> Option<u64> {
+        let place = self.fields.iter().position(|f| *f == field)?;
+        Some(self.control() + 8 * place as u64)
+    }
+
+    /// Queues a new state, with the control blocks of some steps.
+    pub fn begin(&mut self, steps: &[ControlBlock]) -> Result<(), CudaError> {
+        let words = steps.iter().take(1).chain(steps).flat_map(|control| {
+            self.fields.iter().map(|&field| bits(control, field)).collect::<Vec<u64>>()
+        });
+        let words: Vec<u64> = words.collect();
+        let host = self.host.get_mut();
+        host[..STATE].fill(0);
+        let end = STATE + 8 * words.len();
+        for (to, word) in host[STATE..end].chunks_exact_mut(8).zip(words) {
+            to.copy_from_slice(&word.to_le_bytes());
+        }
+        self.device.write(0, &self.host.get()[..end])
+    }
+
+    /// Queues the copy of what came of it; see [`RunState::outcome`].
+    pub fn fetch(&mut self) -> Result<(), CudaError> {
+        self.device.read(0, &mut self.host.get_mut()[..STATE])
+    }
+
+    /// What came of it, after the stream was waited for.
+    pub fn outcome(&self) -> Outcome {
+        let state = self.host.get();
+        let word = |at: usize| {
+            let mut bytes = [0; 4];
+            bytes.copy_from_slice(&state[at..at + 4]);
+            u32::from_le_bytes(bytes)
+        };
+        let long = |at: usize| i64::from(word(at)) | i64::from(word(at + 4)) << 32;
+        let failed = (word(8) != 0).then(|| Failed {
+            data: word(8) == 2,
+            kernel: word(12) as usize,
+            argument: word(16) as usize,
+            index: long(24),
+            length: long(32),
+        });
+        Outcome { done: word(4) as usize, not_finite: word(0) & 1 != 0, failed }
+    }
+}
+
+/// A field as the word that kernels read.
+fn bits(control: &ControlBlock, field: Control) -> u64 {
+    match field {
+        Control::Step => control.step as u64,
+        Control::Seed => control.seed as u64,
+        Control::FirstRow => control.first_row as u64,
+        Control::LearningRate => control.learning_rate.to_bits(),
+        Control::Number(i) => control.numbers.get(i as usize).copied().unwrap_or(0.0).to_bits(),
+    }
+}

@@ -1,0 +1,272 @@
+//! Kernels as CUDA C++ text: one for each step of a plan, with all lengths and strides written into it.
+//!
+//! A kernel is text, the list of its arguments, and how many threads run it. The signature and the launch are made
+//! from the same list, so that they cannot differ; what is checked on the host before a launch is that every
+//! argument is long enough.
+
+mod argmax;
+mod conv;
+mod dot;
+mod index;
+mod pool;
+mod reduce;
+mod rows;
+mod tile;
+mod types;
+
+pub use index::Index;
+pub use tile::{Lanes, Place, Tile};
+
+use crate::driver::Shape;
+use ironlearn_ir::plan::{BufferId, Home, Plan, PlanStep, StepKind, View};
+use ironlearn_ir::{DType, NodeId};
+use std::fmt::Write;
+
+/// What stands before all kernels.
+pub const PRELUDE: &str = include_str!("../../kernels/prelude.cuh");
+
+/// Where an argument points to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Of {
+    /// A buffer of the plan.
+    Buffer(BufferId),
+    /// Scratch memory of the step.
+    Scratch,
+}
+
+/// An argument of a kernel: an address.
+#[derive(Clone, Debug)]
+pub struct Argument {
+    /// Its name in the text.
+    pub name: String,
+    /// Element type.
+    pub dtype: DType,
+    /// What it is.
+    pub of: Of,
+    /// Elements that the kernel may touch.
+    pub elements: usize,
+    /// True where the kernel writes.
+    pub writes: bool,
+}
+
+/// One kernel.
+#[derive(Clone, Debug)]
+pub struct Kernel {
+    /// Its name in the text.
+    pub name: String,
+    /// Its text.
+    pub text: String,
+    /// Its arguments; the state of the run comes last.
+    pub arguments: Vec<Argument>,
+    /// How it is launched.
+    pub shape: Shape,
+    /// Bytes of scratch memory.
+    pub scratch: usize,
+    /// What it computes, for messages.
+    pub node: NodeId,
+}
+
+/// What kernels are written for.
+#[derive(Clone, Copy, Debug)]
+pub struct Target {
+    /// Streaming multiprocessors.
+    pub multiprocessors: usize,
+}
+
+/// Why there is no kernel.
+pub type No = String;
+
+/// The kernels of a step, in order; a loop has none of its own.
+pub fn kernels(plan: &Plan, step: &PlanStep, number: usize, target: Target) -> Result<Vec<Kernel>, No> {
+    let writer = || Writer::new(plan, step, number);
+    match &step.kind {
+        StepKind::Fused { program, stores } => tile::fused(writer(), program, stores),
+        StepKind::Reduce { program, value, fold, extent, out } => {
+            reduce::reduce(&writer, program, *value, *fold, *extent, out, target)
+        }
+        StepKind::Dot(dot) => dot::dot(writer(), dot),
+        StepKind::Conv { conv, x, y, out } => conv::conv(writer(), conv, x, y, out),
+        StepKind::Pool { pool, x, out } => pool::pool(writer(), pool, x, out),
+        StepKind::Gather { x, index, out } => rows::gather(writer(), x, index, out),
+        StepKind::ScatterAdd { x, index, out } => rows::scatter_add(writer(), x, index, out),
+        StepKind::ArgMax { x, out } => argmax::argmax(writer(), x, out),
+        StepKind::Fill { out, value } => rows::fill(writer(), out, *value),
+        StepKind::Reference { op, .. } => Err(format!("`{}`", op.name())),
+        StepKind::Scan(_) | StepKind::Region(_) => Err("a step within a step".into()),
+    }
+}
+
+/// The kernel that looks whether all elements of a view are finite.
+pub fn look(plan: &Plan, step: &PlanStep, number: usize, view: &View) -> Kernel {
+    let mut writer = Writer::new(plan, step, number);
+    let value = writer.read(view.buffer, flat(view, "i"));
+    writer.look(view.buffer, &value);
+    writer.each(view.elements())
+}
+
+/// Writes one kernel.
+pub struct Writer<'a> {
+    /// The plan.
+    pub plan: &'a Plan,
+    name: String,
+    number: usize,
+    node: NodeId,
+    arguments: Vec<Argument>,
+    /// Statements.
+    pub body: String,
+    /// Statements before all others: declarations, and the kernel's early end.
+    head: String,
+    scratch: usize,
+    /// Some value is looked at.
+    checks: bool,
+}
+
+impl<'a> Writer<'a> {
+    fn new(plan: &'a Plan, step: &PlanStep, number: usize) -> Writer<'a> {
+        let op = plan.graph.node(step.node).op.name();
+        Writer {
+            plan,
+            name: format!("k{number}_{op}"),
+            number,
+            node: step.node,
+            arguments: Vec::new(),
+            body: String::new(),
+            head: String::new(),
+            scratch: 0,
+            checks: false,
+        }
+    }
+
+    /// Adds a line.
+    pub fn line(&mut self, text: impl AsRef<str>) {
+        self.body.push_str(text.as_ref());
+        self.body.push('\n');
+    }
+
+    /// The element type of a buffer, in its memory's terms.
+    pub fn dtype(&self, id: BufferId) -> DType {
+        self.plan.buffer(id).dtype
+    }
+
+    /// An argument for a buffer: its name and number.
+    fn buffer(&mut self, id: BufferId, writes: bool) -> usize {
+        let of = Of::Buffer(id);
+        if let Some(at) = self.arguments.iter().position(|a| a.of == of) {
+            self.arguments[at].writes |= writes;
+            return at;
+        }
+        let buffer = self.plan.buffer(id);
+        self.argument(format!("b{}", id.0), buffer.dtype, of, buffer.len, writes)
+    }
+
+    fn argument(&mut self, name: String, dtype: DType, of: Of, elements: usize, writes: bool) -> usize {
+        self.arguments.push(Argument { name, dtype, of, elements, writes });
+        self.arguments.len() - 1
+    }
+
+    /// Scratch memory of so many elements.
+    pub fn scratch(&mut self, dtype: DType, elements: usize) -> usize {
+        self.scratch = elements * dtype.size();
+        self.argument("scratch".into(), dtype, Of::Scratch, elements, true)
+    }
+
+    /// An element of an argument, as C++.
+    pub fn element(&self, argument: usize, index: impl std::fmt::Display) -> String {
+        let a = &self.arguments[argument];
+        format!("IL_REF({}, {index}, {}LL, {argument})", a.name, a.elements)
+    }
+
+    /// The address of some elements, as C++.
+    pub fn address(&self, argument: usize, index: impl std::fmt::Display, lanes: usize) -> String {
+        let a = &self.arguments[argument];
+        format!("IL_PTR({}, {index}, {lanes}, {}LL, {argument})", a.name, a.elements)
+    }
+
+    /// Reads an element, in the type that it is computed in.
+    pub fn read(&mut self, id: BufferId, index: impl std::fmt::Display) -> String {
+        let at = self.buffer(id, false);
+        format!("il_load({})", self.element(at, index))
+    }
+
+    /// A statement that writes an element, and looks at it where the buffer is checked.
+    pub fn write(&mut self, id: BufferId, index: impl std::fmt::Display, value: &str) {
+        let at = self.buffer(id, true);
+        let dtype = self.dtype(id);
+        self.look(id, value);
+        let element = self.element(at, index);
+        self.line(format!("{element} = Il<{}>::store({value});", types::memory(dtype)));
+    }
+
+    /// A statement that looks whether a value is finite, where the buffer is checked.
+    pub fn look(&mut self, id: BufferId, value: &str) {
+        let buffer = self.plan.buffer(id);
+        if buffer.checked && buffer.dtype.is_float() {
+            self.checks = true;
+            self.line(format!("bad |= !il_finite({value});"));
+        }
+    }
+
+    /// The kernel, run by one thread for each of `n` items (or fewer, in turns): the body uses `i`.
+    pub fn each(mut self, n: usize) -> Kernel {
+        let body = std::mem::take(&mut self.body);
+        let kind = if self.wide(n) { "il_i64" } else { "int" };
+        self.line(format!(
+            "for (il_i64 at = blockIdx.x * (il_i64)blockDim.x + threadIdx.x; at < {n}LL; at += gridDim.x * (il_i64)blockDim.x) {{"
+        ));
+        self.line(format!("const {kind} i = ({kind})at;"));
+        self.body.push_str(&body);
+        self.line("}");
+        let block = 256;
+        let grid = n.div_ceil(block as usize).clamp(1, 1 << 20) as u32;
+        self.finish(Shape { grid: [grid, 1, 1], block, shared: 0 })
+    }
+
+    /// True where indices of this kernel need 64 bits.
+    pub fn wide(&self, n: usize) -> bool {
+        let most = self.arguments.iter().map(|a| a.elements).max().unwrap_or(0);
+        n.max(most) >= 1 << 30
+    }
+
+    /// The kernel.
+    pub fn finish(self, shape: Shape) -> Kernel {
+        let plan = self.plan;
+        let moves = |a: &Argument| match a.of {
+            Of::Buffer(id) => a.writes && matches!(plan.buffer(id).home, Home::Spare(_)),
+            Of::Scratch => false,
+        };
+        let mut text = String::new();
+        let _ = write!(text, "extern \"C\" __global__ void __launch_bounds__({}) {}(", shape.block, self.name);
+        for a in &self.arguments {
+            let constant = if a.writes { "" } else { "const " };
+            let _ = write!(text, "{constant}{}* {}, ", types::memory(a.dtype), a.name);
+        }
+        text.push_str("IlState* state) {\n");
+        let _ = writeln!(text, "const unsigned il_kernel = {}; (void)il_kernel;", self.number);
+        // New state is not written after a failure: see exec/state.rs.
+        if self.arguments.iter().any(moves) {
+            text.push_str("if (state->stop) return;\n");
+        }
+        if self.checks {
+            text.push_str("bool bad = false;\n");
+        }
+        text.push_str(&self.head);
+        text.push_str(&self.body);
+        if self.checks {
+            text.push_str("if (bad) atomicOr(&state->stop, 1u);\n");
+        }
+        text.push_str("}\n");
+        Kernel {
+            name: self.name,
+            text,
+            arguments: self.arguments,
+            shape,
+            scratch: self.scratch,
+            node: self.node,
+        }
+    }
+}
+
+/// The index of an element of a contiguous view.
+pub fn flat(view: &View, index: &str) -> String {
+    if view.offset == 0 { index.to_string() } else { format!("{} + {index}", view.offset) }
+}

@@ -1,0 +1,276 @@
+//! Tile programs as statements: elementwise operations for some neighbouring elements at a time.
+
+use super::types::{computed, memory, number, supported};
+use super::{Index, Kernel, No, Writer};
+use ironlearn_ir::plan::{Home, Instr, Load, Program, TileOp, Value, View};
+use ironlearn_ir::prim::Compare;
+use ironlearn_ir::prim::cast::convert;
+use ironlearn_ir::{DType, dispatch};
+
+/// How many neighbours along the last axis are computed together.
+pub type Lanes = usize;
+
+/// Where a program is evaluated.
+pub struct Place {
+    /// The first element.
+    pub index: Index,
+    /// Neighbours.
+    pub lanes: Lanes,
+}
+
+/// A value while its program is written.
+#[derive(Clone)]
+enum Named {
+    /// The same for all lanes.
+    One(String),
+    /// One for each lane.
+    Each(String),
+}
+
+impl Named {
+    fn lane(&self, lane: &str) -> String {
+        match self {
+            Named::One(name) => name.clone(),
+            Named::Each(name) => format!("{name}[{lane}]"),
+        }
+    }
+}
+
+/// A program that is being written.
+pub struct Tile {
+    values: Vec<(Named, DType)>,
+    lanes: Lanes,
+}
+
+impl Tile {
+    /// Writes the statements that compute all values. Loads that `given` names are there already: a load of the
+    /// program, and the array that holds its elements.
+    pub fn new(
+        writer: &mut Writer<'_>,
+        program: &Program,
+        place: &mut Place,
+        given: Option<(usize, &str)>,
+    ) -> Result<Tile, No> {
+        let mut tile = Tile { values: Vec::new(), lanes: place.lanes };
+        for (i, load) in program.loads.iter().enumerate() {
+            let dtype = program.dtype(i as Value, &writer.plan.buffers);
+            supported(dtype)?;
+            let named = match given {
+                Some((g, name)) if g == i => Named::Each(name.to_string()),
+                _ => tile.load(writer, i, load, dtype, place),
+            };
+            tile.values.push((named, dtype));
+        }
+        for instr in &program.instrs {
+            tile.instr(writer, instr)?;
+        }
+        Ok(tile)
+    }
+
+    fn load(&self, writer: &mut Writer<'_>, i: usize, load: &Load, dtype: DType, place: &mut Place) -> Named {
+        let kind = computed(dtype);
+        let name = format!("v{i}");
+        let view = load.view();
+        let last = match (view.strides.last(), view.dims.last()) {
+            (Some(&s), Some(&d)) if d > 1 => s,
+            _ => 0,
+        };
+        match load {
+            Load::Memory(view) => {
+                if let Some(literal) = constant(writer, view) {
+                    return Named::One(literal);
+                }
+                let at = place.index.of(writer, view);
+                if place.lanes == 1 || last == 0 {
+                    let value = writer.read(view.buffer, &at);
+                    writer.line(format!("const {kind} {name} = {value};"));
+                    return Named::One(name);
+                }
+                writer.line(format!("{kind} {name}[{}];", place.lanes));
+                let argument = writer.buffer(view.buffer, false);
+                if is_packed(view, place.lanes, dtype) {
+                    let address = writer.address(argument, &at, place.lanes);
+                    writer.line(format!("il_load_all<{}, {}>({address}, {name});", memory(dtype), place.lanes));
+                } else {
+                    let value = writer.read(view.buffer, format!("{at} + l * ({last})"));
+                    writer.line(format!("for (int l = 0; l < {}; l++) {name}[l] = {value};", place.lanes));
+                }
+            }
+            Load::Index(_, view) => {
+                let at = place.index.of(writer, view);
+                let cast = |at: String| format!("IlCast<{}>::of((il_i64)({at}))", memory(dtype));
+                if place.lanes == 1 || last == 0 {
+                    writer.line(format!("const {kind} {name} = {};", cast(at)));
+                    return Named::One(name);
+                }
+                writer.line(format!("{kind} {name}[{}];", place.lanes));
+                let value = cast(format!("{at} + l * ({last})"));
+                writer.line(format!("for (int l = 0; l < {}; l++) {name}[l] = {value};", place.lanes));
+            }
+            Load::Random(bits, scalars, view) => {
+                let at = place.index.of(writer, view);
+                let row = bits.shape.iter().skip(1).product::<usize>();
+                let [seed, step, first] = scalars.map(|id| writer.read(id, 0));
+                let draw = |at: String| {
+                    format!("il_random({}ULL, {row}ULL, {seed}, {step}, {first}, (il_u64)({at}))", bits.stream)
+                };
+                if place.lanes == 1 || last == 0 {
+                    writer.line(format!("const {kind} {name} = {};", draw(at)));
+                    return Named::One(name);
+                }
+                writer.line(format!("{kind} {name}[{}];", place.lanes));
+                let value = draw(format!("{at} + l * ({last})"));
+                writer.line(format!("for (int l = 0; l < {}; l++) {name}[l] = {value};", place.lanes));
+            }
+        }
+        Named::Each(name)
+    }
+
+    fn instr(&mut self, writer: &mut Writer<'_>, instr: &Instr) -> Result<(), No> {
+        supported(instr.out)?;
+        supported(instr.dtype)?;
+        let name = format!("v{}", self.values.len());
+        let args: Vec<Named> = instr.args.iter().map(|&a| self.values[a as usize].0.clone()).collect();
+        let one = args.iter().all(|a| matches!(a, Named::One(_)));
+        let lane: Vec<String> = args.iter().map(|a| a.lane("l")).collect();
+        let value = expression(instr, &lane, |a| self.values[instr.args[a] as usize].1);
+        let kind = computed(instr.out);
+        let named = if one {
+            writer.line(format!("const {kind} {name} = {value};"));
+            Named::One(name)
+        } else {
+            writer.line(format!("{kind} {name}[{}];", self.lanes));
+            writer.line("#pragma unroll");
+            writer.line(format!("for (int l = 0; l < {}; l++) {name}[l] = {value};", self.lanes));
+            Named::Each(name)
+        };
+        self.values.push((named, instr.out));
+        Ok(())
+    }
+
+    /// The value as one number, of a program that is evaluated for single elements.
+    pub fn single(&self, value: Value) -> String {
+        self.values[value as usize].0.lane("0")
+    }
+
+    /// Writes values where they go.
+    pub fn store(&self, writer: &mut Writer<'_>, stores: &[(Value, View)], place: &mut Place) {
+        for (value, view) in stores {
+            let (named, dtype) = &self.values[*value as usize];
+            let at = place.index.of(writer, view);
+            if place.lanes == 1 {
+                let value = named.lane("0");
+                writer.write(view.buffer, at, &value);
+                continue;
+            }
+            let (kind, lanes) = (computed(*dtype), place.lanes);
+            let name = match named {
+                Named::Each(name) => name.clone(),
+                Named::One(one) => {
+                    let name = format!("s{value}");
+                    writer.line(format!("{kind} {name}[{lanes}];"));
+                    writer.line(format!("for (int l = 0; l < {lanes}; l++) {name}[l] = {one};"));
+                    name
+                }
+            };
+            writer.line(format!("for (int l = 0; l < {lanes}; l++) {{"));
+            writer.look(view.buffer, &format!("{name}[l]"));
+            writer.line("}");
+            let argument = writer.buffer(view.buffer, true);
+            if is_packed(view, lanes, *dtype) {
+                let address = writer.address(argument, &at, lanes);
+                writer.line(format!("il_store_all<{}, {lanes}>({address}, {name});", memory(*dtype)));
+            } else {
+                let last = view.strides.last().copied().unwrap_or(1);
+                let element = writer.element(argument, format!("{at} + l * ({last})"));
+                writer.line(format!(
+                    "for (int l = 0; l < {lanes}; l++) {element} = Il<{}>::store({name}[l]);",
+                    memory(*dtype)
+                ));
+            }
+        }
+    }
+}
+
+/// True where neighbours along the last axis lie side by side at a place that a wide access can be made from.
+fn is_packed(view: &View, lanes: Lanes, dtype: DType) -> bool {
+    let rank = view.dims.len();
+    if rank == 0 || view.strides[rank - 1] != 1 {
+        return false;
+    }
+    let aligned = |n: isize| n % lanes as isize == 0;
+    (lanes * dtype.size()).is_power_of_two()
+        && lanes * dtype.size() >= 2
+        && aligned(view.offset as isize)
+        && aligned(view.dims[rank - 1] as isize)
+        && view.strides[..rank - 1].iter().zip(&view.dims).all(|(s, d)| *d == 1 || aligned(*s))
+}
+
+/// A constant of one element as a number in the text.
+fn constant(writer: &Writer<'_>, view: &View) -> Option<String> {
+    let buffer = writer.plan.buffer(view.buffer);
+    let Home::Constant(array) = &buffer.home else { return None };
+    if buffer.len != 1 {
+        return None;
+    }
+    if buffer.dtype == DType::I64 {
+        let value = array.as_slice::<i64>()?.first()?;
+        return (*value != i64::MIN).then(|| format!("({value}LL)"));
+    }
+    let wide: f64 = dispatch!(buffer.dtype, T => convert::<T, f64>(*array.as_slice::<T>()?.first()?));
+    Some(format!("({})", number(buffer.dtype, wide)))
+}
+
+/// The expression of an instruction, given its operands.
+fn expression(instr: &Instr, args: &[String], dtype: impl Fn(usize) -> DType) -> String {
+    let rounded = |text: String| match instr.out {
+        DType::F16 | DType::Bf16 => format!("Il<{}>::round({text})", memory(instr.out)),
+        _ => text,
+    };
+    match &instr.op {
+        TileOp::Map(map) => {
+            let mut text = map.0.cuda().to_string();
+            for (i, arg) in args.iter().enumerate() {
+                text = text.replace(&format!("{{{i}}}"), arg);
+            }
+            rounded(format!("({})({text})", computed(instr.out)))
+        }
+        TileOp::Compare(Compare::Less) => format!("{} < {}", args[0], args[1]),
+        TileOp::Compare(Compare::Equal) => format!("{} == {}", args[0], args[1]),
+        TileOp::Select => format!("{} ? {} : {}", args[0], args[1], args[2]),
+        TileOp::Cast if dtype(0) == instr.out => args[0].clone(),
+        TileOp::Cast => format!("IlCast<{}>::of({})", memory(instr.out), args[0]),
+    }
+}
+
+/// The kernel of a tile program whose values are stored.
+pub fn fused(mut writer: Writer<'_>, program: &Program, stores: &[(Value, View)]) -> Result<Vec<Kernel>, No> {
+    let n: usize = program.dims.iter().product();
+    let lanes = lanes(&writer, program, stores, n);
+    for (_, view) in stores {
+        writer.buffer(view.buffer, true);
+    }
+    let wide = n >= 1 << 30 || writer.wide(n);
+    let flat = if lanes == 1 { "i".to_string() } else { format!("i * {lanes}") };
+    let mut place = Place { index: Index::new(&program.dims, format!("({flat})"), wide, "c"), lanes };
+    let tile = Tile::new(&mut writer, program, &mut place, None)?;
+    tile.store(&mut writer, stores, &mut place);
+    Ok(vec![writer.each(n / lanes)])
+}
+
+/// How many elements a thread computes: more than one where there are enough, and memory is read in order.
+fn lanes(writer: &Writer<'_>, program: &Program, stores: &[(Value, View)], n: usize) -> Lanes {
+    let Some(&last) = program.dims.last() else { return 1 };
+    let widest = stores.iter().map(|(_, v)| writer.dtype(v.buffer).size()).max().unwrap_or(4);
+    let most = (16 / widest).clamp(1, 4);
+    let in_order = |view: &View| {
+        let rank = view.strides.len();
+        let stride = view.strides[rank - 1];
+        stride == 1 || stride == 0
+    };
+    let all = program.loads.iter().map(Load::view).chain(stores.iter().map(|s| &s.1)).all(in_order);
+    match n >= 1 << 16 && last % most == 0 && all {
+        true => most,
+        false => 1,
+    }
+}

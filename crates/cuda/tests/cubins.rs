@@ -1,0 +1,53 @@
+//! Every kernel that random training steps need, compiled to machine code for every architecture: without errors, and
+//! without registers that do not fit. Needs NVRTC, but no GPU.
+
+use ironlearn_cuda::compiler;
+use ironlearn_cuda::exec::texts;
+use ironlearn_cuda::text::Target;
+use ironlearn_ir::plan::{Options, plan};
+use ironlearn_testkit::random_graph::{Settings, random_graph};
+use ironlearn_testkit::tier;
+
+/// Ampere, Ada, Hopper, Blackwell.
+const ARCHITECTURES: [&str; 6] = ["80", "86", "89", "90a", "100", "120"];
+const TARGET: Target = Target { multiprocessors: 132 };
+
+/// Compiles a text for an architecture; gives the most registers of a kernel.
+fn compile(text: &str, architecture: &str, what: &str) -> u32 {
+    let mut options: Vec<String> = ["--std=c++17", "-default-device", "--ftz=true", "--ptxas-options=-v"].map(String::from).into();
+    options.push(format!("--gpu-architecture=sm_{architecture}"));
+    let (code, log) = match compiler::make(text, &options) {
+        Ok(made) => made,
+        Err(error) => panic!("{what} for sm_{architecture}: {error}\n{text}"),
+    };
+    assert_eq!(&code[..4], b"\x7fELF", "{what}");
+    let number = |line: &str, before: &str| -> u32 {
+        let words = line.split(before).next().unwrap_or_default().split_whitespace().next_back();
+        words.and_then(|n| n.parse().ok()).unwrap_or(0)
+    };
+    for line in log.lines().filter(|l| l.contains("spill")) {
+        assert_eq!((number(line, "bytes spill stores"), number(line, "bytes spill loads")), (0, 0), "{what} for sm_{architecture}: {line}");
+    }
+    log.lines().filter(|l| l.contains("registers")).map(|l| number(l, "registers")).max().unwrap_or(0)
+}
+
+#[test]
+fn kernels_of_random_steps_compile_without_spills() {
+    if !compiler::is_present() {
+        tier::skipped("kernels as machine code", "no NVRTC, which the Python package nvidia-cuda-nvrtc holds");
+        return;
+    }
+    let graphs = tier::trials(4, 40) as u64;
+    for seed in 0..graphs {
+        let graph = random_graph(seed, &Settings::default());
+        for fuse in [true, false] {
+            let made = plan(&graph.graph, Options { fuse, regions: false, ..Options::default() }).expect("a plan");
+            let text = texts(made, TARGET).expect("kernels");
+            let architectures = if seed == 0 { &ARCHITECTURES[..] } else { &ARCHITECTURES[3..4] };
+            for architecture in architectures {
+                let registers = compile(&text, architecture, &graph.name);
+                assert!(registers > 0 && registers <= 128, "{} registers", registers);
+            }
+        }
+    }
+}
