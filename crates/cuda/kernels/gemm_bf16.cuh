@@ -26,22 +26,37 @@ __device__ __forceinline__ void il_mma_bf16(float (&d)[4], const unsigned (&a)[4
 #endif
 }
 
-// One stage of the pipeline: both tiles of a step of BK.
+// The tiles of A and B, step by step of BK.
 template <class T, class P>
-struct il_bf16_stage {
+struct il_bf16_stages {
   static constexpr bool AM = P::A_M_CONTIGUOUS, BKC = P::B_K_CONTIGUOUS;
   static constexpr unsigned A_ROWS = AM ? T::BK : T::BM, A_COLS = AM ? T::BM : T::BK;
   static constexpr unsigned B_ROWS = BKC ? T::BN : T::BK, B_COLS = BKC ? T::BK : T::BN;
   using A = il_swizzled<A_ROWS, A_COLS, 2>;
   using B = il_swizzled<B_ROWS, B_COLS, 2>;
 
-  static __device__ __forceinline__ void load(unsigned char* stage, const unsigned short* a, const unsigned short* b,
-                                              const il_place& at, unsigned k) {
-    constexpr unsigned A_WIDTH = il_copy_bytes(P::A_ALIGN, P::LDA * 2), B_WIDTH = il_copy_bytes(P::B_ALIGN, P::LDB * 2);
-    il_load_tile<unsigned short, A_ROWS, A_COLS, P::LDA, A_WIDTH, T::THREADS>(
-        stage, a, AM ? k : at.m0, AM ? at.k1 : P::M, AM ? at.m0 : k, AM ? P::M : at.k1);
-    il_load_tile<unsigned short, B_ROWS, B_COLS, P::LDB, B_WIDTH, T::THREADS>(
-        stage + T::A_BYTES, b, BKC ? at.n0 : k, BKC ? P::N : at.k1, BKC ? k : at.n0, BKC ? at.k1 : P::N);
+  static constexpr bool M_WHOLE = P::M % T::BM == 0, N_WHOLE = P::N % T::BN == 0, K_WHOLE = P::K % T::BK == 0;
+  il_tile_loader<unsigned short, A, A_ROWS, A_COLS, A_COLS, P::LDA, il_copy_bytes(P::A_ALIGN, P::LDA * 2), T::THREADS,
+                 AM ? K_WHOLE : M_WHOLE, AM ? M_WHOLE : K_WHOLE> a;
+  il_tile_loader<unsigned short, B, B_ROWS, B_COLS, B_COLS, P::LDB, il_copy_bytes(P::B_ALIGN, P::LDB * 2), T::THREADS,
+                 BKC ? N_WHOLE : K_WHOLE, BKC ? K_WHOLE : N_WHOLE> b;
+  unsigned m_left, n_left, k_left;
+
+  __device__ __forceinline__ il_bf16_stages(const unsigned short* a_, const unsigned short* b_, const il_place& at)
+      : a(a_ + P::a_base(at.batch), AM ? at.k0 : at.m0, AM ? at.m0 : at.k0),
+        b(b_ + P::b_base(at.batch), BKC ? at.n0 : at.k0, BKC ? at.k0 : at.n0),
+        m_left(P::M - at.m0), n_left(P::N - at.n0), k_left(at.k1 - at.k0) {}
+
+  // Begins the copies of the next step, if there is one.
+  __device__ __forceinline__ void load(unsigned char* stage) {
+    if (k_left != 0) {
+      a.load(stage, AM ? k_left : m_left, AM ? m_left : k_left);
+      b.load(stage + T::A_BYTES, BKC ? n_left : k_left, BKC ? k_left : n_left);
+      a.advance(AM ? T::BK * P::LDA : T::BK);
+      b.advance(BKC ? T::BK : T::BK * P::LDB);
+      k_left = k_left > T::BK ? k_left - T::BK : 0;
+    }
+    il_copy_commit();
   }
 
   // Fragments of columns [k, k + 16) of A, rows from m, and of B, columns from n.
@@ -52,17 +67,17 @@ struct il_bf16_stage {
     for (unsigned i = 0; i < T::WM / 16; i++) {
       unsigned row = m + i * 16;
       if constexpr (AM)
-        il_ldmatrix_trans(a[i], stage + A::at(k + high * 8 + low, row / 8 + mid));
+        il_ldmatrix_trans(a[i], stage + A::chunk(k + high * 8 + low, row / 8 + mid));
       else
-        il_ldmatrix(a[i], stage + A::at(row + mid * 8 + low, k / 8 + high));
+        il_ldmatrix(a[i], stage + A::chunk(row + mid * 8 + low, k / 8 + high));
     }
 #pragma unroll
     for (unsigned j = 0; j < T::WN / 16; j++) {
       unsigned col = n + j * 16, r[4];
       if constexpr (BKC)
-        il_ldmatrix(r, stage + T::A_BYTES + B::at(col + high * 8 + low, k / 8 + mid));
+        il_ldmatrix(r, stage + T::A_BYTES + B::chunk(col + high * 8 + low, k / 8 + mid));
       else
-        il_ldmatrix_trans(r, stage + T::A_BYTES + B::at(k + mid * 8 + low, col / 8 + high));
+        il_ldmatrix_trans(r, stage + T::A_BYTES + B::chunk(k + mid * 8 + low, col / 8 + high));
       b[2 * j][0] = r[0], b[2 * j][1] = r[1], b[2 * j + 1][0] = r[2], b[2 * j + 1][1] = r[3];
     }
   }
@@ -70,34 +85,27 @@ struct il_bf16_stage {
 
 template <class T, class P, class E>
 __device__ __forceinline__ void il_gemm_bf16(const unsigned short* a, const unsigned short* b, const E& epi) {
-  using Stage = il_bf16_stage<T, P>;
   IL_DYNAMIC_SHARED(unsigned char, il_shared);
   const il_place at = il_locate<T::BM, T::BN, T::BK, P>();
-  a += P::a_base(at.batch);
-  b += P::b_base(at.batch);
   const unsigned warp = threadIdx.x >> 5, wm = warp / T::WARPS_N * T::WM, wn = warp % T::WARPS_N * T::WN;
   const unsigned steps = il_ceil_div(at.k1 - at.k0, T::BK);
-
+  using Stages = il_bf16_stages<T, P>;
+  Stages next(a, b, at);
 #pragma unroll
-  for (unsigned s = 0; s < T::STAGES - 1; s++) {
-    if (s < steps) Stage::load(il_shared + s * T::STAGE_BYTES, a, b, at, at.k0 + s * T::BK);
-    il_copy_commit();
-  }
+  for (unsigned s = 0; s < T::STAGES - 1; s++) next.load(il_shared + s * T::STAGE_BYTES);
   il_accumulators<T::WM, T::WN> sum;
   sum.clear();
   unsigned reading = 0, writing = T::STAGES - 1;
   for (unsigned step = 0; step < steps; step++) {
     il_copy_wait<(int)T::STAGES - 2>();
     __syncthreads();
-    unsigned ahead = step + T::STAGES - 1;
-    if (ahead < steps) Stage::load(il_shared + writing * T::STAGE_BYTES, a, b, at, at.k0 + ahead * T::BK);
-    il_copy_commit();
+    next.load(il_shared + writing * T::STAGE_BYTES);
     const unsigned char* stage = il_shared + reading * T::STAGE_BYTES;
     unsigned fa[2][T::WM / 16][4], fb[2][T::WN / 8][2];
-    Stage::fragments(fa[0], fb[0], stage, wm, wn, 0);
+    Stages::fragments(fa[0], fb[0], stage, wm, wn, 0);
 #pragma unroll
     for (unsigned kk = 0; kk < T::BK / 16; kk++) {
-      if (kk + 1 < T::BK / 16) Stage::fragments(fa[kk + 1 & 1], fb[kk + 1 & 1], stage, wm, wn, (kk + 1) * 16);
+      if (kk + 1 < T::BK / 16) Stages::fragments(fa[kk + 1 & 1], fb[kk + 1 & 1], stage, wm, wn, (kk + 1) * 16);
 #pragma unroll
       for (unsigned i = 0; i < T::WM / 16; i++)
 #pragma unroll

@@ -67,6 +67,7 @@ __device__ __forceinline__ il_place il_locate() {
 }
 
 // Asynchronous copy of BYTES (4, 8 or 16) into shared memory, of which the first `valid` are read and the rest is zero.
+// Where none are, the address may lie anywhere.
 template <unsigned BYTES>
 __device__ __forceinline__ void il_copy_async(void* shared, const void* global, unsigned valid) {
 #ifdef IL_SIM
@@ -92,6 +93,41 @@ __device__ __forceinline__ void il_copy_wait() {
   asm volatile("cp.async.wait_group %0;" ::"n"(PENDING) : "memory");
 #endif
 }
+
+// Copies tiles of ROWS x COLS of a matrix with rows of LD elements into shared memory, WIDTH bytes at a time (below 4
+// through registers); zero where the matrix ends. L::at(row, column) is where an element goes, in bytes; WIDTH bytes
+// stay together. The columns are visited in panels of PANEL. ROWS_WHOLE: no tile reaches over the last row.
+template <class T, class L, unsigned ROWS, unsigned COLS, unsigned PANEL, unsigned long long LD, unsigned WIDTH,
+          unsigned THREADS, bool ROWS_WHOLE, bool COLS_WHOLE>
+struct il_tile_loader {
+  static constexpr unsigned STEP = WIDTH >= 4 ? WIDTH / sizeof(T) : 1, PER_ROW = PANEL / STEP, ROW_STEP = THREADS / PER_ROW;
+  static_assert(THREADS % PER_ROW == 0 && ROWS % ROW_STEP == 0 && COLS % PANEL == 0, "whole rounds of copies");
+  const T* from;
+  unsigned row, col;
+
+  __device__ __forceinline__ il_tile_loader(const T* matrix, unsigned row0, unsigned col0)
+      : row(threadIdx.x / PER_ROW), col(threadIdx.x % PER_ROW * STEP) {
+    from = matrix + (row0 + row) * LD + (col0 + col);
+  }
+  // The matrix ends rows_left and cols_left after the tile's corner (both may be 0).
+  __device__ __forceinline__ void load(unsigned char* tile, unsigned rows_left, unsigned cols_left) const {
+#pragma unroll
+    for (unsigned c = 0; c < COLS; c += PANEL) {
+      unsigned left = COLS_WHOLE ? STEP : col + c < cols_left ? cols_left - col - c : 0;
+      if (left > STEP) left = STEP;
+#pragma unroll
+      for (unsigned r = 0; r < ROWS; r += ROW_STEP) {
+        unsigned valid = ROWS_WHOLE || row + r < rows_left ? left : 0;
+        unsigned char* to = tile + L::at(row + r, col + c);
+        if constexpr (WIDTH >= 4)
+          il_copy_async<WIDTH>(to, from + (r * LD + c), valid * sizeof(T));
+        else
+          *(T*)to = valid ? IL_AT(from, r * LD + c) : T(0);
+      }
+    }
+  }
+  __device__ __forceinline__ void advance(unsigned long long elements) { from += elements; }
+};
 
 // Hands 8 consecutive columns of a row to the epilogue, whole or, at the edge of N, one by one.
 template <class P, class E>
