@@ -412,8 +412,8 @@ int main(int argc, char** argv) {
   cublasSetWorkspace(blas, workspace, 64 << 20);
 #endif
   bf16_cases();
-  // The other tiles: steps of 8 and more stages; 16 and more stages.
+  // The other tiles: steps of 8 and more stages; 32 and fewer stages.
   wide_cases<F32<il_f32_128x128>, F32<il_f32_128x64>, F32<il_f32_64x64>, F32<il_f32_tile<128, 128, 8, 8, 4, 2>>>("f32", false);
-  wide_cases<Tf32<il_tf32_128x128>, Tf32<il_tf32_128x64>, Tf32<il_tf32_64x64>, Tf32<il_tf32_tile<128, 128, 16, 64, 64, 4, 2>>>(
+  wide_cases<Tf32<il_tf32_128x128>, Tf32<il_tf32_128x64>, Tf32<il_tf32_64x64>, Tf32<il_tf32_tile<128, 128, 32, 64, 64, 3, 2>>>(
       "tf32", true);
 }

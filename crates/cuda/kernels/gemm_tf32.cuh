@@ -11,9 +11,9 @@ struct il_tf32_tile {
   static constexpr unsigned OUT_BYTES = WARPS * il_accumulators<WM, WN>::BYTES;
   static constexpr unsigned SHARED = STAGES * STAGE_BYTES > OUT_BYTES ? STAGES * STAGE_BYTES : OUT_BYTES;
 };
-using il_tf32_128x128 = il_tf32_tile<128, 128, 32, 64, 64, 3, 2>;
-using il_tf32_128x64 = il_tf32_tile<128, 64, 32, 64, 32, 3, 2>;
-using il_tf32_64x64 = il_tf32_tile<64, 64, 32, 32, 32, 3, 4>;
+using il_tf32_128x128 = il_tf32_tile<128, 128, 16, 64, 64, 4, 2>;
+using il_tf32_128x64 = il_tf32_tile<128, 64, 16, 64, 32, 4, 3>;
+using il_tf32_64x64 = il_tf32_tile<64, 64, 16, 32, 32, 4, 5>;
 using il_tf32_32x32 = il_tf32_tile<32, 32, 32, 16, 16, 4, 6>;
 
 // The value of x that the tensor cores see, NaN and infinity kept.
