@@ -14,7 +14,7 @@ struct il_bf16_tile {
 using il_bf16_128x256 = il_bf16_tile<128, 256, 32, 64, 64, 4, 1>;
 using il_bf16_128x128 = il_bf16_tile<128, 128, 32, 64, 64, 4, 2>;
 using il_bf16_128x64 = il_bf16_tile<128, 64, 32, 64, 32, 4, 4>;
-using il_bf16_64x64 = il_bf16_tile<64, 64, 32, 32, 32, 4, 5>;
+using il_bf16_64x64 = il_bf16_tile<64, 64, 32, 32, 32, 4, 4>;
 using il_bf16_32x32 = il_bf16_tile<32, 32, 64, 16, 16, 4, 6>;
 
 __device__ __forceinline__ void il_mma_bf16(float (&d)[4], const unsigned (&a)[4], const unsigned (&b)[2]) {
