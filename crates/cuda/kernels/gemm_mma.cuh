@@ -6,35 +6,13 @@ template <unsigned ROWS, unsigned COLS, unsigned SIZE>
 struct il_swizzled {
   static constexpr unsigned ROW_BYTES = COLS * SIZE, BYTES = ROWS * ROW_BYTES;
   static_assert(ROW_BYTES == 64 || ROW_BYTES % 128 == 0, "rows of 64 bytes or of whole 128-byte lines");
-  static __device__ __forceinline__ unsigned at(unsigned row, unsigned chunk) {
+  static __device__ __forceinline__ unsigned chunk(unsigned row, unsigned chunk) {
     return row * ROW_BYTES + (chunk ^ (ROW_BYTES == 64 ? row >> 1 & 3 : row & 7)) * 16;
   }
-};
-
-// Copies rows [row0, row0 + ROWS) and columns [col0, col0 + COLS) of a matrix with rows of LD elements; zero from row_end
-// and col_end on. WIDTH is the size of one copy in bytes; below 4 the elements go through registers.
-template <class T, unsigned ROWS, unsigned COLS, unsigned long long LD, unsigned WIDTH, unsigned THREADS>
-__device__ __forceinline__ void il_load_tile(unsigned char* tile, const T* matrix, unsigned row0, unsigned row_end,
-                                             unsigned col0, unsigned col_end) {
-  using S = il_swizzled<ROWS, COLS, sizeof(T)>;
-  constexpr unsigned STEP = WIDTH >= 4 ? WIDTH / sizeof(T) : 1, PER_ROW = COLS / STEP, COUNT = ROWS * PER_ROW;
-  static_assert(COUNT % THREADS == 0 || COUNT < THREADS, "whole rounds of copies");
-#pragma unroll
-  for (unsigned i = 0; i < (COUNT + THREADS - 1) / THREADS; i++) {
-    unsigned index = threadIdx.x + i * THREADS;
-    if (COUNT < THREADS && index >= COUNT) break;
-    unsigned r = index / PER_ROW, c = index % PER_ROW * STEP, byte = c * sizeof(T);
-    unsigned char* to = tile + S::at(r, byte / 16) + byte % 16;
-    unsigned row = row0 + r, col = col0 + c;
-    unsigned left = row < row_end && col < col_end ? col_end - col : 0;
-    unsigned long long from = left ? row * LD + col : 0;
-    if constexpr (WIDTH >= 4) {
-      il_copy_async<WIDTH>(to, matrix + from, left < STEP ? left * sizeof(T) : WIDTH);
-    } else {
-      *(T*)to = left ? IL_AT(matrix, from) : T(0);
-    }
+  static __device__ __forceinline__ unsigned at(unsigned row, unsigned col) {
+    return chunk(row, col * SIZE / 16) + col * SIZE % 16;
   }
-}
+};
 
 __device__ __forceinline__ void il_ldmatrix(unsigned (&r)[4], const void* row) {
 #ifdef IL_SIM
