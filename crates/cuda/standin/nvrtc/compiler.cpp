@@ -78,7 +78,7 @@ std::vector<std::string> command(const std::string& folder, const Options& optio
         "g++", "-x", "c++", "-std=gnu++17", "-O1", "-fPIC", "-shared", "-w", "-fwrapv", "-ffp-contract=off",
         "-fno-strict-aliasing", "-fno-exceptions", "-fno-rtti", "-fno-math-errno", "-fvisibility=hidden",
         "-fdiagnostics-color=never", "-fmax-errors=20"};
-    if (variable("IRONLEARN_SIM_SANITIZE") == "address")
+    if (sanitizes())
         words.insert(words.end(), {"-fsanitize=address", "-fsanitize-sections=il_shared", "-g1", "-fno-omit-frame-pointer"});
     else
         words.insert(words.end(), {"-fno-asynchronous-unwind-tables", "-nostartfiles", "-nodefaultlibs", "-s"});
@@ -142,6 +142,8 @@ const std::string& home() {
     }();
     return folder;
 }
+
+bool sanitizes() { return variable("IRONLEARN_SIM_SANITIZE") == "address"; }
 
 bool compile(const std::string& name, const std::string& text, const Options& options, std::string& library,
              std::string& log) {
