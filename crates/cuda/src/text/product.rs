@@ -88,7 +88,9 @@ fn kernels<'a>(
     let (precision, function) = match (dtype, target.tf32) {
         (DType::Bf16, _) => (Precision::Bf16, "il_gemm_bf16"),
         (_, true) => (Precision::Tf32, "il_gemm_tf32"),
-        _ => (Precision::F32, "il_gemm_f32"),
+        // Short sums and few results are no work for tensor cores.
+        _ if o.m * o.n * o.k < 1 << 22 => (Precision::F32, "il_gemm_f32"),
+        _ => (Precision::Tf32, "il_gemm_f32x3"),
     };
     let choice = choose(o.m, o.n, o.k, o.batch, precision, target.multiprocessors);
     let name = first.name.clone();
