@@ -13,6 +13,8 @@
 #include "../../crates/cuda/kernels/gemm_mma.cuh"
 #include "../../crates/cuda/kernels/gemm_splitk.cuh"
 #include "../../crates/cuda/kernels/gemm_bf16.cuh"
+#include "../../crates/cuda/kernels/gemm_f32.cuh"
+#include "../../crates/cuda/kernels/gemm_tf32.cuh"
 
 typedef unsigned short bf16;
 #define CHECK(call)                                                                                     \
@@ -77,11 +79,27 @@ template <class P, class E>
 __global__ void __launch_bounds__(128) reduce(const float* scratch, E epi) {
   il_splitk_reduce<P>(scratch, epi);
 }
-template <class Tile, unsigned B>
+// A tile and the kernel that takes it.
+template <class Tile>
 struct Bf16 : Tile {
-  static constexpr unsigned BLOCKS = B;
   template <class P, class E>
   static __device__ __forceinline__ void run(const bf16* a, const bf16* b, const E& epi) { il_gemm_bf16<Tile, P>(a, b, epi); }
+};
+template <class Tile>
+struct F32 : Tile {
+  template <class P, class E>
+  static __device__ __forceinline__ void run(const float* a, const float* b, const E& epi) { il_gemm_f32<Tile, P>(a, b, epi); }
+};
+template <class Tile>
+struct Tf32 : Tile {
+  template <class P, class E>
+  static __device__ __forceinline__ void run(const float* a, const float* b, const E& epi) { il_gemm_tf32<Tile, P>(a, b, epi); }
+};
+
+// The same tile with the other way out of the accumulators.
+template <class Tile>
+struct Shuffled : Tile {
+  static constexpr bool SHUFFLED = true;
 };
 
 // The plain kernel: one thread an element, sums in f64, over `rows` rows spread over all of M.
@@ -235,17 +253,33 @@ struct Bench {
   }
 };
 
+template <class P, unsigned S>
+using Split = Problem<typename P::Element, P::M, P::N, P::K, P::A_M_CONTIGUOUS, P::B_K_CONTIGUOUS, S>;
+
 static void bf16_cases() {
-  using T256 = Bf16<il_bf16_128x256, 1>;
-  using T128 = Bf16<il_bf16_128x128, 2>;
-  using T64 = Bf16<il_bf16_128x64, 4>;
-  using S64 = Bf16<il_bf16_64x64, 6>;
+  using T256 = Bf16<il_bf16_128x256>;
+  using T128 = Bf16<il_bf16_128x128>;
+  using T128x3 = Bf16<il_bf16_tile<128, 128, 32, 64, 64, 4, 3>>;
+  using T128deep = Bf16<il_bf16_tile<128, 128, 64, 64, 64, 3, 2>>;
+  using T128eight = Bf16<il_bf16_tile<128, 128, 32, 64, 32, 4, 2>>;
+  using T256deep = Bf16<il_bf16_tile<128, 256, 64, 64, 64, 3, 1>>;
+  using T64 = Bf16<il_bf16_128x64>;
+  using T256s = Bf16<Shuffled<il_bf16_128x256>>;
+  using T128s = Bf16<Shuffled<il_bf16_128x128>>;
+  using T64s = Bf16<Shuffled<il_bf16_128x64>>;
+  using S64 = Bf16<il_bf16_64x64>;
   {
     Bench<Problem<bf16, 40000, 256, 256, false, false, 1>> c("bf16");
     Tanh t{out16, bias, 256};
     c.ours<T256>("128x256 tanh", t);
+    c.ours<T256s>("128x256 tanh shuffled", t);
     c.ours<T128>("128x128 tanh", t);
+    c.ours<T128s>("128x128 tanh shuffled", t);
+    c.ours<T128x3>("128x128 tanh 3 blocks", t);
+    c.ours<T128deep>("128x128x64 tanh", t);
+    c.ours<T128eight>("128x128 tanh 8 warps", t);
     c.ours<T64>("128x64 tanh", t);
+    c.ours<T64s>("128x64 tanh shuffled", t);
     c.ours<S64>("64x64 tanh", t);
     c.ours<T128>("128x128 f32 out", Plain{out32, 256});
     c.cublas(false);
@@ -254,7 +288,10 @@ static void bf16_cases() {
     Bench<Problem<bf16, 40000, 128, 256, false, false, 1>> c("bf16");
     Tanh t{out16, bias, 128};
     c.ours<T128>("128x128 tanh", t);
+    c.ours<T128s>("128x128 tanh shuffled", t);
+    c.ours<T128deep>("128x128x64 tanh", t);
     c.ours<T64>("128x64 tanh", t);
+    c.ours<T64s>("128x64 tanh shuffled", t);
     c.ours<S64>("64x64 tanh", t);
     c.cublas(false);
   }
@@ -262,39 +299,106 @@ static void bf16_cases() {
     Bench<Problem<bf16, 40000, 256, 128, false, true, 1>> c("bf16");
     Tanh t{out16, bias, 256};
     c.ours<T256>("128x256 tanh", t);
+    c.ours<T256s>("128x256 tanh shuffled", t);
     c.ours<T128>("128x128 tanh", t);
+    c.ours<T128s>("128x128 tanh shuffled", t);
+    c.ours<T128deep>("128x128x64 tanh", t);
     c.ours<T64>("128x64 tanh", t);
+    c.ours<T64s>("128x64 tanh shuffled", t);
+    c.ours<S64>("64x64 tanh", t);
     c.cublas(false);
   }
   {
     using P = Problem<bf16, 256, 256, 40000, true, false, 1>;
     Bench<P> c("bf16");
     Plain p{out32, 256};
-    c.ours<T128, Plain, Problem<bf16, 256, 256, 40000, true, false, 33>>("128x128", p);
-    c.ours<T128, Plain, Problem<bf16, 256, 256, 40000, true, false, 66>>("128x128", p);
-    c.ours<T256, Plain, Problem<bf16, 256, 256, 40000, true, false, 66>>("128x256", p);
-    c.ours<T64, Plain, Problem<bf16, 256, 256, 40000, true, false, 33>>("128x64", p);
-    c.ours<T64, Plain, Problem<bf16, 256, 256, 40000, true, false, 66>>("128x64", p);
-    c.ours<S64, Plain, Problem<bf16, 256, 256, 40000, true, false, 33>>("64x64", p);
+    c.ours<T128, Plain, Split<P, 33>>("128x128", p);
+    c.ours<T128, Plain, Split<P, 66>>("128x128", p);
+    c.ours<T128s, Plain, Split<P, 66>>("128x128 shuffled", p);
+    c.ours<T128deep, Plain, Split<P, 33>>("128x128x64", p);
+    c.ours<T128deep, Plain, Split<P, 66>>("128x128x64", p);
+    c.ours<T128eight, Plain, Split<P, 33>>("128x128 8 warps", p);
+    c.ours<T256, Plain, Split<P, 66>>("128x256", p);
+    c.ours<T64, Plain, Split<P, 33>>("128x64", p);
+    c.ours<T64, Plain, Split<P, 66>>("128x64", p);
+    c.ours<S64, Plain, Split<P, 16>>("64x64", p);
+    c.ours<S64, Plain, Split<P, 33>>("64x64", p);
     c.cublas(false);
   }
   {
     using P = Problem<bf16, 256, 128, 40000, true, false, 1>;
     Bench<P> c("bf16");
     Plain p{out32, 128};
-    c.ours<T128, Plain, Problem<bf16, 256, 128, 40000, true, false, 66>>("128x128", p);
-    c.ours<T128, Plain, Problem<bf16, 256, 128, 40000, true, false, 132>>("128x128", p);
-    c.ours<T64, Plain, Problem<bf16, 256, 128, 40000, true, false, 33>>("128x64", p);
-    c.ours<T64, Plain, Problem<bf16, 256, 128, 40000, true, false, 66>>("128x64", p);
-    c.ours<S64, Plain, Problem<bf16, 256, 128, 40000, true, false, 33>>("64x64", p);
+    c.ours<T128, Plain, Split<P, 66>>("128x128", p);
+    c.ours<T128, Plain, Split<P, 132>>("128x128", p);
+    c.ours<T64, Plain, Split<P, 33>>("128x64", p);
+    c.ours<T64, Plain, Split<P, 66>>("128x64", p);
+    c.ours<S64, Plain, Split<P, 33>>("64x64", p);
+    c.ours<S64, Plain, Split<P, 66>>("64x64", p);
     c.cublas(false);
   }
   {
     Bench<Problem<bf16, 4096, 4096, 4096, false, false, 1>> c("bf16");
     Plain p{out32, 4096};
     c.ours<T256>("128x256 f32 out", p);
+    c.ours<T256deep>("128x256x64 f32 out", p);
     c.ours<T128>("128x128 f32 out", p);
+    c.ours<T128x3>("128x128 f32 out 3 blocks", p);
+    c.ours<T128deep>("128x128x64 f32 out", p);
     c.cublas(false);
+  }
+}
+
+template <class T128, class T64, class S64, class More>
+static void wide_cases(const char* name, bool tf32) {
+  {
+    Bench<Problem<float, 40000, 256, 256, false, false, 1>> c(name);
+    Plain p{out32, 256};
+    c.ours<T128>("128x128", p);
+    c.ours<T64>("128x64", p);
+    c.ours<S64>("64x64", p);
+    c.ours<More>("other", p);
+    c.cublas(tf32);
+  }
+  {
+    Bench<Problem<float, 40000, 128, 256, false, false, 1>> c(name);
+    Plain p{out32, 128};
+    c.ours<T128>("128x128", p);
+    c.ours<T64>("128x64", p);
+    c.cublas(tf32);
+  }
+  {
+    Bench<Problem<float, 40000, 256, 128, false, true, 1>> c(name);
+    Plain p{out32, 256};
+    c.ours<T128>("128x128", p);
+    c.ours<T64>("128x64", p);
+    c.cublas(tf32);
+  }
+  {
+    using P = Problem<float, 256, 256, 40000, true, false, 1>;
+    Bench<P> c(name);
+    Plain p{out32, 256};
+    c.ours<T128, Plain, Split<P, 33>>("128x128", p);
+    c.ours<T128, Plain, Split<P, 66>>("128x128", p);
+    c.ours<T64, Plain, Split<P, 66>>("128x64", p);
+    c.ours<S64, Plain, Split<P, 33>>("64x64", p);
+    c.cublas(tf32);
+  }
+  {
+    using P = Problem<float, 256, 128, 40000, true, false, 1>;
+    Bench<P> c(name);
+    Plain p{out32, 128};
+    c.ours<T128, Plain, Split<P, 66>>("128x128", p);
+    c.ours<T128, Plain, Split<P, 132>>("128x128", p);
+    c.ours<T64, Plain, Split<P, 66>>("128x64", p);
+    c.cublas(tf32);
+  }
+  {
+    Bench<Problem<float, 4096, 4096, 4096, false, false, 1>> c(name);
+    Plain p{out32, 4096};
+    c.ours<T128>("128x128", p);
+    c.ours<More>("other", p);
+    c.cublas(tf32);
   }
 }
 
@@ -326,4 +430,8 @@ int main(int argc, char** argv) {
   cublasSetWorkspace(blas, workspace, 64 << 20);
 #endif
   bf16_cases();
+  // The other tiles: steps of 8 and more stages; 32 and fewer stages.
+  wide_cases<F32<il_f32_128x128>, F32<il_f32_128x64>, F32<il_f32_64x64>, F32<il_f32_tile<128, 128, 8, 8, 4, 2>>>("f32", false);
+  wide_cases<Tf32<il_tf32_128x128>, Tf32<il_tf32_128x64>, Tf32<il_tf32_64x64>, Tf32<il_tf32_tile<128, 128, 32, 64, 64, 3, 2>>>(
+      "tf32", true);
 }

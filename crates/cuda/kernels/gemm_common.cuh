@@ -67,6 +67,7 @@ __device__ __forceinline__ il_place il_locate() {
 }
 
 // Asynchronous copy of BYTES (4, 8 or 16) into shared memory, of which the first `valid` are read and the rest is zero.
+// Where none are, the address may lie anywhere.
 template <unsigned BYTES>
 __device__ __forceinline__ void il_copy_async(void* shared, const void* global, unsigned valid) {
 #ifdef IL_SIM
@@ -91,6 +92,92 @@ __device__ __forceinline__ void il_copy_wait() {
 #ifndef IL_SIM
   asm volatile("cp.async.wait_group %0;" ::"n"(PENDING) : "memory");
 #endif
+}
+
+// Copies tiles of ROWS x COLS of a matrix with rows of LD elements into shared memory, WIDTH bytes at a time (below 4
+// through registers); zero where the matrix ends. L::at(row, column) is where an element goes, in bytes; WIDTH bytes
+// stay together. The columns are visited in panels of PANEL. ROWS_WHOLE: no tile reaches over the last row.
+template <class T, class L, unsigned ROWS, unsigned COLS, unsigned PANEL, unsigned long long LD, unsigned WIDTH,
+          unsigned THREADS, bool ROWS_WHOLE, bool COLS_WHOLE>
+struct il_tile_loader {
+  static constexpr unsigned STEP = WIDTH >= 4 ? WIDTH / sizeof(T) : 1, PER_ROW = PANEL / STEP, ROW_STEP = THREADS / PER_ROW;
+  static_assert(THREADS % PER_ROW == 0 && ROWS % ROW_STEP == 0 && COLS % PANEL == 0, "whole rounds of copies");
+  const T* from;
+  unsigned row, col;
+
+  __device__ __forceinline__ il_tile_loader(const T* matrix, unsigned row0, unsigned col0)
+      : row(threadIdx.x / PER_ROW), col(threadIdx.x % PER_ROW * STEP) {
+    from = matrix + (row0 + row) * LD + (col0 + col);
+  }
+  // The matrix ends rows_left and cols_left after the tile's corner (both may be 0).
+  __device__ __forceinline__ void load(unsigned char* tile, unsigned rows_left, unsigned cols_left) const {
+#pragma unroll
+    for (unsigned c = 0; c < COLS; c += PANEL) {
+      unsigned left = COLS_WHOLE ? STEP : col + c < cols_left ? cols_left - col - c : 0;
+      if (left > STEP) left = STEP;
+#pragma unroll
+      for (unsigned r = 0; r < ROWS; r += ROW_STEP) {
+        unsigned valid = ROWS_WHOLE || row + r < rows_left ? left : 0;
+        unsigned char* to = tile + L::at(row + r, col + c);
+        if constexpr (WIDTH >= 4)
+          il_copy_async<WIDTH>(to, from + (r * LD + c), valid * sizeof(T));
+        else
+          *(T*)to = valid ? IL_AT(from, r * LD + c) : T(0);
+      }
+    }
+  }
+  __device__ __forceinline__ void advance(unsigned long long elements) { from += elements; }
+};
+
+// The tiles of A and B, one step of T::BK after the other: A's at the beginning of a stage, B's T::A_BYTES further. LA and
+// LB are their layouts, A_PANEL and A_WIDTH and their like for B what il_tile_loader takes; a panel is cut to the tile.
+template <class Element, class T, class P, class LA, class LB, unsigned A_PANEL, unsigned B_PANEL, unsigned A_WIDTH,
+          unsigned B_WIDTH>
+struct il_stages {
+  static constexpr bool AM = P::A_M_CONTIGUOUS, BKC = P::B_K_CONTIGUOUS;
+  static constexpr bool M_WHOLE = P::M % T::BM == 0, N_WHOLE = P::N % T::BN == 0, K_WHOLE = P::K % T::BK == 0;
+  static constexpr unsigned A_COLS = AM ? T::BM : T::BK, B_COLS = BKC ? T::BK : T::BN;
+  il_tile_loader<Element, LA, AM ? T::BK : T::BM, A_COLS, A_PANEL < A_COLS ? A_PANEL : A_COLS, P::LDA, A_WIDTH, T::THREADS,
+                 AM ? K_WHOLE : M_WHOLE, AM ? M_WHOLE : K_WHOLE> a;
+  il_tile_loader<Element, LB, BKC ? T::BN : T::BK, B_COLS, B_PANEL < B_COLS ? B_PANEL : B_COLS, P::LDB, B_WIDTH, T::THREADS,
+                 BKC ? N_WHOLE : K_WHOLE, BKC ? K_WHOLE : N_WHOLE> b;
+  unsigned m_left, n_left, k_left;
+
+  __device__ __forceinline__ il_stages(const Element* a_, const Element* b_, const il_place& at)
+      : a(a_ + P::a_base(at.batch), AM ? at.k0 : at.m0, AM ? at.m0 : at.k0),
+        b(b_ + P::b_base(at.batch), BKC ? at.n0 : at.k0, BKC ? at.k0 : at.n0),
+        m_left(P::M - at.m0), n_left(P::N - at.n0), k_left(at.k1 - at.k0) {}
+
+  // Begins the copies of the next step, if there is one.
+  __device__ __forceinline__ void load(unsigned char* stage) {
+    if (k_left != 0) {
+      a.load(stage, AM ? k_left : m_left, AM ? m_left : k_left);
+      b.load(stage + T::A_BYTES, BKC ? n_left : k_left, BKC ? k_left : n_left);
+      a.advance(AM ? T::BK * P::LDA : T::BK);
+      b.advance(BKC ? T::BK : T::BK * P::LDB);
+      k_left = k_left > T::BK ? k_left - T::BK : 0;
+    }
+    il_copy_commit();
+  }
+};
+
+// The loop over K of all kernels: step(stage) for each step of T::BK, while the copies of later ones are under way. All
+// threads have left the stages, and no copy is under way, when it returns.
+template <class T, class Stages, class Step>
+__device__ __forceinline__ void il_pipeline(unsigned char* shared, Stages& next, unsigned steps, Step step) {
+#pragma unroll
+  for (unsigned s = 0; s < T::STAGES - 1; s++) next.load(shared + s * T::STAGE_BYTES);
+  unsigned reading = 0, writing = T::STAGES - 1;
+  for (unsigned s = 0; s < steps; s++) {
+    il_copy_wait<(int)T::STAGES - 2>();
+    __syncthreads();
+    next.load(shared + writing * T::STAGE_BYTES);
+    step(shared + reading * T::STAGE_BYTES);
+    reading = reading + 1 == T::STAGES ? 0 : reading + 1;
+    writing = writing + 1 == T::STAGES ? 0 : writing + 1;
+  }
+  il_copy_wait<0>();
+  __syncthreads();
 }
 
 // Hands 8 consecutive columns of a row to the epilogue, whole or, at the edge of N, one by one.

@@ -6,35 +6,13 @@ template <unsigned ROWS, unsigned COLS, unsigned SIZE>
 struct il_swizzled {
   static constexpr unsigned ROW_BYTES = COLS * SIZE, BYTES = ROWS * ROW_BYTES;
   static_assert(ROW_BYTES == 64 || ROW_BYTES % 128 == 0, "rows of 64 bytes or of whole 128-byte lines");
-  static __device__ __forceinline__ unsigned at(unsigned row, unsigned chunk) {
+  static __device__ __forceinline__ unsigned chunk(unsigned row, unsigned chunk) {
     return row * ROW_BYTES + (chunk ^ (ROW_BYTES == 64 ? row >> 1 & 3 : row & 7)) * 16;
   }
-};
-
-// Copies rows [row0, row0 + ROWS) and columns [col0, col0 + COLS) of a matrix with rows of LD elements; zero from row_end
-// and col_end on. WIDTH is the size of one copy in bytes; below 4 the elements go through registers.
-template <class T, unsigned ROWS, unsigned COLS, unsigned long long LD, unsigned WIDTH, unsigned THREADS>
-__device__ __forceinline__ void il_load_tile(unsigned char* tile, const T* matrix, unsigned row0, unsigned row_end,
-                                             unsigned col0, unsigned col_end) {
-  using S = il_swizzled<ROWS, COLS, sizeof(T)>;
-  constexpr unsigned STEP = WIDTH >= 4 ? WIDTH / sizeof(T) : 1, PER_ROW = COLS / STEP, COUNT = ROWS * PER_ROW;
-  static_assert(COUNT % THREADS == 0 || COUNT < THREADS, "whole rounds of copies");
-#pragma unroll
-  for (unsigned i = 0; i < (COUNT + THREADS - 1) / THREADS; i++) {
-    unsigned index = threadIdx.x + i * THREADS;
-    if (COUNT < THREADS && index >= COUNT) break;
-    unsigned r = index / PER_ROW, c = index % PER_ROW * STEP, byte = c * sizeof(T);
-    unsigned char* to = tile + S::at(r, byte / 16) + byte % 16;
-    unsigned row = row0 + r, col = col0 + c;
-    unsigned left = row < row_end && col < col_end ? col_end - col : 0;
-    unsigned long long from = left ? row * LD + col : 0;
-    if constexpr (WIDTH >= 4) {
-      il_copy_async<WIDTH>(to, matrix + from, left < STEP ? left * sizeof(T) : WIDTH);
-    } else {
-      *(T*)to = left ? IL_AT(matrix, from) : T(0);
-    }
+  static __device__ __forceinline__ unsigned at(unsigned row, unsigned col) {
+    return chunk(row, col * SIZE / 16) + col * SIZE % 16;
   }
-}
+};
 
 __device__ __forceinline__ void il_ldmatrix(unsigned (&r)[4], const void* row) {
 #ifdef IL_SIM
@@ -99,5 +77,37 @@ struct il_accumulators {
       }
       __syncwarp();
     }
+  }
+
+  // The same by exchanges between the four lanes of a row, for WN divisible by 32.
+  template <class P, class E>
+  __device__ __forceinline__ void emit_shuffled(const E& epi, unsigned long long batch, unsigned m0, unsigned n0) const {
+    unsigned lane = threadIdx.x & 31, g = lane >> 2, q = lane & 3;
+    bool odd = q & 1, upper = q & 2;
+#pragma unroll
+    for (unsigned i = 0; i < WM / 16; i++)
+#pragma unroll
+      for (unsigned h = 0; h < 2; h++)
+#pragma unroll
+        for (unsigned j = 0; j < WN / 8; j += 4) {
+          // v[2t], v[2t + 1]: columns 2q and 2q + 1 of tile j + t; after both exchanges columns 2t and 2t + 1 of tile j + q.
+          float v[8];
+#pragma unroll
+          for (unsigned t = 0; t < 8; t++) v[t] = d[i][j + t / 2][2 * h + t % 2];
+#pragma unroll
+          for (unsigned t = 0; t < 8; t++)
+            if (!(t & 2)) {
+              float got = __shfl_xor_sync(0xffffffffu, odd ? v[t] : v[t + 2], 1);
+              v[t] = odd ? got : v[t];
+              v[t + 2] = odd ? v[t + 2] : got;
+            }
+#pragma unroll
+          for (unsigned t = 0; t < 4; t++) {
+            float got = __shfl_xor_sync(0xffffffffu, upper ? v[t] : v[t + 4], 2);
+            v[t] = upper ? got : v[t];
+            v[t + 4] = upper ? v[t + 4] : got;
+          }
+          il_emit<P>(epi, batch, m0 + i * 16 + h * 8 + g, n0 + j * 8 + q * 8, v);
+        }
   }
 };

@@ -4,6 +4,7 @@
 //! crate builds and starts without them. `text` writes kernels, `compiler` makes machine code of them, `exec` runs
 //! them, `driver` is what all of it asks of the NVIDIA driver.
 
+pub mod blas;
 pub mod compiler;
 pub mod driver;
 pub mod error;

@@ -10,4 +10,5 @@ pub mod refusing;
 pub mod registry;
 pub mod remote;
 pub mod rng;
+pub mod standin;
 pub mod tier;

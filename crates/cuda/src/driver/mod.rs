@@ -5,10 +5,12 @@
 //! a failure that ends a context refuses everything later with the first cause, so that nothing is asked of a
 //! driver that is beyond answering, and nothing panics while unwinding.
 
+mod event;
 mod graph;
 mod memory;
 mod module;
 
+pub use event::Event;
 pub use graph::Graph;
 pub use memory::{DeviceMemory, HostMemory};
 pub use module::{Function, Module, Shape};

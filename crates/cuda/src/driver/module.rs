@@ -75,12 +75,11 @@ impl Module {
         if self.context.description().driver < 12_040 {
             return Ok(());
         }
-        for i in 0..=expected {
+        for i in 0..expected {
             let (mut offset, mut size) = (0, 0);
             // SAFETY: writes two numbers; an index beyond the last is answered with a code.
             let code = unsafe { sys::cuFuncGetParamInfo(function, i, &mut offset, &mut size) };
-            let there = code == sys::CUresult::CUDA_SUCCESS;
-            if there != (i < expected) || (there && size != 8) {
+            if code != sys::CUresult::CUDA_SUCCESS || size != 8 || offset != 8 * i {
                 let problem = format!("it was to have {expected} words as parameters, and parameter {i} differs");
                 return Err(CudaError::Launch { kernel: name.to_string(), problem });
             }

@@ -1,25 +1,35 @@
 //! A plan as kernels and copies in order.
 
-use crate::driver::Shape;
 use crate::error::CudaError;
 use crate::text::{self, Argument, Kernel, Of, Target};
-use ironlearn_ir::plan::{BufferId, Home, Plan, ScanStep, StepKind, View};
+use crate::blas::{Blas, Problem, Product};
+use ironlearn_ir::plan::{DotStep, BufferId, Home, Plan, PlanStep, ScanStep, StepKind, View};
 use ironlearn_ir::prim::Control;
-use ironlearn_ir::{Failure, NodeId};
+use ironlearn_ir::Failure;
 use std::sync::Arc;
 
 /// A plan, or the body of a loop, ready to be queued.
 pub struct Sequence {
     pub plan: Arc<Plan>,
     pub actions: Vec<Action>,
+    /// The step of the plan that each action is of.
+    pub steps: Vec<usize>,
 }
 
 /// What is queued.
 pub enum Action {
     /// A kernel: its place among all kernels of the program.
     Kernel(usize),
+    /// A product that cuBLASLt computes.
+    Product(Box<Multiplication>),
     /// A loop.
     Loop(Box<Loop>),
+}
+
+/// A product that cuBLASLt computes.
+pub struct Multiplication {
+    pub dot: DotStep,
+    pub product: Product,
 }
 
 /// A loop over the leading axis of sequences; see [`ScanStep`].
@@ -30,21 +40,15 @@ pub struct Loop {
     pub arena: usize,
 }
 
-/// A kernel as the program has it.
-pub struct Compiled {
-    pub name: String,
-    pub arguments: Vec<Argument>,
-    pub shape: Shape,
-    pub node: NodeId,
-}
-
 /// Everything that a plan needs.
 #[derive(Default)]
 pub struct Parts {
+    /// The library of matrix products; without it all are kernels.
+    pub blas: Option<Arc<Blas>>,
+    /// Operands of `f32` products may be rounded.
+    pub tf32: bool,
     /// All kernels.
-    pub kernels: Vec<Compiled>,
-    /// Their text.
-    pub text: String,
+    pub kernels: Vec<Kernel>,
     /// Bytes of scratch memory.
     pub scratch: usize,
     /// Bytes of the arena of each loop.
@@ -64,17 +68,24 @@ impl Parts {
             }
         }
         let mut actions = Vec::new();
-        for step in &plan.steps {
+        let mut steps = Vec::new();
+        // What the steps of the last kernel read and write.
+        let mut run: Vec<Place> = Vec::new();
+        for (number, step) in plan.steps.iter().enumerate() {
+            steps.resize(actions.len(), number.saturating_sub(1));
             if let StepKind::Scan(scan) = &step.kind {
                 let arena = self.arenas.len();
                 self.arenas.push(scan.body.arena_bytes);
                 let body = self.sequence(&Arc::new(scan.body.clone()), target)?;
                 actions.push(Action::Loop(Box::new(Loop { scan: (**scan).clone(), body, arena })));
-                let looked = scan.results.iter().filter(|v| plan.buffer(v.buffer).checked && v.elements() > 0);
-                for view in looked {
-                    let kernel = text::look(plan, step, self.kernels.len(), view);
-                    actions.push(self.kernel(kernel));
-                }
+                self.look(plan, step, &mut actions);
+                run.clear();
+                continue;
+            }
+            if let Some(product) = self.product(plan, step)? {
+                actions.push(product);
+                self.look(plan, step, &mut actions);
+                run.clear();
                 continue;
             }
             let made = text::kernels(plan, step, self.kernels.len(), target);
@@ -82,20 +93,100 @@ impl Parts {
                 let located = plan.graph.located(step.node, &CudaError::Unsupported(what).to_string());
                 Failure::Operation(format!("{located}\n  use `--device cpu`"))
             };
-            for kernel in made.map_err(unsupported)? {
+            let mut made = made.map_err(unsupported)?;
+            let first = actions.last().is_some_and(|a| matches!(a, Action::Kernel(k) if *k + 1 == self.kernels.len()));
+            if !first {
+                run.clear();
+            }
+            if self.joined(plan, &mut run, step, &mut made) {
+                continue;
+            }
+            run = places(plan, step);
+            actions.extend(made.into_iter().map(|kernel| self.kernel(kernel)));
+        }
+        steps.resize(actions.len(), plan.steps.len().saturating_sub(1));
+        Ok(Sequence { plan: plan.clone(), actions, steps })
+    }
+
+    /// Looks at what a step has written where its kernels do not.
+    fn look(&mut self, plan: &Plan, step: &PlanStep, actions: &mut Vec<Action>) {
+        for view in step.writes() {
+            let buffer = plan.buffer(view.buffer);
+            if buffer.checked && buffer.dtype.is_float() && view.elements() > 0 {
+                let kernel = text::look(plan, step, self.kernels.len(), view);
                 actions.push(self.kernel(kernel));
             }
         }
-        Ok(Sequence { plan: plan.clone(), actions })
+    }
+
+    /// The step as a product of cuBLASLt, where it can be one. New state is written by kernels, which stop after a
+    /// failure.
+    fn product(&mut self, plan: &Plan, step: &PlanStep) -> Result<Option<Action>, Failure> {
+        let (StepKind::Dot(dot), Some(blas)) = (&step.kind, &self.blas) else { return Ok(None) };
+        let (x, out) = (plan.buffer(dot.x.buffer), plan.buffer(dot.out.buffer));
+        if matches!(out.home, Home::Spare(_)) {
+            return Ok(None);
+        }
+        let Some(problem) = Problem::of(dot, x.dtype, out.dtype, self.tf32) else { return Ok(None) };
+        let Some(product) = Product::new(blas, &problem)? else { return Ok(None) };
+        self.scratch = self.scratch.max(product.workspace());
+        Ok(Some(Action::Product(Box::new(Multiplication { dot: dot.clone(), product }))))
     }
 
     fn kernel(&mut self, kernel: Kernel) -> Action {
-        self.text.push_str(&kernel.text);
         self.scratch = self.scratch.max(kernel.scratch);
-        let Kernel { name, arguments, shape, node, .. } = kernel;
-        self.kernels.push(Compiled { name, arguments, shape, node });
+        self.kernels.push(kernel);
         Action::Kernel(self.kernels.len() - 1)
     }
+
+    /// Makes one kernel of a step and of the one before it, where neither needs anything that the other writes. True
+    /// where it did: then nothing more is to be done.
+    fn joined(&mut self, plan: &Plan, run: &mut Vec<Place>, step: &PlanStep, kernels: &mut Vec<Kernel>) -> bool {
+        let new = places(plan, step);
+        let [only] = &kernels[..] else { return false };
+        if run.is_empty() || new.iter().any(|n| run.iter().any(|r| r.conflicts(n))) {
+            return false;
+        }
+        let Some(last) = self.kernels.last_mut() else { return false };
+        if last.join(only.clone()).is_err() {
+            return false;
+        }
+        run.extend(new);
+        true
+    }
+
+    /// The text of all kernels, with what stands before them.
+    pub fn text(&self) -> String {
+        let kernels = self.kernels.iter().map(Kernel::text);
+        std::iter::once(text::PRELUDE.to_string()).chain(kernels).collect()
+    }
+}
+
+/// Memory that a step reads or writes.
+struct Place {
+    home: Home,
+    bytes: usize,
+    writes: bool,
+}
+
+impl Place {
+    /// True where the order of two steps matters.
+    fn conflicts(&self, other: &Place) -> bool {
+        let same = match (&self.home, &other.home) {
+            (Home::Arena(a), Home::Arena(b)) => *a < b + other.bytes && *b < a + self.bytes,
+            (a, b) => a == b,
+        };
+        same && (self.writes || other.writes)
+    }
+}
+
+fn places(plan: &Plan, step: &PlanStep) -> Vec<Place> {
+    let place = |view: &View, writes| {
+        let buffer = plan.buffer(view.buffer);
+        Place { home: buffer.home.clone(), bytes: buffer.bytes(), writes }
+    };
+    let reads = step.reads().into_iter().map(|view| place(&view, false));
+    reads.chain(step.writes().into_iter().map(|view| place(view, true))).collect()
 }
 
 /// The address of a view's first element.
@@ -121,5 +212,5 @@ pub fn argument(argument: &Argument, addresses: &[u64], scratch: u64) -> u64 {
 pub fn texts(plan: Plan, target: Target) -> Result<String, Failure> {
     let mut parts = Parts::default();
     parts.sequence(&Arc::new(plan), target)?;
-    Ok([text::PRELUDE, &parts.text].concat())
+    Ok(parts.text())
 }

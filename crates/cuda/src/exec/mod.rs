@@ -4,6 +4,7 @@ mod blame;
 mod bytes;
 mod compile;
 mod inputs;
+mod measured;
 mod program;
 mod slots;
 mod state;
@@ -14,6 +15,7 @@ pub use program::CudaProgram;
 use crate::driver::Context;
 use crate::error::CudaError;
 use crate::text::Target;
+use crate::blas::Blas;
 use crate::compiler;
 use ironlearn_ir::plan::{Options as PlanOptions, plan};
 use ironlearn_ir::{Failure, Graph};
@@ -24,6 +26,7 @@ use std::sync::Arc;
 #[derive(Clone)]
 pub struct Cuda {
     context: Arc<Context>,
+    blas: Arc<Blas>,
     checked: bool,
 }
 
@@ -54,8 +57,9 @@ impl Cuda {
     pub fn open(index: usize) -> Result<Cuda, CudaError> {
         let context = Context::open(index)?;
         compiler::version()?;
+        let blas = Arc::new(Blas::open(&context)?);
         let checked = env::var_os("IRONLEARN_CUDA_CHECK").is_some_and(|v| v != "0" && !v.is_empty());
-        Ok(Cuda { context, checked })
+        Ok(Cuda { context, blas, checked })
     }
 
     /// The same GPU; whether every access of kernels compiled from here on is checked.
@@ -77,7 +81,7 @@ impl Cuda {
     /// Plans and compiles a graph.
     pub fn compile(&self, graph: &Graph, options: Options) -> Result<CudaProgram, Failure> {
         let plan_options =
-            PlanOptions { fuse: options.fuse, check: options.check, regions: false, ..PlanOptions::default() };
+            PlanOptions { fuse: options.fuse, check: options.check, regions: false, updates_last: true };
         let plan = plan(graph, plan_options).map_err(|e| Failure::Operation(format!("no plan: {e}")))?;
         CudaProgram::new(self, plan, options)
     }

@@ -1,14 +1,17 @@
 //! [`CudaProgram`]: a compiled plan with its memory, and how it is run.
 
-use super::compile::{self, Action, Compiled, Loop, Parts, Sequence};
+use super::compile::{self, Action, Loop, Parts, Sequence};
 use super::inputs::Inputs;
+use super::measured::Measured;
 use super::slots::DeviceSlots;
 use super::state::{Failed, MOST_STEPS, Outcome, RunState};
 use super::{Cuda, Options, blame, bytes};
 use crate::compiler;
 use crate::driver::{Context, DeviceMemory, Function, Graph as Recording, HostMemory, Module, Shape};
 use crate::error::CudaError;
+use crate::text::Kernel;
 use ironlearn_ir::plan::{Home, Plan, View};
+use ironlearn_ir::profile::{SharedWork, StepProfile};
 use ironlearn_ir::program::check_inputs;
 use ironlearn_ir::{Array, ArrayView, ControlBlock, Failure, Program, SlotId, Store, TensorType};
 use std::collections::HashMap;
@@ -20,11 +23,10 @@ const UNITS: [usize; 4] = [32, 8, 2, 1];
 
 /// A compiled plan with its memory.
 pub struct CudaProgram {
-    pub(super) cuda: Cuda,
     context: Arc<Context>,
     pub(super) plan: Arc<Plan>,
     sequence: Sequence,
-    kernels: Vec<Compiled>,
+    kernels: Vec<Kernel>,
     functions: Vec<Function>,
     advance: Function,
     memory: Memory,
@@ -35,6 +37,8 @@ pub struct CudaProgram {
     slots: Vec<(SlotId, bool)>,
     /// Recorded work, by the addresses of all slots and the number of steps.
     recordings: HashMap<(Vec<[u64; 2]>, usize), Recording>,
+    /// Where the program is profiled.
+    measured: Option<Measured>,
     // The code of the kernels, dropped last.
     _module: Module,
 }
@@ -60,12 +64,11 @@ struct Outputs {
 impl CudaProgram {
     pub(super) fn new(cuda: &Cuda, plan: Plan, options: Options) -> Result<CudaProgram, Failure> {
         let (context, plan) = (cuda.context.clone(), Arc::new(plan));
-        let mut parts = Parts::default();
+        let mut parts = Parts { blas: Some(cuda.blas.clone()), tf32: options.tf32, ..Parts::default() };
         let sequence = parts.sequence(&plan, cuda.target())?;
-        let text = [crate::text::PRELUDE, &parts.text].concat();
-        let code = compiler::compile(&context, &text, cuda.checked, options.fast)?;
+        let code = compiler::compile(&context, &parts.text(), cuda.checked, options.fast)?;
         let module = Module::load(&context, &code)?;
-        let function = |k: &Compiled| module.function(&k.name, k.arguments.len() + 1, k.shape.shared);
+        let function = |k: &Kernel| module.function(&k.name, k.arguments.len() + 1, k.shape.shared);
         let functions = parts.kernels.iter().map(function).collect::<Result<_, _>>()?;
         let mut memory = Memory {
             arena: DeviceMemory::new(&context, plan.arena_bytes, "values in between (the arena)")?,
@@ -86,7 +89,6 @@ impl CudaProgram {
             }
         }
         Ok(CudaProgram {
-            cuda: cuda.clone(),
             advance: module.function("il_advance", 4, 0)?,
             state: RunState::new(&context, parts.fields)?,
             inputs: Inputs::new(&context, &plan.graph.inputs)?,
@@ -99,6 +101,7 @@ impl CudaProgram {
             memory,
             slots,
             recordings: HashMap::new(),
+            measured: None,
             _module: module,
         })
     }
@@ -142,13 +145,24 @@ impl CudaProgram {
     }
 
     fn queue_all(&self, sequence: &Sequence, addresses: &[u64]) -> Result<(), CudaError> {
-        for action in &sequence.actions {
+        let whole = std::ptr::eq(sequence, &self.sequence);
+        for (i, action) in sequence.actions.iter().enumerate() {
+            if let (true, Some(measured)) = (whole, &self.measured) {
+                measured.mark(i)?;
+            }
             match action {
                 Action::Kernel(index) => self.launch(*index, addresses)?,
+                Action::Product(p) => {
+                    let at = |view: &View| compile::address(&sequence.plan, addresses, view);
+                    p.product.queue(at(&p.dot.x), at(&p.dot.y), at(&p.dot.out), self.memory.scratch.at())?;
+                }
                 Action::Loop(l) => self.queue_loop(&sequence.plan, l, addresses)?,
             }
         }
-        Ok(())
+        match &self.measured {
+            Some(measured) if whole => measured.mark(sequence.actions.len()),
+            _ => Ok(()),
+        }
     }
 
     fn launch(&self, index: usize, addresses: &[u64]) -> Result<(), CudaError> {
@@ -225,6 +239,9 @@ impl CudaProgram {
         steps: usize,
     ) -> Result<Outcome, CudaError> {
         self.state.begin(controls)?;
+        if self.measured.is_some() {
+            return self.run_measured(slots);
+        }
         let mut left = steps;
         for unit in UNITS {
             while left >= unit {
@@ -248,10 +265,22 @@ impl CudaProgram {
         Ok(self.state.outcome())
     }
 
+    /// Runs one step without recording it, and measures its parts.
+    fn run_measured(&mut self, slots: &[[u64; 2]]) -> Result<Outcome, CudaError> {
+        self.queue(&self.addresses(slots))?;
+        self.state.fetch()?;
+        self.outputs.fetch(&self.plan, &self.memory.arena)?;
+        self.context.synchronize()?;
+        if let Some(measured) = &mut self.measured {
+            measured.add(&self.sequence.steps)?;
+        }
+        Ok(self.state.outcome())
+    }
+
     /// Why an index was out of range.
     fn index_error(&self, failed: Failed) -> CudaError {
         let kernel = self.kernels.get(failed.kernel);
-        let argument = kernel.and_then(|k| k.arguments.get(failed.argument));
+        let argument = kernel.and_then(|k| k.arguments.iter().find(|a| a.number() == failed.argument));
         let node = kernel.map(|k| self.plan.graph.located(k.node, "an index out of range"));
         CudaError::Index {
             kernel: kernel.map_or_else(String::new, |k| k.name.clone()),
@@ -285,7 +314,8 @@ impl CudaProgram {
         };
         self.inputs.write(inputs)?;
         while *done < n {
-            let steps = (n - *done).min(MOST_STEPS);
+            let most = if self.measured.is_some() { 1 } else { MOST_STEPS };
+            let steps = (n - *done).min(most);
             let mut controls = vec![control.clone()];
             for _ in 0..steps {
                 let mut following = controls[controls.len() - 1].clone();
@@ -434,5 +464,19 @@ impl Program for CudaProgram {
 
     fn arena_bytes(&self) -> usize {
         self.plan.arena_bytes
+    }
+
+    fn start_profile(&mut self) {
+        // A profile that cannot be made shows nothing.
+        self.measured = Measured::new(&self.context, self.plan.steps.len(), self.sequence.actions.len()).ok();
+    }
+
+    fn step_profiles(&self) -> Vec<StepProfile> {
+        let Some(measured) = &self.measured else { return Vec::new() };
+        let steps = self.plan.steps.iter().zip(&measured.seconds);
+        let of = |(step, &seconds)| {
+            StepProfile::new(&self.plan, step, measured.calls, seconds, SharedWork::default())
+        };
+        steps.map(of).collect()
     }
 }

@@ -49,13 +49,23 @@ pub struct Argument {
     pub writes: bool,
 }
 
+impl Argument {
+    /// What a kernel calls it where it reports a failure.
+    pub fn number(&self) -> usize {
+        match self.of {
+            Of::Buffer(id) => id.0 as usize,
+            Of::Scratch => u32::MAX as usize,
+        }
+    }
+}
+
 /// One kernel.
 #[derive(Clone, Debug)]
 pub struct Kernel {
     /// Its name in the text.
     pub name: String,
-    /// Its text.
-    pub text: String,
+    /// What its blocks do: so many of them each.
+    parts: Vec<(String, u32)>,
     /// Its arguments; the state of the run comes last.
     pub arguments: Vec<Argument>,
     /// How it is launched.
@@ -64,7 +74,61 @@ pub struct Kernel {
     pub scratch: usize,
     /// What it computes, for messages.
     pub node: NodeId,
+    /// Its number among all kernels.
+    number: usize,
+    /// Its blocks may share a launch with those of others.
+    joins: bool,
 }
+
+impl Kernel {
+    /// Makes the blocks of another kernel those of this one, which computes both at once; gives the other back where
+    /// that cannot be.
+    pub fn join(&mut self, other: Kernel) -> Result<(), Kernel> {
+        let mut arguments = self.arguments.clone();
+        for argument in &other.arguments {
+            match arguments.iter_mut().find(|a| a.of == argument.of) {
+                Some(known) => known.writes |= argument.writes,
+                None => arguments.push(argument.clone()),
+            }
+        }
+        let fits = self.joins && other.joins && self.shape.block == other.shape.block && arguments.len() <= MOST_ARGUMENTS;
+        if !fits {
+            return Err(other);
+        }
+        self.arguments = arguments;
+        self.shape.grid[0] += other.shape.grid[0];
+        self.parts.extend(other.parts);
+        Ok(())
+    }
+
+    /// Its text.
+    pub fn text(&self) -> String {
+        let mut text = String::new();
+        let _ = write!(text, "extern \"C\" __global__ void __launch_bounds__({}) {}(", self.shape.block, self.name);
+        for a in &self.arguments {
+            let constant = if a.writes { "" } else { "const " };
+            let _ = write!(text, "{constant}{}* {}, ", types::memory(a.dtype), a.name);
+        }
+        text.push_str("IlState* state) {\n");
+        let _ = writeln!(text, "const unsigned il_kernel = {}; (void)il_kernel;", self.number);
+        let mut start = 0;
+        for (i, (part, blocks)) in self.parts.iter().enumerate() {
+            if self.parts.len() > 1 {
+                let otherwise = if i > 0 { "else " } else { "" };
+                let _ = writeln!(text, "{otherwise}if (blockIdx.x < {}u)", start + blocks);
+            }
+            let _ = writeln!(text, "{{\nconst unsigned il_block = blockIdx.x - {start}u; (void)il_block;");
+            text.push_str(part);
+            text.push_str("}\n");
+            start += blocks;
+        }
+        text.push_str("}\n");
+        text
+    }
+}
+
+/// The most arguments of a kernel that computes several steps.
+const MOST_ARGUMENTS: usize = 200;
 
 /// What kernels are written for.
 #[derive(Clone, Copy, Debug)]
@@ -114,8 +178,6 @@ pub struct Writer<'a> {
     arguments: Vec<Argument>,
     /// Statements.
     pub body: String,
-    /// Statements before all others: declarations, and the kernel's early end.
-    head: String,
     scratch: usize,
     /// Some value is looked at.
     checks: bool,
@@ -131,7 +193,6 @@ impl<'a> Writer<'a> {
             node: step.node,
             arguments: Vec::new(),
             body: String::new(),
-            head: String::new(),
             scratch: 0,
             checks: false,
         }
@@ -173,13 +234,13 @@ impl<'a> Writer<'a> {
     /// An element of an argument, as C++.
     pub fn element(&self, argument: usize, index: impl std::fmt::Display) -> String {
         let a = &self.arguments[argument];
-        format!("IL_REF({}, {index}, {}LL, {argument})", a.name, a.elements)
+        format!("IL_REF({}, {index}, {}LL, {})", a.name, a.elements, a.number())
     }
 
     /// The address of some elements, as C++.
     pub fn address(&self, argument: usize, index: impl std::fmt::Display, lanes: usize) -> String {
         let a = &self.arguments[argument];
-        format!("IL_PTR({}, {index}, {lanes}, {}LL, {argument})", a.name, a.elements)
+        format!("IL_PTR({}, {index}, {lanes}, {}LL, {})", a.name, a.elements, a.number())
     }
 
     /// Reads an element, in the type that it is computed in.
@@ -210,15 +271,17 @@ impl<'a> Writer<'a> {
     pub fn each(mut self, n: usize) -> Kernel {
         let body = std::mem::take(&mut self.body);
         let kind = if self.wide(n) { "il_i64" } else { "int" };
+        let block = 256;
+        let grid = n.div_ceil(block).clamp(1, 1 << 20) as u32;
         self.line(format!(
-            "for (il_i64 at = blockIdx.x * (il_i64)blockDim.x + threadIdx.x; at < {n}LL; at += gridDim.x * (il_i64)blockDim.x) {{"
+            "for (il_i64 at = il_block * {block}LL + threadIdx.x; at < {n}LL; at += {}LL) {{",
+            grid as usize * block
         ));
         self.line(format!("const {kind} i = ({kind})at;"));
         self.body.push_str(&body);
         self.line("}");
-        let block = 256;
-        let grid = n.div_ceil(block as usize).clamp(1, 1 << 20) as u32;
-        self.finish(Shape { grid: [grid, 1, 1], block, shared: 0 })
+        let kernel = self.finish(Shape { grid: [grid, 1, 1], block: block as u32, shared: 0 });
+        Kernel { joins: true, ..kernel }
     }
 
     /// True where indices of this kernel need 64 bits.
@@ -235,13 +298,6 @@ impl<'a> Writer<'a> {
             Of::Scratch => false,
         };
         let mut text = String::new();
-        let _ = write!(text, "extern \"C\" __global__ void __launch_bounds__({}) {}(", shape.block, self.name);
-        for a in &self.arguments {
-            let constant = if a.writes { "" } else { "const " };
-            let _ = write!(text, "{constant}{}* {}, ", types::memory(a.dtype), a.name);
-        }
-        text.push_str("IlState* state) {\n");
-        let _ = writeln!(text, "const unsigned il_kernel = {}; (void)il_kernel;", self.number);
         // New state is not written after a failure: see exec/state.rs.
         if self.arguments.iter().any(moves) {
             text.push_str("if (state->stop) return;\n");
@@ -249,19 +305,19 @@ impl<'a> Writer<'a> {
         if self.checks {
             text.push_str("bool bad = false;\n");
         }
-        text.push_str(&self.head);
         text.push_str(&self.body);
         if self.checks {
             text.push_str("if (bad) atomicOr(&state->stop, 1u);\n");
         }
-        text.push_str("}\n");
         Kernel {
             name: self.name,
-            text,
+            parts: vec![(text, shape.grid[0])],
             arguments: self.arguments,
             shape,
             scratch: self.scratch,
             node: self.node,
+            number: self.number,
+            joins: false,
         }
     }
 }

@@ -39,11 +39,14 @@ pub struct Options {
     /// Takes rows of a large batch through many steps at a time: for machines that compute a step for few rows at a
     /// time, and have a cache for each core.
     pub regions: bool,
+    /// Computes new state after everything else: for machines that begin a step at a cost, and can compute many
+    /// independent ones as one.
+    pub updates_last: bool,
 }
 
 impl Default for Options {
     fn default() -> Options {
-        Options { fuse: true, check: true, regions: true }
+        Options { fuse: true, check: true, regions: true, updates_last: false }
     }
 }
 

@@ -8,7 +8,7 @@ use super::group::{Groups, base, group, is_elementwise, is_view};
 use super::recompute::recompute;
 use super::{Buffer, BufferId, Home, Load, Options, Plan, PlanStep, StepKind, View};
 use crate::prim::Op;
-use crate::{DType, Graph, NodeId, SlotId, passes};
+use crate::{DType, Graph, NodeId, Phase, SlotId, passes};
 use std::collections::HashMap;
 
 /// Plans a graph: simplifies, groups, lowers, places buffers, verifies.
@@ -96,14 +96,17 @@ impl<'a> Lowering<'a> {
             }
         }
         self.fold_groups(&members);
-        let mut units: Vec<(u32, NodeId)> = self
+        let late = |id: NodeId| {
+            self.options.updates_last && self.graph.node(id).site.phase == Phase::Update
+        };
+        let mut units: Vec<(bool, u32, NodeId)> = self
             .graph
             .ids()
             .filter(|id| self.is_unit(*id))
-            .map(|id| (self.groups.depth[id.index()], id))
+            .map(|id| (late(id), self.groups.depth[id.index()], id))
             .collect();
         units.sort();
-        for (_, id) in units {
+        for (.., id) in units {
             match members.get(&id) {
                 Some(nodes) if !self.folded.contains_key(&id) => self.fused(nodes)?,
                 Some(_) => {}
