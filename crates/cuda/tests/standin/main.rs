@@ -11,3 +11,4 @@ mod kernels;
 mod mistakes;
 mod products;
 mod warps;
+mod watched;
