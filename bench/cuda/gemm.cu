@@ -233,7 +233,7 @@ struct Bench {
       CHECK(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, T::SHARED));
       us = time_us([&] {
         kernel<<<grid, T::THREADS, T::SHARED>>>(a, b, il_partial<Q>{scratch});
-        reduce<Q><<<il_ceil_div(P::M * il_ceil_div(P::N, 8), 128), 128>>>(scratch, epi);
+        reduce<Q><<<il_splitk_blocks(P::M, P::N, Q::SPLITS), 128>>>(scratch, epi);
       });
     }
     CHECK(cudaGetLastError());

@@ -163,6 +163,19 @@ pub fn tiles(precision: Precision) -> impl Iterator<Item = Choice> {
     precision.tiles().iter().map(move |tile| tile.choice(precision, 1))
 }
 
+impl Choice {
+    /// Blocks of 128 threads for the kernel that adds up the parts of one `[m, n]`.
+    pub fn sum_blocks(&self, m: usize, n: usize) -> usize {
+        // As il_splitk_blocks has it.
+        let groups = match self.splits {
+            32.. => 8,
+            8.. => 4,
+            _ => 1,
+        };
+        (m * n.div_ceil(8)).div_ceil(128 / groups).max(1)
+    }
+}
+
 impl Tile {
     fn choice(&self, precision: Precision, splits: usize) -> Choice {
         let [bm, bn, bk] = self.shape;

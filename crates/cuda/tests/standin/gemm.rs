@@ -39,7 +39,7 @@ const NEVER: f32 = f32::NAN;
 
 /// `[m, n, k]`, elements after each row of A and B, what divides the addresses in bytes, parts of the sum, batch.
 type Shape = ([usize; 3], [usize; 2], usize, usize, usize);
-const SHAPES: [Shape; 8] = [
+const SHAPES: [Shape; 9] = [
     ([1, 1, 1], [0, 0], 4, 1, 1),
     ([31, 33, 127], [0, 0], 4, 1, 1),
     ([129, 136, 40], [8, 0], 16, 1, 1),
@@ -48,6 +48,7 @@ const SHAPES: [Shape; 8] = [
     ([128, 256, 128], [0, 0], 16, 1, 1),
     ([40, 72, 500], [0, 0], 16, 3, 2),
     ([33, 31, 70], [3, 0], 4, 7, 1),
+    ([24, 32, 3000], [0, 0], 16, 33, 1),
 ];
 
 struct Case {
@@ -215,7 +216,8 @@ fn every_tile_in_every_layout() {
         let to = if splits == 1 { out } else { scratch };
         assert_eq!(launch!(device, product, grid, [case.tile.threads as u32, 1, 1], shared, a, b, to), OK);
         if splits > 1 {
-            let grid = [(m * n.div_ceil(8)).div_ceil(128) as u32, batch as u32, 1];
+            let choice = Choice { splits, ..case.tile };
+            let grid = [choice.sum_blocks(m, n) as u32, batch as u32, 1];
             assert_eq!(launch!(device, function(format!("sum{i}")), grid, [128, 1, 1], 0, scratch, out), OK);
         }
         assert_eq!(synchronize(&device), OK);
