@@ -103,6 +103,14 @@ __device__ __forceinline__ void il_wgmma_wait() {
   asm volatile("wgmma.wait_group.sync.aligned %0;" ::"n"(PENDING) : "memory");
 #endif
 }
+// Keeps the compiler from reading sums before they are there.
+template <unsigned COUNT>
+__device__ __forceinline__ void il_wgmma_hold(float (&d)[COUNT][4]) {
+#ifndef IL_SIM
+#pragma unroll
+  for (unsigned j = 0; j < COUNT; j++) asm volatile("" : "+f"(d[j][0]), "+f"(d[j][1]), "+f"(d[j][2]), "+f"(d[j][3])::"memory");
+#endif
+}
 // What this thread wrote to shared memory, by copies too, is seen by the instructions above.
 __device__ __forceinline__ void il_wgmma_publish() {
 #ifndef IL_SIM
@@ -151,5 +159,6 @@ __device__ __forceinline__ void il_gemm_wgmma(const unsigned short* a, const uns
     writing = writing + 1 == T::STAGES ? 0 : writing + 1;
   }
   il_wgmma_wait<0>();
+  il_wgmma_hold(sum.d[0]);
   sum.template emit_shuffled<P>(epi, at.batch, at.m0 + warp * 16, at.n0);
 }
