@@ -84,13 +84,14 @@ fn predictions_and_measures_come_from_the_gpu_too() {
     let (gpu, cpu) = (on("auto"), on("cpu"));
     succeeded(&gpu);
     assert!(text(&gpu.stderr).contains("sm_") && text(&cpu.stderr).starts_with("device: CPU ("));
-    let number = |output: &Output| text(&output.stdout).trim().parse::<f64>().unwrap();
-    assert!(
-        (number(&gpu) - number(&cpu)).abs() < 1e-9 * number(&cpu).abs(),
-        "{} {}",
-        number(&gpu),
-        number(&cpu)
-    );
+    let numbers = |output: &Output| -> Vec<f64> {
+        let words = text(&output.stdout);
+        words.split([',', '\n']).filter_map(|word| word.trim().parse().ok()).collect()
+    };
+    let (there, here) = (numbers(&gpu), numbers(&cpu));
+    let close = |(a, b): (&f64, &f64)| (a - b).abs() < 1e-9 * b.abs().max(1.0);
+    assert!(!here.is_empty() && here.len() == there.len(), "{here:?} {there:?}");
+    assert!(there.iter().zip(&here).all(close), "{here:?} {there:?}");
     let measured = run(with_gpu(at).unwrap(), "evaluate run --data numbers.json --json");
     succeeded(&measured);
     assert!(object(&measured)["device"].as_str().unwrap().contains("sm_"));

@@ -20,9 +20,7 @@ pub(super) fn gather(plan: &mut Plan) {
     let mut steps = Vec::with_capacity(plan.steps.len());
     for step in std::mem::take(&mut plan.steps) {
         match &step.kind {
-            StepKind::Dot(dot)
-                if ends_well(&plan.buffers, &step) && uses.get(&dot.out.buffer) == Some(&1) =>
-            {
+            StepKind::Dot(dot) if ends_well(&plan.buffers, &step) && uses.get(&dot.out.buffer) == Some(&1) => {
                 products.insert(dot.out.buffer, step);
             }
             StepKind::Fused { program, stores } => {
@@ -48,20 +46,13 @@ pub(super) fn gather(plan: &mut Plan) {
                 let StepKind::Dot(dot) = before.kind else { continue };
                 plan.buffers[dot.out.buffer.0 as usize].home = Home::Block { at: 0, bytes: 0 };
                 let (program, stores) = (program.clone(), stores.clone());
-                let kind = StepKind::Product(Box::new(Epilogue {
-                    dot,
-                    node: before.node,
-                    program,
-                    product: i,
-                    stores,
-                }));
+                let kind = StepKind::Product(Box::new(Epilogue { dot, node: before.node, program, product: i, stores }));
                 steps.push(PlanStep { kind, node: step.node });
             }
             _ => {
                 // Used otherwise: by anything but an elementwise step, or not as a whole.
                 let used = step.reads();
-                steps
-                    .extend(used.iter().filter_map(|view| products.remove(&view.buffer)).collect::<Vec<_>>());
+                steps.extend(used.iter().filter_map(|view| products.remove(&view.buffer)).collect::<Vec<_>>());
                 steps.push(step);
             }
         }
