@@ -170,10 +170,23 @@ fn what_is_missing_is_said_with_its_remedy() {
 }
 
 #[test]
+fn a_profile_shows_the_kernels() {
+    let folder = folder();
+    let Some(gpu) = with_gpu(folder.path()) else { return };
+    let output = run(gpu, "train regression.toml --out run --max-steps 5 --profile");
+    succeeded(&output);
+    let said = text(&output.stdout);
+    assert!(said.contains("operations [layers]") && said.contains(" forward  dot"), "{said}");
+}
+
+#[test]
 fn rates_of_a_gpu_are_measured() {
     let folder = folder();
     let Some(gpu) = with_gpu(folder.path()) else { return };
-    let output = run(gpu, "bench --device cpu --seconds 0 --json");
+    let output = run(gpu, "bench --seconds 0 --json");
     succeeded(&output);
-    assert!(object(&output)["rates"][0]["one_thread"].is_number());
+    let found = object(&output);
+    assert!(found["device"].as_str().unwrap().contains("sm_"));
+    let rates = found["rates"].as_array().unwrap();
+    assert!(rates.len() == 9 && rates.iter().all(|row| row["rate"].is_number()), "{found}");
 }

@@ -7,7 +7,6 @@ use crate::machine;
 use ironlearn::job::Dtype;
 use ironlearn::prelude::*;
 use ironlearn::{Num, bf16};
-use ironlearn_cpu::Cpu;
 use ironlearn_ir::{ArrayView, Role, TensorType};
 use serde_json::json;
 use std::time::{Duration, Instant};
@@ -28,6 +27,9 @@ const ON_CPU: Sizes = Sizes { side: 1024, long: 16 << 20, short: 1 << 20 };
 /// Enough for every multiprocessor to be busy for longer than a launch takes.
 const ON_GPU: Sizes = Sizes { side: 8192, long: 128 << 20, short: 64 << 20 };
 
+/// Where nothing is to be measured: whether it works.
+const TRIAL: Sizes = Sizes { side: 64, long: 4096, short: 4096 };
+
 /// One line of the table.
 struct Row {
     name: String,
@@ -40,20 +42,14 @@ struct Row {
 pub fn run(options: &BenchOptions, console: &Console) -> Result<u8, Error> {
     let threads = options.threads.map_or_else(machine::cores, |n| n.get());
     let machine = Machine::find(options.device, Some(threads), console)?;
-    let time = Duration::from_secs_f64(options.seconds);
-    let processor = machine::processor().unwrap_or_else(|| "unknown processor".into());
-    let (bench, device) = match &machine.gpu {
-        Some(_) => (
-            Bench { targets: vec![machine.options()?], sizes: ON_GPU, time },
-            format!("device: {}", machine.name()),
-        ),
+    let bench = Bench::of(&machine, threads, options.seconds)?;
+    console.say(&match &machine.gpu {
+        Some(gpu) => format!("device: {}", gpu.name()),
         None => {
-            let bench = Bench::on_cpu(threads, time)?;
-            let isa = bench.targets[0].arithmetic();
-            (bench, format!("device: {processor}, {isa}, 1 and {threads} threads"))
+            let processor = machine::processor().unwrap_or_else(|| "unknown processor".into());
+            format!("device: {processor}, {}, 1 and {threads} threads", bench.targets[0].arithmetic())
         }
-    };
-    console.say(&device);
+    });
     let rows = [
         bench.product::<f32>("f32")?,
         bench.product::<f64>("f64")?,
@@ -101,8 +97,8 @@ pub struct Limits {
 /// Measures for some tenths of a second.
 pub fn limits(threads: Option<usize>, dtype: Dtype) -> Result<Limits, Error> {
     let threads = threads.unwrap_or_else(machine::cores);
-    let cpu = Cpu::new(threads).map_err(|e| Error::usage(e, "unset IRONLEARN_ISA for the best"))?;
-    let targets = vec![Options::default().cpu(cpu); 2];
+    let machine = Machine { gpu: None, threads: Some(threads), profile: false };
+    let targets = vec![machine.options()?; 2];
     let bench = Bench { targets, sizes: ON_CPU, time: Duration::from_millis(50) };
     let product = match dtype {
         Dtype::F32 => bench.product::<f32>("f32")?,
@@ -120,12 +116,15 @@ struct Bench {
 }
 
 impl Bench {
-    /// With one thread, and with so many.
-    fn on_cpu(threads: usize, time: Duration) -> Result<Bench, Error> {
-        let cpu =
-            |threads| Cpu::new(threads).map_err(|e| Error::usage(e, "unset IRONLEARN_ISA for the best"));
-        let targets = vec![Options::default().cpu(cpu(1)?), Options::default().cpu(cpu(threads)?)];
-        Ok(Bench { targets, sizes: ON_CPU, time })
+    /// The GPU of the machine; else the CPU with one thread, and with so many.
+    fn of(machine: &Machine, threads: usize, seconds: f64) -> Result<Bench, Error> {
+        let on_cpu = |threads| Machine { threads: Some(threads), ..machine.clone() }.options();
+        let (targets, sizes) = match machine.gpu {
+            Some(_) => (vec![machine.options()?], ON_GPU),
+            None => (vec![on_cpu(1)?, on_cpu(threads)?], ON_CPU),
+        };
+        let sizes = if seconds == 0.0 { TRIAL } else { sizes };
+        Ok(Bench { targets, sizes, time: Duration::from_secs_f64(seconds) })
     }
 
     /// Runs on each target what `prepare` gives, and tells how many `units` that is a second.
