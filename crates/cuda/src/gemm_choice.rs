@@ -120,10 +120,11 @@ const SCRATCH: usize = 64 << 20;
 /// The tile and the number of parts for `batch` products of `[m, k]` by `[k, n]` on `sms` multiprocessors.
 pub fn choose(m: usize, n: usize, k: usize, batch: usize, precision: Precision, sms: usize) -> Choice {
     let (batch, sms) = (batch.max(1), sms.max(1));
+    let out = m.saturating_mul(n).saturating_mul(batch);
     let mut best: Option<(f64, Choice)> = None;
     for tile in precision.tiles() {
         let tiles = m.div_ceil(tile.shape[0]).max(1) * n.div_ceil(tile.shape[1]).max(1) * batch;
-        let longest = (k / (tile.shape[2] * SHORTEST)).clamp(1, SCRATCH / 4 / (m * n * batch).clamp(1, SCRATCH / 4));
+        let longest = (k / (tile.shape[2] * SHORTEST)).clamp(1, SCRATCH / 4 / out.clamp(1, SCRATCH / 4));
         for resident in 0..=tile.blocks {
             let splits = (sms * resident / tiles).clamp(1, longest);
             let cycles = tile.cycles([m, n, k], batch, splits, precision, sms);
@@ -133,6 +134,11 @@ pub fn choose(m: usize, n: usize, k: usize, batch: usize, precision: Precision, 
         }
     }
     best.expect("every precision has tiles").1
+}
+
+/// Every tile of a precision, for sums in one part.
+pub fn tiles(precision: Precision) -> impl Iterator<Item = Choice> {
+    precision.tiles().iter().map(move |tile| tile.choice(precision, 1))
 }
 
 impl Tile {
@@ -151,7 +157,14 @@ impl Tile {
     }
 
     /// Cycles of the multiprocessor that has the most blocks, and of the sum over the parts.
-    fn cycles(&self, [m, n, k]: [usize; 3], batch: usize, splits: usize, precision: Precision, sms: usize) -> f64 {
+    fn cycles(
+        &self,
+        [m, n, k]: [usize; 3],
+        batch: usize,
+        splits: usize,
+        precision: Precision,
+        sms: usize,
+    ) -> f64 {
         let [bm, bn, bk] = self.shape;
         let tiles = m.div_ceil(bm) * n.div_ceil(bn) * batch * splits;
         let busiest = tiles.div_ceil(sms);
@@ -187,7 +200,8 @@ mod tests {
             (Precision::Bf16, include_str!("../kernels/gemm_bf16.cuh")),
         ] {
             for tile in precision.tiles() {
-                let line = text.lines().find(|line| line.starts_with(&format!("using {} ", tile.name))).unwrap();
+                let line =
+                    text.lines().find(|line| line.starts_with(&format!("using {} ", tile.name))).unwrap();
                 let numbers = line.split_once('<').unwrap().1.trim_end_matches(">;");
                 let numbers: Vec<usize> = numbers.split(", ").map(|x| x.parse().unwrap()).collect();
                 let mut ours = tile.shape.to_vec();
