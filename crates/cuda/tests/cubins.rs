@@ -26,7 +26,13 @@ fn compile(text: &str, architecture: &str, what: &str) -> u32 {
         let words = line.split(before).next().unwrap_or_default().split_whitespace().next_back();
         words.and_then(|n| n.parse().ok()).unwrap_or(0)
     };
-    for line in log.lines().filter(|l| l.contains("spill")) {
+    let mut function = "";
+    for line in log.lines() {
+        function = line.split_once("Function properties for ").map_or(function, |f| f.1);
+        if !line.contains("spill") {
+            continue;
+        }
+        let what = format!("{what}, {function}");
         assert_eq!((number(line, "bytes spill stores"), number(line, "bytes spill loads")), (0, 0), "{what} for sm_{architecture}: {line}");
     }
     log.lines().filter(|l| l.contains("registers")).map(|l| number(l, "registers")).max().unwrap_or(0)
