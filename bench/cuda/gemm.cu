@@ -96,6 +96,12 @@ struct Tf32 : Tile {
   static __device__ __forceinline__ void run(const float* a, const float* b, const E& epi) { il_gemm_tf32<Tile, P>(a, b, epi); }
 };
 
+// The same tile with the other way out of the accumulators.
+template <class Tile>
+struct Shuffled : Tile {
+  static constexpr bool SHUFFLED = true;
+};
+
 // The plain kernel: one thread an element, sums in f64, over `rows` rows spread over all of M.
 __device__ __forceinline__ float value(float x) { return x; }
 __device__ __forceinline__ float value(bf16 x) { return __uint_as_float((unsigned)x << 16); }
@@ -258,16 +264,22 @@ static void bf16_cases() {
   using T128eight = Bf16<il_bf16_tile<128, 128, 32, 64, 32, 4, 2>>;
   using T256deep = Bf16<il_bf16_tile<128, 256, 64, 64, 64, 3, 1>>;
   using T64 = Bf16<il_bf16_128x64>;
+  using T256s = Bf16<Shuffled<il_bf16_128x256>>;
+  using T128s = Bf16<Shuffled<il_bf16_128x128>>;
+  using T64s = Bf16<Shuffled<il_bf16_128x64>>;
   using S64 = Bf16<il_bf16_64x64>;
   {
     Bench<Problem<bf16, 40000, 256, 256, false, false, 1>> c("bf16");
     Tanh t{out16, bias, 256};
     c.ours<T256>("128x256 tanh", t);
+    c.ours<T256s>("128x256 tanh shuffled", t);
     c.ours<T128>("128x128 tanh", t);
+    c.ours<T128s>("128x128 tanh shuffled", t);
     c.ours<T128x3>("128x128 tanh 3 blocks", t);
     c.ours<T128deep>("128x128x64 tanh", t);
     c.ours<T128eight>("128x128 tanh 8 warps", t);
     c.ours<T64>("128x64 tanh", t);
+    c.ours<T64s>("128x64 tanh shuffled", t);
     c.ours<S64>("64x64 tanh", t);
     c.ours<T128>("128x128 f32 out", Plain{out32, 256});
     c.cublas(false);
@@ -276,8 +288,10 @@ static void bf16_cases() {
     Bench<Problem<bf16, 40000, 128, 256, false, false, 1>> c("bf16");
     Tanh t{out16, bias, 128};
     c.ours<T128>("128x128 tanh", t);
+    c.ours<T128s>("128x128 tanh shuffled", t);
     c.ours<T128deep>("128x128x64 tanh", t);
     c.ours<T64>("128x64 tanh", t);
+    c.ours<T64s>("128x64 tanh shuffled", t);
     c.ours<S64>("64x64 tanh", t);
     c.cublas(false);
   }
@@ -285,9 +299,12 @@ static void bf16_cases() {
     Bench<Problem<bf16, 40000, 256, 128, false, true, 1>> c("bf16");
     Tanh t{out16, bias, 256};
     c.ours<T256>("128x256 tanh", t);
+    c.ours<T256s>("128x256 tanh shuffled", t);
     c.ours<T128>("128x128 tanh", t);
+    c.ours<T128s>("128x128 tanh shuffled", t);
     c.ours<T128deep>("128x128x64 tanh", t);
     c.ours<T64>("128x64 tanh", t);
+    c.ours<T64s>("128x64 tanh shuffled", t);
     c.ours<S64>("64x64 tanh", t);
     c.cublas(false);
   }
@@ -297,6 +314,7 @@ static void bf16_cases() {
     Plain p{out32, 256};
     c.ours<T128, Plain, Split<P, 33>>("128x128", p);
     c.ours<T128, Plain, Split<P, 66>>("128x128", p);
+    c.ours<T128s, Plain, Split<P, 66>>("128x128 shuffled", p);
     c.ours<T128deep, Plain, Split<P, 33>>("128x128x64", p);
     c.ours<T128deep, Plain, Split<P, 66>>("128x128x64", p);
     c.ours<T128eight, Plain, Split<P, 33>>("128x128 8 warps", p);

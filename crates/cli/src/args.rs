@@ -1,8 +1,9 @@
 //! The command line.
 
+use crate::device::Device;
 use crate::session::Limits;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand};
 use ironlearn::job::{Job, key_named, parse_duration};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
@@ -92,22 +93,12 @@ pub struct RunOptions {
 /// Where the arithmetic is done.
 #[derive(Args, Clone)]
 pub struct MachineOptions {
-    /// Where to compute
-    #[arg(long, value_enum, default_value_t = Device::Auto)]
+    /// Where to compute: cpu, cuda or cuda:N for an NVIDIA GPU, auto for the GPU where one works
+    #[arg(long, value_name = "DEVICE", default_value_t = Device::Auto)]
     pub device: Device,
     /// Threads to compute with; the results do not depend on it [default: one per core]
     #[arg(long, value_name = "N", value_parser = threads)]
     pub threads: Option<NonZeroUsize>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Device {
-    /// The best there is
-    Auto,
-    /// The processor
-    Cpu,
-    /// An NVIDIA GPU
-    Cuda,
 }
 
 #[derive(Args)]
@@ -167,6 +158,9 @@ pub struct DoctorOptions {
 
 #[derive(Args)]
 pub struct BenchOptions {
+    /// Where to compute: cpu, cuda or cuda:N for an NVIDIA GPU, auto for the GPU where one works
+    #[arg(long, value_name = "DEVICE", default_value_t = Device::Auto)]
+    pub device: Device,
     /// Threads of the second column [default: one per core]
     #[arg(long, value_name = "N", value_parser = threads)]
     pub threads: Option<NonZeroUsize>,

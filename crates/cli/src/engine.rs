@@ -1,38 +1,14 @@
 //! What the program needs from the training engine: the one place where the two are joined.
 
-use crate::args::Device;
+use crate::device::Machine;
 use crate::{metrics, predictions};
 use ironlearn::job::Job;
 use ironlearn::task::{self, Measures, Request, Trained};
 use ironlearn::train::Watch;
-use ironlearn::{Error, Options, Tensor};
-use ironlearn_cpu::Cpu;
+use ironlearn::{Error, Tensor};
 use std::path::{Path, PathBuf};
 
 pub use ironlearn::task::Outcome;
-
-/// Where the arithmetic is done.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Machine {
-    pub device: Device,
-    /// `None`: one per core.
-    pub threads: Option<usize>,
-    /// Every operation of the steps is measured.
-    pub profile: bool,
-}
-
-impl Machine {
-    /// How steps are built for it.
-    fn options(&self) -> Result<Options, Error> {
-        let options = Options::default().profile(self.profile);
-        match self.threads {
-            None => Ok(options),
-            Some(threads) => Cpu::new(threads)
-                .map(|cpu| options.cpu(cpu))
-                .map_err(|e| Error::usage(e, "unset IRONLEARN_ISA for the best there is")),
-        }
-    }
-}
 
 /// A run to be carried out.
 pub struct TrainRequest<'a> {

@@ -59,14 +59,14 @@ pub fn peak_memory() -> Option<u64> {
     kibibytes(&read("/proc/self/status")?, "VmHWM")
 }
 
-/// Where the driver library of CUDA lies, if anywhere the loader looks.
-pub fn cuda_driver() -> Option<PathBuf> {
-    library(&["libcuda.so.1", "nvcuda.dll"])
-}
-
-/// Where the run-time compiler of CUDA lies, if anywhere the loader looks.
-pub fn cuda_compiler() -> Option<PathBuf> {
-    library(&["libnvrtc.so.13", "libnvrtc.so.12", "libnvrtc.so.11.2", "libnvrtc.so"])
+/// Where a library of CUDA lies, if anywhere the loader looks: the driver, the compiler of kernels, matrix products.
+pub fn cuda_library(name: &str) -> Option<PathBuf> {
+    library(match name {
+        "CUDA driver" => &["libcuda.so.1", "nvcuda.dll"],
+        "NVRTC" => &["libnvrtc.so.13", "libnvrtc.so.12", "libnvrtc.so"],
+        "cuBLASLt" => &["libcublasLt.so.13", "libcublasLt.so.12", "libcublasLt.so"],
+        _ => &[],
+    })
 }
 
 /// Folders in which a loader on Linux looks, beyond those of its variable.

@@ -9,9 +9,10 @@ use std::path::Path;
 use std::time::Duration;
 
 /// The object that `--json` prints.
-pub fn object(outcome: &Outcome, total: Duration, run_dir: &Path) -> Value {
+pub fn object(outcome: &Outcome, device: &str, total: Duration, run_dir: &Path) -> Value {
     let train = outcome.train_time.as_secs_f64();
     json!({
+        "device": device,
         "loss": outcome.loss,
         "validation_loss": outcome.validation_loss,
         "metrics": metrics(&outcome.measures.values),

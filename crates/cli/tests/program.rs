@@ -11,6 +11,8 @@ fn ironlearn(folder: &Path, arguments: &[&str]) -> Output {
         .current_dir(folder)
         .env("NO_COLOR", "1")
         .env_remove("IRONLEARN_DATA")
+        // The same words where there is a GPU.
+        .env("CUDA_VISIBLE_DEVICES", "")
         .output()
         .unwrap()
 }
@@ -35,8 +37,8 @@ fn usage_errors_are_2_and_say_what_is_right() {
         (&["tarin"][..], "train"),
         (&["train"], "JOB.toml"),
         (&["train", "job.toml", "--max-time", "soon"], "10m"),
-        (&["train", "job.toml", "--device", "gpu"], "possible values: auto, cpu, cuda"),
-        (&["train", "job.toml", "--device", "cuda"], "use --device cpu"),
+        (&["train", "job.toml", "--device", "gpu"], "write auto, cpu, cuda, or cuda:1"),
+        (&["train", "job.toml", "--device", "cuda:9999"], "--device cuda: "),
         (&["train", "job.toml", "--threads", "0"], "--threads"),
         (&["train", "job.toml", "--set", "train.epoch=1"], "did you mean epochs?"),
         (&["predict", "m.safetensors"], "--grid"),

@@ -9,7 +9,9 @@ pub mod compiler;
 pub mod driver;
 pub mod error;
 pub mod exec;
+pub mod probe;
 pub mod text;
 
 pub use error::{CudaError, Library};
 pub use exec::{Cuda, CudaProgram, Options};
+pub use probe::{Report, probe};

@@ -24,6 +24,8 @@ pub use data::Dataset;
 pub use error::{Error, FileError, Place};
 pub use init::Init;
 pub use ironlearn_cpu::Cpu;
+#[cfg(feature = "cuda")]
+pub use ironlearn_cuda::{Cuda, CudaError};
 pub use ironlearn_ir::profile::{SharedWork, StepProfile};
 pub use ironlearn_ir::{Blame, Phase};
 pub use ironlearn_ir::{Element, Int, Num, Real, bf16, f16};

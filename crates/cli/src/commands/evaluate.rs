@@ -10,7 +10,10 @@ use ironlearn::Error;
 use serde_json::json;
 
 pub fn run(options: &EvaluateOptions, console: &Console, engine: &dyn Engine) -> Result<u8, Error> {
-    let measures = engine.evaluate(&options.model, &options.data, &machine(&options.machine)?)?;
+    let machine = machine(&options.machine, console)?;
+    let device = machine.name();
+    console.note(&format!("device: {device}"));
+    let measures = engine.evaluate(&options.model, &options.data, &machine)?;
     for (name, value) in &measures.values {
         console.say(&format!("{name} {}", short(*value)));
     }
@@ -21,6 +24,7 @@ pub fn run(options: &EvaluateOptions, console: &Console, engine: &dyn Engine) ->
         console.warn(warning);
     }
     console.object(&json!({
+        "device": device,
         "metrics": summary::metrics(&measures.values),
         "details": measures.details,
         "warning": measures.warning,

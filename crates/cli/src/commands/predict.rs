@@ -8,7 +8,8 @@ use ironlearn::Error;
 use ironlearn::io::read::exists;
 
 pub fn run(options: &PredictOptions, console: &Console, engine: &dyn Engine) -> Result<u8, Error> {
-    let machine = machine(&options.machine)?;
+    let machine = machine(&options.machine, console)?;
+    console.note(&format!("device: {}", machine.name()));
     let out = options.out.as_deref();
     if let Some(size) = options.input.grid {
         let out = out.map_or_else(|| options.model.with_extension("png"), Into::into);

@@ -3,7 +3,8 @@
 use super::train::{Run, carry_out, machine};
 use crate::args::ResumeOptions;
 use crate::console::Console;
-use crate::engine::{Engine, Machine};
+use crate::device::Machine;
+use crate::engine::Engine;
 use crate::run_dir::RunDir;
 use crate::signals::Signals;
 use ironlearn::Error;
@@ -12,7 +13,7 @@ use std::time::Instant;
 pub fn run(options: &ResumeOptions, console: &Console, engine: &dyn Engine) -> Result<u8, Error> {
     let began = Instant::now();
     let signals = Signals::install()?;
-    let machine = Machine { profile: options.run.profile, ..machine(&options.run.machine)? };
+    let machine = Machine { profile: options.run.profile, ..machine(&options.run.machine, console)? };
     let overrides = options.run.overrides();
     let (dir, job) = match &options.run.out {
         None => RunDir::open(&options.run_dir, &overrides)?,

@@ -1,9 +1,10 @@
 //! `ironlearn train` and what `resume` has in common with it.
 
 use super::bench;
-use crate::args::{Device, MachineOptions, TrainOptions};
+use crate::args::{MachineOptions, TrainOptions};
 use crate::console::Console;
-use crate::engine::{Engine, Machine, TrainRequest};
+use crate::device::Machine;
+use crate::engine::{Engine, TrainRequest};
 use crate::profile;
 use crate::run_dir::RunDir;
 use crate::session::{Limits, Session};
@@ -16,7 +17,7 @@ use std::time::Instant;
 pub fn run(options: &TrainOptions, console: &Console, engine: &dyn Engine) -> Result<u8, Error> {
     let began = Instant::now();
     let signals = Signals::install()?;
-    let machine = Machine { profile: options.run.profile, ..machine(&options.run.machine)? };
+    let machine = Machine { profile: options.run.profile, ..machine(&options.run.machine, console)? };
     let job = Job::load(&options.job, &options.run.overrides())?;
     let dir = RunDir::create(options.run.out.as_deref(), &job)?;
     let limits = options.run.limits(&job);
@@ -29,18 +30,8 @@ pub fn run(options: &TrainOptions, console: &Console, engine: &dyn Engine) -> Re
 }
 
 /// The machine that the options name; a device that is not there is an error.
-pub fn machine(options: &MachineOptions) -> Result<Machine, Error> {
-    if options.device == Device::Cuda {
-        return Err(Error::usage(
-            "--device cuda: this build of ironlearn computes on the CPU only",
-            "leave --device out, or use --device cpu",
-        ));
-    }
-    Ok(Machine {
-        device: options.device,
-        threads: options.threads.map(|threads| threads.get()),
-        profile: false,
-    })
+pub fn machine(options: &MachineOptions, console: &Console) -> Result<Machine, Error> {
+    Machine::find(options.device, options.threads.map(|threads| threads.get()), console)
 }
 
 /// A run that is about to begin or to go on.
@@ -64,6 +55,8 @@ pub fn carry_out(
     engine: &dyn Engine,
 ) -> Result<u8, Error> {
     let path = run.dir.path();
+    let device = run.machine.name();
+    console.note(&format!("device: {device}"));
     console.note(&format!("run directory: {}", path.display()));
     let last = run.dir.last();
     let request = TrainRequest {
@@ -79,7 +72,9 @@ pub fn carry_out(
     session.end();
     let outcome = outcome?;
     console.say(&summary::text(&outcome, path, session.stop));
-    if run.machine.profile {
+    if run.machine.profile && run.machine.gpu.is_some() {
+        console.warn("--profile measures what the CPU does: use it with --device cpu");
+    } else if run.machine.profile {
         let limits = bench::limits(run.machine.threads, run.job.train.dtype)?;
         console.say(&profile::table(&outcome.profile, limits));
     }
@@ -88,7 +83,7 @@ pub fn carry_out(
     for failure in failures.iter().flatten() {
         console.failure(&format!("not everything was written: {failure}"));
     }
-    console.object(&summary::object(&outcome, run.began.elapsed(), path));
+    console.object(&summary::object(&outcome, &device, run.began.elapsed(), path));
     Ok(summary::exit_code(&outcome, &session))
 }
 

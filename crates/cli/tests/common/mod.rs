@@ -136,6 +136,8 @@ pub fn program(folder: &Path) -> Command {
 /// A command that runs the program in a folder.
 pub fn in_folder(mut command: Command, folder: &Path) -> Command {
     command.current_dir(folder).env("NO_COLOR", "1").env_remove("IRONLEARN_DATA");
+    // The same bits and words where there is a GPU.
+    command.env("CUDA_VISIBLE_DEVICES", "");
     command
 }
 

@@ -66,6 +66,8 @@ choice! {
         Full = "full",
         /// Operands of `f32` products rounded to bf16, summed in `f32`; weights stay `f32`.
         Bf16 = "bf16",
+        /// On a CUDA GPU: operands of `f32` products rounded to 10 bits, summed in `f32`; weights stay `f32`.
+        Tf32 = "tf32",
     }
 }
 

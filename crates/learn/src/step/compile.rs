@@ -1,7 +1,8 @@
 //! From a traced graph to a program that runs: the one place that chooses an executor.
 
-use crate::Error;
+use crate::{Error, memory};
 use ironlearn_cpu::Cpu;
+use ironlearn_cpu::isa::Isa;
 use ironlearn_ir::plan::Options as PlanOptions;
 use ironlearn_ir::program::Interpreted;
 use ironlearn_ir::{Array, DType, Failure, Graph, Program, passes};
@@ -33,6 +34,9 @@ pub enum Precision {
     /// Parameters, moments and everything between products stay `f32`. Twice as fast or more where the CPU has
     /// instructions for it; convolutions and products of other types are computed in full.
     Bf16,
+    /// The operands of `f32` matrix products are rounded to 10 bits of precision, with the range of `f32`, and summed
+    /// in `f32`. On CUDA GPUs alone.
+    Tf32,
 }
 
 /// What runs a program.
@@ -43,6 +47,9 @@ enum Executor {
     Shared,
     /// A CPU with threads of its own.
     Cpu(Cpu),
+    /// A GPU.
+    #[cfg(feature = "cuda")]
+    Cuda(ironlearn_cuda::Cuda),
     /// The reference interpreter.
     Interpreter,
 }
@@ -51,6 +58,13 @@ impl Options {
     /// Runs on this CPU, whose threads all steps built with it share.
     pub fn cpu(self, cpu: Cpu) -> Options {
         Options { executor: Executor::Cpu(cpu), ..self }
+    }
+
+    /// Runs on this GPU. Parameters and moments stay in its memory from step to step, and are fetched when somebody
+    /// looks at them.
+    #[cfg(feature = "cuda")]
+    pub fn cuda(self, cuda: ironlearn_cuda::Cuda) -> Options {
+        Options { executor: Executor::Cuda(cuda), ..self }
     }
 
     /// Runs in the reference interpreter: slow, plain, without memory planning.
@@ -93,6 +107,26 @@ impl Options {
         Options { edit: Some(Arc::new(edit)), ..self }
     }
 
+    /// What decides the bits of results: an instruction set of the CPU, or a GPU. Checkpoints name it.
+    pub fn arithmetic(&self) -> String {
+        match &self.executor {
+            Executor::Cpu(cpu) => cpu.isa().name().into(),
+            #[cfg(feature = "cuda")]
+            Executor::Cuda(cuda) => cuda.name(),
+            Executor::Shared | Executor::Interpreter => Isa::from_env().map_or("unknown", Isa::name).into(),
+        }
+    }
+
+    /// An error where a program and what it needs beside it are more than the host's memory can hold; a GPU says so
+    /// itself.
+    pub(crate) fn check_memory(&self, bytes: u64, what: impl FnOnce() -> String) -> Result<(), Error> {
+        match &self.executor {
+            #[cfg(feature = "cuda")]
+            Executor::Cuda(_) => Ok(()),
+            _ => memory::check(bytes, what),
+        }
+    }
+
     /// Inference with the moving average of each parameter, where the store has one; see
     /// [`Optimizer::average`](crate::optim::Optimizer::average).
     pub fn averaged(self, averaged: bool) -> Options {
@@ -110,10 +144,13 @@ pub fn compile(graph: Graph, options: &Options) -> Result<Box<dyn Program>, Erro
         Some(edit) => edit(graph),
     };
     let graph = match options.precision {
-        Precision::Full => graph,
+        Precision::Full | Precision::Tf32 => graph,
         Precision::Bf16 => passes::narrow_products(&graph, DType::Bf16),
     };
     let cpu = match &options.executor {
+        #[cfg(feature = "cuda")]
+        Executor::Cuda(cuda) => return on_gpu(&graph, cuda, options),
+        _ if options.precision == Precision::Tf32 => return Err(no_tf32()),
         Executor::Interpreter => return Ok(Box::new(Interpreted::new(graph)?)),
         Executor::Cpu(cpu) => cpu,
         Executor::Shared => shared_cpu()?,
@@ -122,6 +159,35 @@ pub fn compile(graph: Graph, options: &Options) -> Result<Box<dyn Program>, Erro
     let mut program = cpu.compile(&graph, plan_options).map_err(|failure| failed(failure, 0))?;
     if options.profile {
         program.profile();
+    }
+    Ok(Box::new(program))
+}
+
+fn no_tf32() -> Error {
+    Error::usage(
+        "tf32 is a precision of CUDA GPUs, and this is computed on the CPU",
+        "use the precision full or bf16, or a GPU (`--device cuda`)",
+    )
+}
+
+/// The graph as a program of a GPU. Functions may be as rough as operands of products that are rounded.
+#[cfg(feature = "cuda")]
+fn on_gpu(graph: &Graph, cuda: &ironlearn_cuda::Cuda, options: &Options) -> Result<Box<dyn Program>, Error> {
+    let cuda_options = ironlearn_cuda::Options {
+        tf32: options.precision == Precision::Tf32,
+        fast: options.precision != Precision::Full,
+        check: !options.unchecked,
+        ..ironlearn_cuda::Options::default()
+    };
+    let mut program = cuda.compile(graph, cuda_options).map_err(|failure| match failure {
+        Failure::Device(problem) => Error::Device {
+            problem,
+            hint: "nothing has been run; `ironlearn doctor` shows what works".into(),
+        },
+        failure => failed(failure, 0),
+    })?;
+    if options.profile {
+        program.start_profile();
     }
     Ok(Box::new(program))
 }

@@ -6,7 +6,7 @@ use super::report::StepReport;
 use super::signature::matching;
 use super::trace::{Outputs, finished, inputs, tape_for};
 use crate::optim::average_name;
-use crate::{Error, Inputs, Scope, Signature, memory};
+use crate::{Error, Inputs, Scope, Signature};
 use ironlearn_ir::prim::{Op, Source};
 use ironlearn_ir::{ArrayView, ControlBlock, Graph, Mode, Program, Store, TensorType};
 
@@ -64,7 +64,7 @@ impl Infer {
             infer.names = graph.outputs.iter().map(|(name, _)| name.clone()).collect();
             infer.plans.push((graph.inputs.clone(), compile(graph, options)?));
         }
-        memory::check(infer.memory_bytes() as u64, || {
+        options.check_memory(infer.memory_bytes() as u64, || {
             let of =
                 |types: &[TensorType]| types.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
             let plans: Vec<String> = infer.plans.iter().map(|plan| of(&plan.0)).collect();

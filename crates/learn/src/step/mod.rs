@@ -26,7 +26,7 @@ use signature::matching;
 use trace::{finished, inputs, tape_for};
 
 use crate::optim::{Optimizer, Traced, find_or_add, find_or_zero};
-use crate::{Error, Scope, memory};
+use crate::{Error, Scope};
 use ironlearn_ir::prim::Control;
 use ironlearn_ir::{
     Array, ArrayView, ControlBlock, Diagnostic, Dyn, Graph, Mode, Program, Role, SlotId, Store, Tape,
@@ -120,7 +120,7 @@ impl Step {
             };
             step.plans.push(Plan { inputs, whole, parts });
         }
-        memory::check(step.needed_bytes(), || {
+        options.check_memory(step.needed_bytes(), || {
             let of = |plan: &Plan| plan.inputs.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
             format!("training steps on {}", step.plans.iter().map(of).collect::<Vec<_>>().join(" and on "))
         })?;

@@ -4,7 +4,6 @@ use super::preparation::Preparation;
 use crate::error::{Error, FileError, Place};
 use crate::io::checkpoint::{self, Checkpoint};
 use crate::job::Job;
-use ironlearn_cpu::isa::Isa;
 use ironlearn_ir::{Array, Role, Store};
 use serde::de::DeserializeOwned;
 use std::collections::BTreeMap;
@@ -28,11 +27,17 @@ pub struct ModelFile {
     pub preparation: Preparation,
 }
 
-/// Writes a model file, atomically.
+/// Writes a model file, atomically; `arithmetic` is what [`Options::arithmetic`](crate::Options::arithmetic) gives.
 ///
 /// # Errors
 /// [`Error::Io`], and [`Error::Device`] where a part of the state is lost: `path` then holds what it held before.
-pub fn save(path: &Path, store: &Store, job: &Job, preparation: &Preparation) -> Result<(), Error> {
+pub fn save(
+    path: &Path,
+    store: &Store,
+    job: &Job,
+    preparation: &Preparation,
+    arithmetic: &str,
+) -> Result<(), Error> {
     store.fetch_all().map_err(Error::device)?;
     let slots: Vec<_> = store.ids().map(|id| store.slot(id)).collect();
     let roles: BTreeMap<&str, &str> = slots.iter().map(|s| (s.name.as_str(), s.role.name())).collect();
@@ -42,7 +47,7 @@ pub fn save(path: &Path, store: &Store, job: &Job, preparation: &Preparation) ->
         (PREPARATION, serde_json::to_string(preparation).map_err(json)?),
         (ROLES, serde_json::to_string(&roles).map_err(json)?),
         (VERSION, env!("CARGO_PKG_VERSION").to_owned()),
-        (ISA, Isa::from_env().map_or("unknown", Isa::name).to_owned()),
+        (ISA, arithmetic.to_owned()),
     ];
     let meta = meta.into_iter().map(|(key, text)| (key.to_owned(), text)).collect();
     let tensors: Vec<_> = slots.iter().map(|s| (s.name.as_str(), s.value().view())).collect();
@@ -107,8 +112,8 @@ impl ModelFile {
         self.checkpoint.tensors.iter().map(|(_, array)| of(array)).sum()
     }
 
-    /// The instruction set with which it was computed.
-    pub fn instruction_set(&self) -> &str {
+    /// The instruction set, or the GPU, with which it was computed.
+    pub fn arithmetic(&self) -> &str {
         self.checkpoint.meta.get(ISA).map_or("unknown", String::as_str)
     }
 
@@ -224,13 +229,14 @@ mod tests {
         let mut store = Store::new();
         let id = store.add("w", Role::Parameter, Array::scalar(2.0f32)).unwrap();
         let remote = Remote::take(&mut store);
-        save(&path, &store, &job, &preparation).unwrap();
+        save(&path, &store, &job, &preparation, "a GPU").unwrap();
         let saved = ModelFile::read(&path).unwrap();
         assert_eq!(saved.checkpoint.tensor("w"), Some(&Array::scalar(2.0f32)));
+        assert_eq!(saved.arithmetic(), "a GPU");
         let bytes = std::fs::read(&path).unwrap();
         store.moved(id);
         remote.break_down();
-        let error = save(&path, &store, &job, &preparation).unwrap_err();
+        let error = save(&path, &store, &job, &preparation, "a GPU").unwrap_err();
         assert!(matches!(error, Error::Device { .. }), "{error}");
         assert_eq!(std::fs::read(&path).unwrap(), bytes);
     }

@@ -21,6 +21,7 @@ pub fn options(job: &job::Job, options: &Options) -> Options {
     options.clone().precision(match job.train.precision {
         job::Precision::Full => Precision::Full,
         job::Precision::Bf16 => Precision::Bf16,
+        job::Precision::Tf32 => Precision::Tf32,
     })
 }
 

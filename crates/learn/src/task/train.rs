@@ -11,7 +11,6 @@ use crate::error::Error;
 use crate::job::{Batch, Job};
 use crate::train::{Save, Watch};
 use crate::{Options, Profile, Training};
-use ironlearn_cpu::isa::Isa;
 use ironlearn_ir::{DType, Real, Store};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -89,7 +88,7 @@ fn train_as<T: Real>(request: &Request<'_>, watch: &mut dyn Watch) -> Result<Out
     if let Some(path) = request.resume_from {
         let file = ModelFile::read(path)?;
         file.restore(&mut scope.store_mut())?;
-        warnings.extend(moved(&file));
+        warnings.extend(moved(file.arithmetic(), &request.options.arithmetic()));
     }
     let mut trainer = training(request, &data).build(&network, &data.train, data.validation.as_ref())?;
     warnings.extend(trainer.step().warnings().iter().map(ToString::to_string));
@@ -104,12 +103,13 @@ fn train_as<T: Real>(request: &Request<'_>, watch: &mut dyn Watch) -> Result<Out
         data.train.rows(),
     )?;
     let mut observer = Observer::new(watch, request, &data, predictor, trainer.steps_per_epoch());
+    let arithmetic = request.options.arithmetic();
     let mut save = |which: Save, store: &Store| {
         let path = match which {
             Save::Last => &request.last,
             Save::Best => &request.best,
         };
-        model_file::save(path, store, job, &data.preparation)
+        model_file::save(path, store, job, &data.preparation, &arithmetic)
     };
     let ran = trainer.run(&mut observer, &mut save);
     // The last good state, also where the run came to grief; a run that was asked to stop has saved.
@@ -169,9 +169,8 @@ fn duplicates(job: &Job, data: &Data) -> Option<String> {
     ))
 }
 
-/// What is said where a run goes on with another instruction set.
-fn moved(file: &ModelFile) -> Option<String> {
-    let (old, new) = (file.instruction_set(), Isa::from_env().map_or("unknown", Isa::name));
+/// What is said where a run goes on with another instruction set or device.
+fn moved(old: &str, new: &str) -> Option<String> {
     (old != new).then(|| {
         format!("the run began with {old} and goes on with {new}: its bits differ from those of a run on one")
     })

@@ -88,7 +88,7 @@ fn go(path: &Path, resume: bool, signals: Signals, engine: &Pretend) -> Result<u
     } else {
         (RunDir::create(Some(path), &Job::default()).unwrap(), Job::default())
     };
-    let machine = Machine { device: Device::Auto, threads: None, profile: false };
+    let machine = Machine { gpu: None, threads: None, profile: false };
     let began = Instant::now();
     let run = Run { job: &job, dir: &dir, resume, machine: &machine, limits: Limits::default(), began };
     carry_out(&run, signals, &Console::new(false, true), engine)
@@ -151,11 +151,12 @@ fn the_object_has_the_promised_keys() {
         network: String::new(),
         profile: Default::default(),
     };
-    let object = summary::object(&outcome, Duration::from_secs(5), Path::new("runs/a"));
+    let object = summary::object(&outcome, "CPU", Duration::from_secs(5), Path::new("runs/a"));
     let keys: Vec<&str> = object.as_object().unwrap().keys().map(String::as_str).collect();
     assert_eq!(
         keys,
         [
+            "device",
             "loss",
             "validation_loss",
             "metrics",

@@ -1,0 +1,27 @@
+//! [`probe`]: what of CUDA this machine has, and what is missing.
+
+use crate::compiler;
+use crate::driver::{self, Description};
+use crate::error::{CudaError, Library};
+
+/// What of CUDA a machine has.
+#[derive(Clone, Debug)]
+pub struct Report {
+    /// The devices that the driver sees, or why there is no driver.
+    pub devices: Result<Vec<Description>, CudaError>,
+    /// The version of NVRTC, or why there is none.
+    pub compiler: Result<(i32, i32), CudaError>,
+    /// Whether cuBLASLt is there.
+    pub blas: Result<(), CudaError>,
+}
+
+/// Looks for the libraries and the devices. Loads libraries; makes no context.
+pub fn probe() -> Report {
+    // SAFETY: opens a library by its well-known name; never panics.
+    let has_blas = unsafe { cudarc::cublaslt::sys::is_culib_present() };
+    Report {
+        devices: driver::devices(),
+        compiler: compiler::version(),
+        blas: if has_blas { Ok(()) } else { Err(CudaError::Missing { library: Library::Blas }) },
+    }
+}
