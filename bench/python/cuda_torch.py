@@ -29,10 +29,10 @@ def wait() -> None:
         torch.cuda.synchronize()
 
 
-def precise(precision: str) -> torch.autocast:
-    """Sets how products of f32 are computed; gives what surrounds a forward pass."""
+def is_mixed(precision: str) -> bool:
+    """Sets how products of f32 are computed; whether a forward pass is one of mixed precision."""
     torch.backends.cuda.matmul.allow_tf32 = precision != "f32"
-    return torch.autocast(DEVICE, torch.bfloat16, enabled=precision == "bf16")
+    return precision == "bf16"
 
 
 def graphed(steps: Callable[[], Tensor]) -> tuple[Callable[[], None], Tensor]:
@@ -58,7 +58,7 @@ def arrays(job: Job) -> tuple[Tensor, Tensor]:
 
 
 def training(job: Job, precision: str, variant: str) -> Run:
-    around = precise(precision)
+    mixed = is_mixed(precision)
     model = Sequence(list(job.sizes), list(job.layers), getattr(torch, job.between))
     set_initial(model, job.folder)
     model.to(DEVICE)
@@ -73,7 +73,7 @@ def training(job: Job, precision: str, variant: str) -> Run:
     count, number = len(all_x) // batch, 0
 
     def forward(x: Tensor, y: Tensor) -> Tensor:
-        with around:
+        with torch.autocast(DEVICE, torch.bfloat16, enabled=mixed):
             return loss(model(x), y)
 
     if variant.startswith("compile"):
@@ -132,7 +132,7 @@ def picture(key: str, precision: str) -> None:
     source = png.read(ROOT / "data" / "simba-200.png")
     job = tomllib.loads((ROOT / "jobs" / "picture.toml").read_text())
     torch.manual_seed(0)
-    around = precise(precision)
+    around = partial(torch.autocast, DEVICE, torch.bfloat16, enabled=is_mixed(precision))
     model = compare.network(job["network"]["layers"]).to(DEVICE)
     height, width = source.shape
     y, x = torch.meshgrid(torch.linspace(-1, 1, height), torch.linspace(-1, 1, width), indexing="ij")
@@ -142,17 +142,17 @@ def picture(key: str, precision: str) -> None:
     steps = len(levels) // batch
     whole = EPOCHS * steps
     rates = torch.tensor([recipe["rate"] * 0.5 * (1 + math.cos(math.pi * t / whole)) for t in range(whole)])
-    rates, rate, at = rates.to(DEVICE), torch.zeros((), device=DEVICE), torch.zeros((), dtype=torch.long, device=DEVICE)
+    rates, rate, at = rates.to(DEVICE), torch.zeros((), device=DEVICE), torch.zeros(1, dtype=torch.long, device=DEVICE)
     order = torch.randperm(len(levels), device=DEVICE)
     betas = (recipe.get("beta1", 0.9), recipe["beta2"])
     update = torch.optim.Adam(model.parameters(), lr=rate, betas=betas, fused=True, capturable=True)
 
     def step() -> Tensor:
-        rows = order.view(steps, batch)[at % steps]
-        rate.copy_(rates[at])
+        rows = order.view(steps, batch).index_select(0, at % steps)[0]
+        rate.copy_(rates.index_select(0, at)[0])
         at.add_(1)
         update.zero_grad(set_to_none=True)
-        with around:
+        with around():
             value = F.mse_loss(model(positions[rows]), levels[rows] / 255)
         value.backward()
         update.step()
@@ -172,7 +172,7 @@ def picture(key: str, precision: str) -> None:
         order.copy_(torch.randperm(len(levels), device=DEVICE))
         for _ in range(steps):
             replay()
-        with torch.no_grad(), around:
+        with torch.no_grad(), around():
             drawn = (255 * model(positions).float()).round().clamp(0, 255)
         error = F.mse_loss(drawn, levels).item()
         quality = 10 * math.log10(255**2 / error) if error else math.inf
