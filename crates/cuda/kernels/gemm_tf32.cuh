@@ -28,6 +28,12 @@ __device__ __forceinline__ unsigned il_tf32(float x) {
   return r;
 #endif
 }
+// The value of an f32 as the sum of two that the tensor cores see: the larger in its place, and the rest.
+__device__ __forceinline__ void il_split_tf32(unsigned& x, unsigned& rest) {
+  float whole = __uint_as_float(x);
+  x = il_tf32(whole);
+  rest = il_tf32(whole - __uint_as_float(x));
+}
 __device__ __forceinline__ void il_mma_tf32(float (&d)[4], const unsigned (&a)[4], const unsigned (&b)[2]) {
 #ifdef IL_SIM
   il_sim::mma_m16n8k8_tf32(d, a, b);
@@ -53,8 +59,10 @@ struct il_select<false, X, Y> {
   using type = Y;
 };
 
-template <class T, class P>
+// ROUNDED: as the tensor cores see them; else as they are in memory.
+template <class T, class P, bool ROUNDED = true>
 struct il_tf32_fragments {
+  static __device__ __forceinline__ unsigned seen(float x) { return ROUNDED ? il_tf32(x) : __float_as_uint(x); }
   static constexpr bool AM = P::A_M_CONTIGUOUS, BKC = P::B_K_CONTIGUOUS;
   using AK = il_swizzled<T::BM, T::BK, 4>;
   using BK = il_swizzled<T::BN, T::BK, 4>;
@@ -70,14 +78,14 @@ struct il_tf32_fragments {
 #pragma unroll
       for (unsigned i = 0; i < T::WM / 16; i++)
 #pragma unroll
-        for (unsigned e = 0; e < 4; e++) a[i][e] = il_tf32(p[i * 16 + (e & 1) * 8 + (e >> 1) * 4 * A::ROW]);
+        for (unsigned e = 0; e < 4; e++) a[i][e] = seen(p[i * 16 + (e & 1) * 8 + (e >> 1) * 4 * A::ROW]);
     } else {
       const unsigned char* p = stage + AK::chunk(m + mid * 8 + low, k / 4 + high);
 #pragma unroll
       for (unsigned i = 0; i < T::WM / 16; i++) {
         il_ldmatrix(a[i], p + i * 16 * AK::ROW_BYTES);
 #pragma unroll
-        for (unsigned e = 0; e < 4; e++) a[i][e] = il_tf32(__uint_as_float(a[i][e]));
+        for (unsigned e = 0; e < 4; e++) a[i][e] = seen(__uint_as_float(a[i][e]));
       }
     }
     stage += T::A_BYTES;
@@ -88,30 +96,44 @@ struct il_tf32_fragments {
         unsigned r[4];
         il_ldmatrix(r, p + j * 16 * BK::ROW_BYTES);
 #pragma unroll
-        for (unsigned e = 0; e < 4; e++) b[2 * j + (e >> 1)][e & 1] = il_tf32(__uint_as_float(r[e]));
+        for (unsigned e = 0; e < 4; e++) b[2 * j + (e >> 1)][e & 1] = seen(__uint_as_float(r[e]));
       }
     } else {
       const float* p = (const float*)(stage + B::at(q, n + g)) + k * B::ROW;
 #pragma unroll
       for (unsigned j = 0; j < T::WN / 8; j++)
 #pragma unroll
-        for (unsigned e = 0; e < 2; e++) b[j][e] = il_tf32(p[j * 8 + e * 4 * B::ROW]);
+        for (unsigned e = 0; e < 2; e++) b[j][e] = seen(p[j * 8 + e * 4 * B::ROW]);
     }
   }
 };
 
-template <class T, class P, class E>
-__device__ __forceinline__ void il_gemm_tf32(const float* a, const float* b, const E& epi) {
+// The loop of both: step(sum, stage, m, n) for the warp's part.
+template <class T, class P, class F, class E, class Step>
+__device__ __forceinline__ void il_gemm_by_warps(const float* a, const float* b, const E& epi, Step step) {
   IL_DYNAMIC_SHARED(unsigned char, il_shared);
   const il_place at = il_locate<T::BM, T::BN, T::BK, P>();
   const unsigned warp = threadIdx.x >> 5, wm = warp / T::WARPS_N * T::WM, wn = warp % T::WARPS_N * T::WN;
-  using F = il_tf32_fragments<T, P>;
   il_stages<float, T, P, typename F::A, typename F::B, ~0u, ~0u, il_copy_bytes(P::A_ALIGN, P::LDA * 4),
             il_copy_bytes(P::B_ALIGN, P::LDB * 4)>
       stages(a, b, at);
   il_accumulators<T::WM, T::WN> sum;
   sum.clear();
   il_pipeline<T>(il_shared, stages, il_ceil_div(at.k1 - at.k0, T::BK), [&](const unsigned char* stage) {
+    step(sum, stage, wm, wn);
+  });
+  if constexpr (T::SHUFFLED) {
+    sum.template emit_shuffled<P>(epi, at.batch, at.m0 + wm, at.n0 + wn);
+  } else {
+    float* strip = (float*)(il_shared + warp * il_accumulators<T::WM, T::WN>::BYTES);
+    sum.template emit<P>(epi, strip, at.batch, at.m0 + wm, at.n0 + wn);
+  }
+}
+
+template <class T, class P, class E>
+__device__ __forceinline__ void il_gemm_tf32(const float* a, const float* b, const E& epi) {
+  using F = il_tf32_fragments<T, P>;
+  il_gemm_by_warps<T, P, F>(a, b, epi, [](auto& sum, const unsigned char* stage, unsigned wm, unsigned wn) {
     F f[2];
     f[0].load(stage, wm, wn, 0);
 #pragma unroll
@@ -123,10 +145,35 @@ __device__ __forceinline__ void il_gemm_tf32(const float* a, const float* b, con
         for (unsigned j = 0; j < T::WN / 8; j++) il_mma_tf32(sum.d[i][j], f[k & 1].a[i], f[k & 1].b[j]);
     }
   });
-  if constexpr (T::SHUFFLED) {
-    sum.template emit_shuffled<P>(epi, at.batch, at.m0 + wm, at.n0 + wn);
-  } else {
-    float* strip = (float*)(il_shared + warp * il_accumulators<T::WM, T::WN>::BYTES);
-    sum.template emit<P>(epi, strip, at.batch, at.m0 + wm, at.n0 + wn);
-  }
+}
+
+// A product as exact as f32 arithmetic, on the tensor cores: every operand is the sum of two tf32 numbers, which hold 22
+// of its 24 bits and all but 2^-23 of its value; of the four products the smallest, below 2^-22 of the whole, is left out
+// (Ootomo and Yokota, "Recovering single precision accuracy from tensor cores", IJHPCA 36, 2022).
+template <class T, class P, class E>
+__device__ __forceinline__ void il_gemm_f32x3(const float* a, const float* b, const E& epi) {
+  using F = il_tf32_fragments<T, P, false>;
+  il_gemm_by_warps<T, P, F>(a, b, epi, [](auto& sum, const unsigned char* stage, unsigned wm, unsigned wn) {
+#pragma unroll
+    for (unsigned k = 0; k < T::BK / 8; k++) {
+      F f, low;
+      f.load(stage, wm, wn, k * 8);
+#pragma unroll
+      for (unsigned i = 0; i < T::WM / 16; i++)
+#pragma unroll
+        for (unsigned e = 0; e < 4; e++) il_split_tf32(f.a[i][e], low.a[i][e]);
+#pragma unroll
+      for (unsigned j = 0; j < T::WN / 8; j++)
+#pragma unroll
+        for (unsigned e = 0; e < 2; e++) il_split_tf32(f.b[j][e], low.b[j][e]);
+#pragma unroll
+      for (unsigned i = 0; i < T::WM / 16; i++)
+#pragma unroll
+        for (unsigned j = 0; j < T::WN / 8; j++) {
+          il_mma_tf32(sum.d[i][j], low.a[i], f.b[j]);
+          il_mma_tf32(sum.d[i][j], f.a[i], low.b[j]);
+          il_mma_tf32(sum.d[i][j], f.a[i], f.b[j]);
+        }
+    }
+  });
 }

@@ -5,7 +5,7 @@ use crate::driver::Context;
 use crate::error::{CudaError, Library};
 use cudarc::cublaslt::sys;
 use ironlearn_ir::DType;
-use ironlearn_ir::plan::{DotStep, View};
+use ironlearn_ir::plan::{self, DotStep, View};
 use std::ffi::CStr;
 use std::mem::MaybeUninit;
 use std::ptr;
@@ -123,24 +123,12 @@ impl Problem {
     }
 }
 
-/// The last two axes of a view, where one of them lies side by side and the batch is regular.
+/// A view as cuBLASLt's matrix: by rows, `[rows, columns]` is by columns `[columns, rows]`.
 fn matrix(view: &View, rank: usize) -> Option<Matrix> {
-    let (rows, columns) = (view.dims[rank - 2], view.dims[rank - 1]);
-    let (down, across) = (view.strides[rank - 2], view.strides[rank - 1]);
-    let (count, next) = view.merged(0..rank - 2)?;
-    let next = if count == 1 { 0 } else { usize::try_from(next).ok()? };
-    // By rows, `[rows, columns]` is by columns `[columns, rows]`.
-    let made = |rows: usize, columns: usize, leading: isize, transposed| {
-        let leading = if columns == 1 { rows } else { usize::try_from(leading).ok()? };
-        (leading >= rows).then_some(Matrix { rows, columns, leading, transposed, next, offset: view.offset })
-    };
-    if across == 1 || columns == 1 {
-        made(columns, rows, down, false).filter(|_| across == 1 || columns == 1)
-    } else if down == 1 || rows == 1 {
-        made(rows, columns, across, true)
-    } else {
-        None
-    }
+    let (rows, columns, lies) = (view.dims[rank - 2], view.dims[rank - 1], view.matrix()?);
+    let (rows, columns) = if lies.by_columns { (rows, columns) } else { (columns, rows) };
+    let plan::Matrix { leading, next, by_columns } = lies;
+    Some(Matrix { rows, columns, leading, transposed: by_columns, next, offset: view.offset })
 }
 
 /// A product with its descriptors and algorithm.

@@ -77,6 +77,10 @@ fn computed(step: &PlanStep, nodes: &mut Vec<NodeId>) {
             nodes.extend(program.instrs.iter().map(|i| i.node).filter(|&id| id != step.node));
             nodes.push(step.node);
         }
+        StepKind::Product(p) => {
+            nodes.push(p.node);
+            nodes.extend(p.program.instrs.iter().map(|i| i.node));
+        }
         StepKind::Region(region) => region.steps.iter().for_each(|s| computed(s, nodes)),
         StepKind::Fill { .. } => {}
         _ => nodes.push(step.node),

@@ -116,6 +116,7 @@ fn build(folder: &Path) -> io::Result<()> {
 
 fn compile(folder: &Path, library: &str, sources: &str) -> io::Result<Child> {
     let mut compiler = Command::new("g++");
+    compiler.env_remove("LD_PRELOAD"); // g++ itself is not to be watched
     compiler.args([
         "-std=c++17",
         "-O1",

@@ -157,8 +157,9 @@ impl Parts {
 
     /// The text of all kernels, with what stands before them.
     pub fn text(&self) -> String {
-        let kernels = self.kernels.iter().map(Kernel::text);
-        std::iter::once(text::PRELUDE.to_string()).chain(kernels).collect()
+        let kernels: Vec<String> = self.kernels.iter().map(Kernel::text).collect();
+        let products = if kernels.iter().any(|k| k.contains("il_gemm_")) { text::PRODUCTS } else { "" };
+        [text::PRELUDE, products].into_iter().chain(kernels.iter().map(String::as_str)).collect()
     }
 }
 

@@ -81,12 +81,12 @@ impl Cuda {
     /// Plans and compiles a graph.
     pub fn compile(&self, graph: &Graph, options: Options) -> Result<CudaProgram, Failure> {
         let plan_options =
-            PlanOptions { fuse: options.fuse, check: options.check, regions: false, updates_last: true };
+            PlanOptions { fuse: options.fuse, check: options.check, regions: false, updates_last: true, epilogues: true };
         let plan = plan(graph, plan_options).map_err(|e| Failure::Operation(format!("no plan: {e}")))?;
         CudaProgram::new(self, plan, options)
     }
 
-    fn target(&self) -> Target {
-        Target { multiprocessors: self.context.description().multiprocessors }
+    fn target(&self, options: Options) -> Target {
+        Target { multiprocessors: self.context.description().multiprocessors, tf32: options.tf32 }
     }
 }

@@ -65,7 +65,7 @@ impl CudaProgram {
     pub(super) fn new(cuda: &Cuda, plan: Plan, options: Options) -> Result<CudaProgram, Failure> {
         let (context, plan) = (cuda.context.clone(), Arc::new(plan));
         let mut parts = Parts { blas: Some(cuda.blas.clone()), tf32: options.tf32, ..Parts::default() };
-        let sequence = parts.sequence(&plan, cuda.target())?;
+        let sequence = parts.sequence(&plan, cuda.target(options))?;
         let code = compiler::compile(&context, &parts.text(), cuda.checked, options.fast)?;
         let module = Module::load(&context, &code)?;
         let function = |k: &Kernel| module.function(&k.name, k.arguments.len() + 1, k.shape.shared);

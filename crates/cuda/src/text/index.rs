@@ -21,6 +21,11 @@ impl Index {
         Index { dims: dims.to_vec(), flat: flat.into(), coordinates: None, kind, prefix }
     }
 
+    /// The same place, whose coordinates have these names.
+    pub fn known(self, coordinates: Vec<String>) -> Index {
+        Index { coordinates: Some(coordinates), ..self }
+    }
+
     /// The element of a view over the space.
     pub fn of(&mut self, writer: &mut Writer<'_>, view: &View) -> String {
         if view.strides.iter().zip(&self.dims).all(|(s, d)| *s == 0 || *d == 1) {

@@ -9,6 +9,7 @@ mod conv;
 mod dot;
 mod index;
 mod pool;
+mod product;
 mod reduce;
 mod rows;
 mod tile;
@@ -24,6 +25,16 @@ use std::fmt::Write;
 
 /// What stands before all kernels.
 pub const PRELUDE: &str = include_str!("../../kernels/prelude.cuh");
+
+/// What stands before kernels that compute products: the templates of matrix products.
+pub const PRODUCTS: &str = concat!(
+    include_str!("../../kernels/gemm_common.cuh"),
+    include_str!("../../kernels/gemm_mma.cuh"),
+    include_str!("../../kernels/gemm_splitk.cuh"),
+    include_str!("../../kernels/gemm_f32.cuh"),
+    include_str!("../../kernels/gemm_tf32.cuh"),
+    include_str!("../../kernels/gemm_bf16.cuh"),
+);
 
 /// Where an argument points to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -64,6 +75,8 @@ impl Argument {
 pub struct Kernel {
     /// Its name in the text.
     pub name: String,
+    /// What stands before it: types of its own.
+    types: String,
     /// What its blocks do: so many of them each.
     parts: Vec<(String, u32)>,
     /// Its arguments; the state of the run comes last.
@@ -103,7 +116,7 @@ impl Kernel {
 
     /// Its text.
     pub fn text(&self) -> String {
-        let mut text = String::new();
+        let mut text = self.types.clone();
         let _ = write!(text, "extern \"C\" __global__ void __launch_bounds__({}) {}(", self.shape.block, self.name);
         for a in &self.arguments {
             let constant = if a.writes { "" } else { "const " };
@@ -135,6 +148,8 @@ const MOST_ARGUMENTS: usize = 200;
 pub struct Target {
     /// Streaming multiprocessors.
     pub multiprocessors: usize,
+    /// Operands of `f32` products are rounded to 10 bits of precision.
+    pub tf32: bool,
 }
 
 /// Why there is no kernel.
@@ -148,7 +163,11 @@ pub fn kernels(plan: &Plan, step: &PlanStep, number: usize, target: Target) -> R
         StepKind::Reduce { program, value, fold, extent, out } => {
             reduce::reduce(&writer, program, *value, *fold, *extent, out, target)
         }
-        StepKind::Dot(dot) => dot::dot(writer(), dot),
+        StepKind::Dot(dot) => match product::plain(&writer, dot, target)? {
+            Some(kernels) => Ok(kernels),
+            None => dot::dot(writer(), dot),
+        },
+        StepKind::Product(epilogue) => product::product(&writer, epilogue, target),
         StepKind::Conv { conv, x, y, out } => conv::conv(writer(), conv, x, y, out),
         StepKind::Pool { pool, x, out } => pool::pool(writer(), pool, x, out),
         StepKind::Gather { x, index, out } => rows::gather(writer(), x, index, out),
@@ -311,6 +330,7 @@ impl<'a> Writer<'a> {
         }
         Kernel {
             name: self.name,
+            types: String::new(),
             parts: vec![(text, shape.grid[0])],
             arguments: self.arguments,
             shape,

@@ -205,13 +205,12 @@ bool pass_barrier() {
     return true;
 }
 
-// A plain loop: memory between variables is poisoned under AddressSanitizer, where memset is watched.
-void poison(unsigned char* begin, unsigned char* end) {
-    for (volatile unsigned char* p = begin; p != end; p++) *p = 0xFF;
+void poison(Range range) {
+    for (size_t i = 0; i < range.bytes; i++) static_cast<volatile unsigned char*>(range.begin)[i] = 0xFF;
 }
 
 void run_block() {
-    poison(launch->module->shared_begin, launch->module->shared_end);
+    for (Range range : *launch->shared) poison(range);
     memset(state.dynamic_shared, 0xFF, launch->dynamic_shared);
     for (unsigned i = 0; i < threads; i++) {
         Fiber& fiber = fibers[i];

@@ -1,13 +1,20 @@
 // Runs the blocks of a launch, one after the other, each thread as a fiber.
 #pragma once
-#include <string>
+#include <cstddef>
+#include <vector>
 
 #include "../sim/abi.h"
 
 namespace standin {
 
+struct Range {
+    unsigned char* begin;
+    size_t bytes;
+};
+
 struct Launch {
     const il_sim::Module* module;
+    const std::vector<Range>* shared;  // variables of the module
     const il_sim::Kernel* kernel;
     dim3 grid, block;
     unsigned dynamic_shared;

@@ -85,12 +85,15 @@ struct Function {
     Module* module;
     const il_sim::Kernel* kernel;
     unsigned dynamic_limit;  // bytes of dynamic shared memory that a launch may ask for
+    size_t shared_bytes() const;  // what its variables take
 };
 
 struct Module {
     void* library;
     const il_sim::Module* contents;
     std::string path;  // of the file that it came from, where that is kept
+    std::vector<Range> shared;
+    std::map<std::string, size_t> shared_bytes;  // of kernels, as far as they stand in the kernels themselves
     std::map<std::string, std::unique_ptr<Function>> functions;
     ~Module();
 };

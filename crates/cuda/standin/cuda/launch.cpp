@@ -1,6 +1,5 @@
 // Modules, functions and their launch.
 #include <dlfcn.h>
-#include <elf.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -10,15 +9,19 @@
 
 #include "driver.h"
 #include "fiber.h"
+#include "image.h"
 
 namespace standin {
 namespace {
 
-// The bytes of a shared library, whose length is not told: its table of sections stands at its end.
-size_t image_bytes(const void* image) {
-    auto* header = static_cast<const Elf64_Ehdr*>(image);
-    if (memcmp(header->e_ident, ELFMAG, SELFMAG) != 0 || header->e_machine != EM_X86_64) return 0;
-    return header->e_shoff + size_t{header->e_shentsize} * header->e_shnum;
+Module* describe(Module* module, const void* image) {
+    Dl_info where;
+    if (!dladdr(module->contents, &where)) return module;
+    for (const Shared& variable : shared_variables(image)) {
+        module->shared.push_back({static_cast<unsigned char*>(where.dli_fbase) + variable.offset, variable.bytes});
+        module->shared_bytes[variable.function] += variable.bytes;
+    }
+    return module;
 }
 
 Module* load(const void* image, size_t bytes) {
@@ -33,7 +36,7 @@ Module* load(const void* image, size_t bytes) {
     auto* contents = library ? static_cast<il_sim::Module*>(dlsym(library, "il_sim_module")) : nullptr;
     // AddressSanitizer reads lines of the text from the file when it finds something.
     if (!sanitized() || !contents) unlink(path.c_str()), path.clear();
-    if (contents) return new Module{library, contents, path, {}};
+    if (contents) return describe(new Module{library, contents, path, {}, {}, {}}, image);
     if (library) dlclose(library);
     return nullptr;
 }
@@ -45,7 +48,8 @@ Result check(const Function& function, dim3 grid, dim3 block, unsigned shared) {
     uint64_t threads = uint64_t{block.x} * block.y * block.z;
     if (threads > max_threads) return INVALID_VALUE;
     if (function.kernel->max_threads && threads > function.kernel->max_threads) return INVALID_VALUE;
-    return shared > function.dynamic_limit ? INVALID_VALUE : SUCCESS;
+    size_t fixed = function.shared_bytes();
+    return fixed > max_shared || shared + fixed > std::max<size_t>(function.dynamic_limit, max_shared) ? INVALID_VALUE : SUCCESS;
 }
 
 // A device would find out when it follows the pointer. Here also a pointer that is never followed has to be good, or
@@ -82,7 +86,7 @@ Result execute(const void* handle, const Function& function, dim3 grid, dim3 blo
         return ILLEGAL_ADDRESS;
     }
     if (!pointers_live(*function.kernel, arguments.pointers.data())) return ILLEGAL_ADDRESS;
-    Launch launch{function.module->contents, function.kernel, grid, block, shared, arguments.pointers.data()};
+    Launch launch{function.module->contents, &function.module->shared, function.kernel, grid, block, shared, arguments.pointers.data()};
     switch (run(launch)) {
         case Outcome::Done: return SUCCESS;
         case Outcome::BadAddress: return ILLEGAL_ADDRESS;
@@ -91,6 +95,11 @@ Result execute(const void* handle, const Function& function, dim3 grid, dim3 blo
 }
 
 }  // namespace
+
+size_t Function::shared_bytes() const {
+    auto found = module->shared_bytes.find(kernel->name);
+    return found == module->shared_bytes.end() ? 0 : found->second;
+}
 
 Module::~Module() {
     for (auto& [name, function] : functions) driver().functions.erase(function.get());
@@ -152,6 +161,7 @@ EXPORT Result cuFuncGetAttribute(int* value, int attribute, Function* function) 
     unsigned bound = function->kernel->max_threads;
     switch (attribute) {
         case 0: *value = static_cast<int>(bound ? bound : max_threads); break;
+        case 1: *value = static_cast<int>(function->shared_bytes()); break;
         case 4: *value = 32; break;               // registers
         case 5: case 6: *value = 90; break;       // versions of PTX and of the binary
         case 8: *value = static_cast<int>(function->dynamic_limit); break;
@@ -164,7 +174,7 @@ EXPORT Result cuFuncSetAttribute(Function* function, int attribute, int value) {
     ENTER();
     if (!d.functions.count(function)) return INVALID_HANDLE;
     if (attribute == 9) return value >= -1 && value <= 100 ? SUCCESS : INVALID_VALUE;  // the share of L1, a hint
-    if (attribute != 8 || value < 0 || value > static_cast<int>(max_shared_optin)) return INVALID_VALUE;
+    if (attribute != 8 || value < 0 || value > static_cast<int>(max_shared_optin - function->shared_bytes())) return INVALID_VALUE;
     function->dynamic_limit = static_cast<unsigned>(value) > max_shared ? static_cast<unsigned>(value) : max_shared;
     return SUCCESS;
 }
@@ -173,6 +183,7 @@ EXPORT Result cuOccupancyMaxActiveBlocksPerMultiprocessor(int* blocks, Function*
     ENTER();
     if (!d.functions.count(function)) return INVALID_HANDLE;
     if (!blocks || threads <= 0) return INVALID_VALUE;
+    shared += function->shared_bytes();
     size_t by_threads = 2048 / ((static_cast<unsigned>(threads) + 31) / 32 * 32), by_shared = shared_of_processor / (shared + 1024);
     if (threads > static_cast<int>(max_threads) || shared > function->dynamic_limit) by_threads = 0;
     *blocks = static_cast<int>(std::min({by_threads, by_shared, size_t{32}}));

@@ -70,7 +70,7 @@ std::string whole_text(const std::string& name, const std::string& text, const O
            "\n#line 1 \"kernels of " + name + "\"\n" + list + "}\n" +
            "extern \"C\" __attribute__((visibility(\"default\"))) il_sim::Module il_sim_module = {il_sim_kernels, " +
            std::to_string(found.size()) + ", " + (options.flush ? "true" : "false") +
-           ", __start_il_shared, __stop_il_shared, &il_sim::state};\n";
+           ", &il_sim::state};\n";
 }
 
 std::vector<std::string> command(const std::string& folder, const Options& options) {
@@ -78,10 +78,10 @@ std::vector<std::string> command(const std::string& folder, const Options& optio
         "g++", "-x", "c++", "-std=gnu++17", "-O1", "-fPIC", "-shared", "-w", "-fwrapv", "-ffp-contract=off",
         "-fno-strict-aliasing", "-fno-exceptions", "-fno-rtti", "-fno-math-errno", "-fvisibility=hidden",
         "-fdiagnostics-color=never", "-fmax-errors=20"};
-    if (variable("IRONLEARN_SIM_SANITIZE") == "address")
-        words.insert(words.end(), {"-fsanitize=address", "-fsanitize-sections=il_shared", "-g1", "-fno-omit-frame-pointer"});
+    if (sanitizes())
+        words.insert(words.end(), {"-fsanitize=address", "-g1", "-fno-omit-frame-pointer"});
     else
-        words.insert(words.end(), {"-fno-asynchronous-unwind-tables", "-nostartfiles", "-nodefaultlibs", "-s"});
+        words.insert(words.end(), {"-fno-asynchronous-unwind-tables", "-nostartfiles", "-nodefaultlibs"});
     words.insert(words.end(), options.for_compiler.begin(), options.for_compiler.end());
     words.insert(words.end(), {folder + "/kernels.cpp", "-o", folder + "/kernels.so", "-lm", "-lgcc", "-lc"});
     return words;
@@ -142,6 +142,8 @@ const std::string& home() {
     }();
     return folder;
 }
+
+bool sanitizes() { return variable("IRONLEARN_SIM_SANITIZE") == "address"; }
 
 bool compile(const std::string& name, const std::string& text, const Options& options, std::string& library,
              std::string& log) {

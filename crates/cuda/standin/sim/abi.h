@@ -57,7 +57,6 @@ struct Module {
     const Kernel* kernels;
     unsigned count;
     bool flush;  // denormals are zero: -ftz=true
-    unsigned char *shared_begin, *shared_end;
     State** state;
 };
 

@@ -5,8 +5,6 @@
 #define IL_SIM 1
 #include "abi.h"
 
-extern "C" __attribute__((weak, visibility("hidden"))) unsigned char __start_il_shared[], __stop_il_shared[];
-
 namespace il_sim {
 static State* state;
 }
@@ -20,8 +18,8 @@ static State* state;
 #define __launch_bounds__(...)
 #define __align__(n) __attribute__((aligned(n)))
 #define __constant__ static
-// In a section of its own, which is filled with NaN before each block.
-#define __shared__ static __attribute__((section("il_shared")))
+// Filled with NaN before each block; the stand-in for the driver finds it by its symbol.
+#define __shared__ static
 #define IL_DYNAMIC_SHARED(T, name) T* name = reinterpret_cast<T*>(il_sim::state->dynamic_shared)
 
 #define threadIdx (il_sim::state->thread->index)

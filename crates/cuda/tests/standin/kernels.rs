@@ -76,19 +76,31 @@ fn a_function_tells_its_parameters_and_limits() {
 #[test]
 fn shared_memory_begins_as_nan_in_every_block() {
     let text = r#"
+        template <int N> __device__ __forceinline__ float& of_template(int i) {
+            __shared__ float s[N];
+            return s[i];
+        }
         extern "C" __global__ void fill(float* y) {
-            __shared__ float s[8][4];
+            __shared__ __align__(16) float s[8][4];
             IL_DYNAMIC_SHARED(float, d);
-            y[blockIdx.x * 32 + threadIdx.x] = s[threadIdx.x / 4][threadIdx.x % 4] + d[threadIdx.x];
-            y[blockIdx.x * 32 + threadIdx.x] = isnan(s[7][3]) && isnan(d[0]) ? 1.0f : 0.0f;
+            int t = threadIdx.x;
+            y[blockIdx.x * 32 + t] = isnan(s[t / 4][t % 4]) + 10 * isnan(d[t]) + 100 * isnan(of_template<32>(t));
             __syncthreads();
-            s[threadIdx.x / 4][threadIdx.x % 4] = d[threadIdx.x] = 3.0f;
+            s[t / 4][t % 4] = d[t] = of_template<32>(t) = 3.0f;
         }"#;
     let Some(device) = Device::open() else { return };
     let (function, y) = (device.function(text, "fill"), device.empty(4 * 96));
     assert!(device.read::<f32>(y, 96).iter().all(|x| x.is_nan()), "new memory");
     assert_eq!(launch!(device, function, [3, 1, 1], [32, 1, 1], 128, y), OK);
-    assert_eq!(device.read::<f32>(y, 96), [1.0; 96]);
+    assert_eq!(device.read::<f32>(y, 96), [111.0; 96]);
+    let mut bytes = 0;
+    let shared = Attribute::CU_FUNC_ATTRIBUTE_SHARED_SIZE_BYTES;
+    assert_eq!(cu!(cuFuncGetAttribute(&mut bytes, shared, function)), OK);
+    assert_eq!(bytes, 128);
+    let too_much = 48 * 1024 - 127;
+    let invalid = CUresult::CUDA_ERROR_INVALID_VALUE;
+    assert_eq!(launch!(device, function, [3, 1, 1], [32, 1, 1], too_much, y), invalid, "in all");
+    assert_eq!(launch!(device, function, [3, 1, 1], [32, 1, 1], too_much - 1, y), OK);
 }
 
 /// Each thread reads what its neighbour wrote; `BARRIER` decides whether it waits for it.

@@ -10,3 +10,4 @@ mod kernels;
 mod mistakes;
 mod products;
 mod warps;
+mod watched;

@@ -6,10 +6,12 @@
 //! Executors compile the steps.
 
 mod checks;
+mod epilogue;
 mod group;
 mod index_space;
 pub mod leaves;
 mod lower;
+mod matrix;
 mod memory;
 mod recompute;
 mod region;
@@ -19,6 +21,7 @@ mod view;
 
 pub(crate) use group::{base, is_elementwise};
 pub use lower::plan;
+pub use matrix::Matrix;
 pub use region::Region;
 pub use verify::verify;
 pub use view::View;
@@ -42,11 +45,13 @@ pub struct Options {
     /// Computes new state after everything else: for machines that begin a step at a cost, and can compute many
     /// independent ones as one.
     pub updates_last: bool,
+    /// Products end with what is done to their elements: for machines whose products can.
+    pub epilogues: bool,
 }
 
 impl Default for Options {
     fn default() -> Options {
-        Options { fuse: true, check: true, regions: true, updates_last: false }
+        Options { fuse: true, check: true, regions: true, updates_last: false, epilogues: false }
     }
 }
 
@@ -198,6 +203,21 @@ pub struct DotStep {
     pub out: View,
 }
 
+/// A matrix product, and what is done to its elements: [`StepKind::Product`].
+#[derive(Clone, Debug)]
+pub struct Epilogue {
+    /// The product; its result has no memory.
+    pub dot: DotStep,
+    /// The product's node.
+    pub node: NodeId,
+    /// What is done, over as many elements in the same order.
+    pub program: Program,
+    /// The load of the program that stands for the product.
+    pub product: usize,
+    /// Values and where they go.
+    pub stores: Vec<(Value, View)>,
+}
+
 /// A loop over the leading axis of sequences; see [`Scan`](crate::prim::Scan).
 #[derive(Clone, Debug)]
 pub struct ScanStep {
@@ -244,6 +264,8 @@ pub enum StepKind {
     },
     /// Matrix products.
     Dot(DotStep),
+    /// Matrix products that end with a tile program over their elements.
+    Product(Box<Epilogue>),
     /// Convolution or one of its gradients.
     Conv {
         /// Shapes and window.
@@ -337,6 +359,11 @@ impl PlanStep {
         match &self.kind {
             StepKind::Fused { program, .. } | StepKind::Reduce { program, .. } => of_program(program),
             StepKind::Dot(dot) => vec![dot.x.clone(), dot.y.clone()],
+            StepKind::Product(p) => {
+                let made = p.dot.out.buffer;
+                let others = of_program(&p.program).into_iter().filter(|view| view.buffer != made);
+                [p.dot.x.clone(), p.dot.y.clone()].into_iter().chain(others).collect()
+            }
             StepKind::Conv { x, y, .. } => vec![x.clone(), y.clone()],
             StepKind::Pool { x, .. } => x.clone(),
             StepKind::Gather { x, index, .. } | StepKind::ScatterAdd { x, index, .. } => {
@@ -355,6 +382,7 @@ impl PlanStep {
         match &self.kind {
             StepKind::Fused { stores, .. } => stores.iter().map(|(_, view)| view).collect(),
             StepKind::Dot(dot) => vec![&dot.out],
+            StepKind::Product(p) => p.stores.iter().map(|(_, view)| view).collect(),
             StepKind::Scan(scan) => scan.results.iter().collect(),
             StepKind::Region(region) => region.writes(),
             StepKind::Reduce { out, .. }

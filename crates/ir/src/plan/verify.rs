@@ -175,6 +175,13 @@ fn program_is_sound(plan: &Plan, step: &PlanStep) -> Result<(), String> {
             (program, vec![*value])
         }
         StepKind::Dot(dot) => return product_is_sound(dot),
+        StepKind::Product(p) => {
+            product_is_sound(&p.dot)?;
+            if p.program.dims.iter().product::<usize>() != p.dot.out.elements() {
+                return Err(format!("a product of {:?} ends with a program over {:?}", p.dot.out.dims, p.program.dims));
+            }
+            (&p.program, p.stores.iter().map(|s| s.0).collect())
+        }
         _ => return Ok(()),
     };
     if let Some(load) = program.loads.iter().find(|l: &&Load| l.view().dims != program.dims) {

@@ -24,6 +24,9 @@ pub fn plan(graph: &Graph, options: Options) -> Result<Plan, String> {
     if options.fuse && options.regions {
         super::region::gather(&mut plan);
     }
+    if options.fuse && options.epilogues {
+        super::epilogue::gather(&mut plan);
+    }
     super::memory::place(&mut plan);
     super::verify(&plan)?;
     Ok(plan)

@@ -1,0 +1,235 @@
+//! Matrix products by the templates of `kernels/gemm_*.cuh`, which end with a tile program over their elements.
+
+use super::tile::{Place, Tile};
+use super::{Index, Kernel, No, Of, Target, Writer, types};
+use crate::driver::Shape;
+use crate::gemm_choice::{Choice, Precision, choose};
+use ironlearn_ir::DType;
+use ironlearn_ir::plan::{DotStep, Epilogue, Load, Matrix, Program, Value, View};
+
+/// Neighbours in a row that the templates hand to the end together.
+const LANES: usize = 8;
+
+/// A product whose result is stored as it is; `None` where the templates do not fit it.
+pub fn plain<'a>(
+    writer: &dyn Fn() -> Writer<'a>,
+    dot: &DotStep,
+    target: Target,
+) -> Result<Option<Vec<Kernel>>, No> {
+    let rank = dot.out.dims.len();
+    let dims = dot.out.dims.clone();
+    let program = Program { dims, loads: vec![Load::Memory(dot.out.clone())], instrs: vec![] };
+    let stores = vec![(0, dot.out.clone())];
+    let w = writer();
+    let fits = matches!((w.dtype(dot.x.buffer), w.dtype(dot.out.buffer)), (DType::F32 | DType::Bf16, DType::F32));
+    if !fits || rank < 2 || Operands::of(&w, dot).is_none() {
+        return Ok(None);
+    }
+    kernels(writer, dot, &program, 0, &stores, target).map(Some)
+}
+
+/// A product with its end; where the templates do not fit the operands, they are read as they lie.
+pub fn product<'a>(writer: &dyn Fn() -> Writer<'a>, e: &Epilogue, target: Target) -> Result<Vec<Kernel>, No> {
+    kernels(writer, &e.dot, &e.program, e.product, &e.stores, target)
+}
+
+/// How the operands lie.
+struct Operands {
+    m: usize,
+    n: usize,
+    k: usize,
+    batch: usize,
+    left: Side,
+    right: Side,
+}
+
+struct Side {
+    lies: Matrix,
+    offset: usize,
+}
+
+impl Side {
+    fn of(view: &View) -> Option<Side> {
+        Some(Side { lies: view.matrix()?, offset: view.offset })
+    }
+
+    /// Bytes that divide the address of every matrix of the batch.
+    fn alignment(&self, size: usize) -> usize {
+        let bytes = (self.offset | self.lies.next) * size;
+        if bytes == 0 { 16 } else { 1 << bytes.trailing_zeros().min(4) }
+    }
+}
+
+impl Operands {
+    fn of(w: &Writer<'_>, dot: &DotStep) -> Option<Operands> {
+        let rank = dot.out.dims.len();
+        let (m, n, k) = (dot.out.dims[rank - 2], dot.out.dims[rank - 1], dot.x.dims[rank - 1]);
+        let batch: usize = dot.out.dims[..rank - 2].iter().product();
+        let most = 1usize << 31;
+        let small = [m, n, k, batch].iter().all(|&d| d < most) && w.dtype(dot.x.buffer) == w.dtype(dot.y.buffer);
+        if !small || batch > 65_535 || !dot.out.is_contiguous() {
+            return None;
+        }
+        Some(Operands { m, n, k, batch, left: Side::of(&dot.x)?, right: Side::of(&dot.y)? })
+    }
+}
+
+fn kernels<'a>(
+    writer: &dyn Fn() -> Writer<'a>,
+    dot: &DotStep,
+    program: &Program,
+    product: usize,
+    stores: &[(Value, View)],
+    target: Target,
+) -> Result<Vec<Kernel>, No> {
+    let mut first = writer();
+    let o = Operands::of(&first, dot).ok_or("a product whose operands do not lie in order")?;
+    let dtype = first.dtype(dot.x.buffer);
+    let (precision, function) = match (dtype, target.tf32) {
+        (DType::Bf16, _) => (Precision::Bf16, "il_gemm_bf16"),
+        (_, true) => (Precision::Tf32, "il_gemm_tf32"),
+        // Short sums and few results are no work for tensor cores.
+        _ if o.m * o.n * o.k < 1 << 22 => (Precision::F32, "il_gemm_f32"),
+        _ => (Precision::Tf32, "il_gemm_f32x3"),
+    };
+    let choice = choose(o.m, o.n, o.k, o.batch, precision, target.multiprocessors);
+    let name = first.name.clone();
+    let problem = problem(&name, &o, &choice, dtype.size());
+    let end = |w: &mut Writer<'a>| end(w, &name, &o, program, product, stores);
+    let (left, right) = (first.buffer(dot.x.buffer, false), first.buffer(dot.y.buffer, false));
+    let element = if dtype == DType::Bf16 { "unsigned short" } else { "float" };
+    let operand = |w: &Writer<'_>, at: usize| format!("(const {element}*){}", w.arguments[at].name);
+    let tiles = o.batch * o.m.div_ceil(choice.bm) * o.n.div_ceil(choice.bn);
+    let grid = [tiles.max(1) as u32, 1, choice.splits as u32];
+    let shape = Shape { grid, block: choice.threads as u32, shared: choice.shared_bytes as u32 };
+    let call = |w: &Writer<'_>, epi: &str| {
+        let (a, b) = (operand(w, left), operand(w, right));
+        format!("{function}<{}, {name}_P>({a}, {b}, {epi});", choice.tile)
+    };
+    if choice.splits == 1 {
+        let (types, epi) = end(&mut first)?;
+        let call = call(&first, &epi);
+        first.line(call);
+        let mut kernel = first.finish(shape);
+        kernel.types = [problem, types].concat();
+        return Ok(vec![kernel]);
+    }
+    let parts = o.batch * choice.splits * o.m * o.n;
+    let scratch = first.scratch(DType::F32, parts);
+    let epi = format!("il_partial<{name}_P>{{{}}}", first.arguments[scratch].name);
+    let call = call(&first, &epi);
+    first.line(call);
+    let mut sums = first.finish(shape);
+    sums.types = problem;
+    let mut second = writer();
+    second.name.push_str("_end");
+    let scratch = second.scratch(DType::F32, parts);
+    let (types, epi) = end(&mut second)?;
+    let scratch = second.arguments[scratch].name.clone();
+    second.line(format!("il_splitk_reduce<{name}_P>({scratch}, {epi});"));
+    let blocks = (o.m * o.n.div_ceil(LANES)).div_ceil(128).max(1) as u32;
+    let mut ends = second.finish(Shape { grid: [blocks, o.batch as u32, 1], block: 128, shared: 0 });
+    ends.types = types;
+    Ok(vec![sums, ends])
+}
+
+/// The problem as a type: see kernels/gemm_common.cuh.
+fn problem(name: &str, o: &Operands, choice: &Choice, size: usize) -> String {
+    let Operands { m, n, k, left, right, .. } = o;
+    let base = |side: &Side| format!("{}ULL + batch * {}ULL", side.offset, side.lies.next);
+    format!(
+        "struct {name}_P {{\n\
+         static constexpr unsigned M = {m}, N = {n}, K = {k}, SPLITS = {};\n\
+         static constexpr bool A_M_CONTIGUOUS = {}, B_K_CONTIGUOUS = {};\n\
+         static constexpr unsigned long long LDA = {}, LDB = {};\n\
+         static constexpr unsigned A_ALIGN = {}, B_ALIGN = {};\n\
+         static IL_DEVICE il_u64 a_base(il_u64 batch) {{ return {}; }}\n\
+         static IL_DEVICE il_u64 b_base(il_u64 batch) {{ return {}; }}\n\
+         }};\n",
+        choice.splits,
+        left.lies.by_columns,
+        right.lies.by_columns,
+        left.lies.leading,
+        right.lies.leading,
+        left.alignment(size),
+        right.alignment(size),
+        base(left),
+        base(right),
+    )
+}
+
+/// What is done to the elements, as a type; and how it is made.
+fn end(
+    w: &mut Writer<'_>,
+    name: &str,
+    o: &Operands,
+    program: &Program,
+    product: usize,
+    stores: &[(Value, View)],
+) -> Result<(String, String), No> {
+    let before = std::mem::take(&mut w.body);
+    let many = if o.n % LANES == 0 { lanes(w, o, program, product, stores, LANES)? } else { String::new() };
+    let one = lanes(w, o, program, product, stores, 1)?;
+    w.body = before;
+    let members: Vec<&super::Argument> = w.arguments.iter().filter(|a| matches!(a.of, Of::Buffer(_))).collect();
+    let declared: String = members
+        .iter()
+        .map(|a| {
+            let constant = if a.writes { "" } else { "const " };
+            format!("{constant}{}* {};\n", types::memory(a.dtype), a.name)
+        })
+        .collect();
+    let given: Vec<&str> = members.iter().map(|a| &a.name[..]).chain(["state"]).collect();
+    let many = if many.is_empty() { "for (int l = 0; l < 8; l++) one(batch, row, col + l, p[l]);".into() } else { many };
+    let text = format!(
+        "struct {name}_E {{\n{declared}IlState* state;\n\
+         IL_DEVICE void operator()(il_u64 batch, unsigned row, unsigned col, float (&p)[8]) const {{\n\
+         const unsigned il_kernel = {number}; (void)il_kernel;\n{many}}}\n\
+         IL_DEVICE void one(il_u64 batch, unsigned row, unsigned col, float element) const {{\n\
+         const unsigned il_kernel = {number}; (void)il_kernel;\nfloat p[1] = {{element}};\n{one}}}\n}};\n",
+        number = w.number,
+    );
+    // Looked at within the type, not by the kernel.
+    w.checks = false;
+    Ok((text, format!("{name}_E{{{}}}", given.join(", "))))
+}
+
+/// The program for so many elements from `row`, `col` on, which `p` holds.
+fn lanes(
+    w: &mut Writer<'_>,
+    o: &Operands,
+    program: &Program,
+    product: usize,
+    stores: &[(Value, View)],
+    lanes: usize,
+) -> Result<String, No> {
+    w.body.clear();
+    w.checks = false;
+    for (_, view) in stores {
+        w.buffer(view.buffer, true);
+    }
+    let n = o.batch * o.m * o.n;
+    // Whether indices need 64 bits is known only when all arguments are; those of products are large seldom.
+    let wide = n >= 1 << 30 || program.loads.iter().any(|l| l.view().reach().is_some_and(|r| r.1 >= 1 << 30));
+    let kind = if wide { "il_i64" } else { "int" };
+    let whole = o.batch == 1 && program.dims[..] == [o.m, o.n];
+    w.line(format!("const {kind} i = ({kind})((batch * {}ULL + row) * {}ULL + col);", o.m, o.n));
+    let aligned = program.dims.last().is_some_and(|last| last % lanes == 0);
+    if !aligned {
+        w.line("for (int l = 0; l < 8; l++) one(batch, row, col + l, p[l]);");
+        return Ok(std::mem::take(&mut w.body));
+    }
+    let mut index = Index::new(&program.dims, "i", wide, "c");
+    if whole {
+        index = index.known(vec![format!("({kind})row"), format!("({kind})col")]);
+    }
+    let mut place = Place { index, lanes };
+    let start = w.body.len();
+    let tile = Tile::new(w, program, &mut place, Some((product, "p")))?;
+    tile.store(w, stores, &mut place);
+    if w.checks {
+        w.body.insert_str(start, "bool bad = false;\n");
+        w.line("if (bad) atomicOr(&state->stop, 1u);");
+    }
+    Ok(std::mem::take(&mut w.body))
+}
