@@ -67,14 +67,15 @@ tool() {
 }
 
 card() {
-    local query=name,driver_version,compute_cap,memory.total,clocks.max.sm told
+    local query=name,driver_version,compute_cap,memory.total,clocks.max.sm told status
     told=$(limited 20 nvidia-smi --query-gpu=$query --format=csv,noheader 2>"$results/smi.log" | head -1)
     row card "${told:-nvidia-smi gives nothing}" "$([[ -n $told ]] && echo ok || echo missing)"
     put card "${told// /_}"
     row libraries "${LD_LIBRARY_PATH:-those of the system}" ""
     row commit "$(cat "$folder/commit")" ""
     limited 30 "$folder/bin/ironlearn" doctor >"$results/doctor.log" 2>&1
-    row doctor "$(grep -iE 'cuda|nvrtc|cublas|nvidia' "$results/doctor.log" | tr -s ' ' | paste -sd';')" "$(verdict $?)"
+    status=$?
+    row doctor "$(grep -iE 'cuda|nvrtc|cublas|nvidia' "$results/doctor.log" | tr -s ' ' | paste -sd';')" "$(verdict $status)"
 }
 
 ceilings() {
