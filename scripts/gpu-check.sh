@@ -132,7 +132,7 @@ compile_gemm() {
     local nvcc architecture
     nvcc=$(tool nvcc) || return 0
     architecture=sm_$(nvidia-smi --query-gpu=compute_cap --format=csv,noheader | head -1 | tr -d .)
-    (cd "$folder" && limited 180 "$nvcc" -std=c++17 -O3 -arch="$architecture" -ftz=true --expt-relaxed-constexpr \
+    (cd "$folder" && limited 180 nice "$nvcc" -std=c++17 -O3 -arch="$architecture" -ftz=true --expt-relaxed-constexpr \
         --split-compile=0 -o "$results/gemm" bench/cuda/gemm.cu -lcublas) >"$results/nvcc.log" 2>&1
     echo $? >"$results/nvcc.status"
 }
@@ -357,7 +357,7 @@ ratios() {
 }
 
 cuda=$(libraries)
-export LD_LIBRARY_PATH="${LD_LIBRARY_PATH:+$LD_LIBRARY_PATH:}$cuda" IRONLEARN_CUDA_CACHE=$results/cache
+export LD_LIBRARY_PATH="${LD_LIBRARY_PATH:-}${LD_LIBRARY_PATH:+${cuda:+:}}$cuda" IRONLEARN_CUDA_CACHE=$results/cache
 compiling=
 if wanted gemm; then
     rm -f "$results/nvcc.status"
