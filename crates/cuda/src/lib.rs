@@ -9,7 +9,7 @@ pub mod compiler;
 pub mod driver;
 pub mod error;
 pub mod exec;
-mod gemm_choice;
+pub mod gemm_choice;
 pub mod probe;
 pub mod text;
 

@@ -20,6 +20,9 @@ use std::{env, fs, io, process};
 const LIBRARIES: [(&str, &str); 3] =
     [("libcuda.so", "cuda"), ("libnvrtc.so", "nvrtc"), ("libcublasLt.so", "cublaslt")];
 
+const FLAGS: [&str; 7] =
+    ["-std=c++17", "-O1", "-fPIC", "-shared", "-fvisibility=hidden", "-fwrapv", "-ffp-contract=off"];
+
 /// The folder with the libraries, for `LD_LIBRARY_PATH`; `None`, and a line that says so, where they cannot be built.
 ///
 /// # Panics
@@ -82,6 +85,7 @@ fn ready() -> Result<PathBuf, &'static str> {
         return Err("there is no g++");
     }
     let mut hash = DefaultHasher::new();
+    FLAGS.hash(&mut hash);
     for path in ["sim", "cuda", "nvrtc", "cublaslt"].into_iter().flat_map(files) {
         (path.file_name(), fs::read(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display())))
             .hash(&mut hash);
@@ -117,15 +121,7 @@ fn build(folder: &Path) -> io::Result<()> {
 fn compile(folder: &Path, library: &str, sources: &str) -> io::Result<Child> {
     let mut compiler = Command::new("g++");
     compiler.env_remove("LD_PRELOAD"); // g++ itself is not to be watched
-    compiler.args([
-        "-std=c++17",
-        "-O1",
-        "-fPIC",
-        "-shared",
-        "-fvisibility=hidden",
-        "-fwrapv",
-        "-ffp-contract=off",
-    ]);
+    compiler.args(FLAGS);
     compiler.args(files(sources).iter().filter(|file| file.extension() == Some(OsStr::new("cpp"))));
     compiler.arg("-o").arg(folder.join(library)).arg(format!("-Wl,-soname,{library},-rpath,$ORIGIN"));
     if sources == "cublaslt" {

@@ -213,12 +213,8 @@ void run_block() {
     for (Range range : *launch->shared) poison(range);
     memset(state.dynamic_shared, 0xFF, launch->dynamic_shared);
     for (unsigned i = 0; i < threads; i++) {
-        Fiber& fiber = fibers[i];
-        const dim3& block = launch->block;
-        fiber.index = {i % block.x, i / block.x % block.y, i / block.x / block.y};
-        fiber.linear = i;
-        fiber.stack = nullptr;
-        fiber.waits = Waits::No;
+        fibers[i].stack = nullptr;
+        fibers[i].waits = Waits::No;
     }
     unsigned warps = (threads + warp_size - 1) / warp_size, order[warp_size];
     std::iota(order, order + warps, 0);
@@ -296,6 +292,10 @@ void run_grid() {
 Outcome run(const Launch& what) {
     launch = &what;
     threads = what.block.x * what.block.y * what.block.z;
+    for (unsigned i = 0; i < threads; i++) {
+        fibers[i].index = {i % what.block.x, i / what.block.x % what.block.y, i / what.block.x / what.block.y};
+        fibers[i].linear = i;
+    }
     random_state = order_seed() * 0x9E3779B97F4A7C15ull;
     outcome = Outcome::Done;
     // AddressSanitizer sees the end by itself; otherwise marks are looked at.

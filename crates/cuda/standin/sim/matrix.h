@@ -51,18 +51,22 @@ inline void mma(const char* name, int line, typename Format::Sum (&d)[4], const 
     if (all.members != ~0u) state->fail("a tensor-core instruction wants all lanes of its warp", line);
     constexpr unsigned E = Format::per_register;
     unsigned g = lane() >> 2, q = lane() & 3;
-    for (unsigned e = 0; e < 4; e++) {
-        unsigned row = g + (e >> 1) * 8, column = 2 * q + (e & 1);
-        typename Format::Sum sum = d[e];
-        for (unsigned k = 0; k < 8 * E; k++) {
-            unsigned half = k / (4 * E), quarter = k % (4 * E) / E, element = k % E;
+    // Rows g and g + 8 of a, columns 2 q and 2 q + 1 of b: all that goes into this lane's four numbers.
+    typename Format::Sum rows[2][8 * E], columns[2][8 * E];
+    for (unsigned quarter = 0; quarter < 4; quarter++) {
+        for (unsigned i = 0; i < 2; i++) {
             Registers of_a, of_b;
-            __builtin_memcpy(&of_a, all.slots[(row & 7) * 4 + quarter].bytes, sizeof of_a);
-            __builtin_memcpy(&of_b, all.slots[column * 4 + quarter].bytes, sizeof of_b);
-            sum += Format::value(of_a.a[(row >> 3) + 2 * half], element) * Format::value(of_b.b[half], element);
+            __builtin_memcpy(&of_a, all.slots[g * 4 + quarter].bytes, sizeof of_a);
+            __builtin_memcpy(&of_b, all.slots[(2 * q + i) * 4 + quarter].bytes, sizeof of_b);
+            for (unsigned k = 0; k < 2 * E; k++) {
+                unsigned half = k / E, element = k % E, at = half * 4 * E + quarter * E + element;
+                rows[i][at] = Format::value(of_a.a[i + 2 * half], element);
+                columns[i][at] = Format::value(of_b.b[half], element);
+            }
         }
-        d[e] = sum;
     }
+    for (unsigned e = 0; e < 4; e++)
+        for (unsigned k = 0; k < 8 * E; k++) d[e] += rows[e >> 1][k] * columns[e & 1][k];
 }
 
 inline void mma_m16n8k16_bf16(float (&d)[4], const unsigned (&a)[4], const unsigned (&b)[2],

@@ -6,6 +6,7 @@
 mod apart;
 mod capture;
 mod device;
+mod gemm;
 mod kernels;
 mod mistakes;
 mod products;

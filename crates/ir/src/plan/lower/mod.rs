@@ -99,14 +99,12 @@ impl<'a> Lowering<'a> {
             }
         }
         self.fold_groups(&members);
-        let late = |id: NodeId| {
-            self.options.updates_last && self.graph.node(id).site.phase == Phase::Update
-        };
+        let late = self.late();
         let mut units: Vec<(bool, u32, NodeId)> = self
             .graph
             .ids()
             .filter(|id| self.is_unit(*id))
-            .map(|id| (late(id), self.groups.depth[id.index()], id))
+            .map(|id| (late[id.index()], self.groups.depth[id.index()], id))
             .collect();
         units.sort();
         for (.., id) in units {
@@ -117,6 +115,31 @@ impl<'a> Lowering<'a> {
             }
         }
         self.finish()
+    }
+
+    /// For each node whether it is computed after everything else: updates where the options say so, what is computed
+    /// together with them, and what needs any of that.
+    fn late(&self) -> Vec<bool> {
+        let mut late = vec![false; self.graph.nodes.len()];
+        let mut changed = self.options.updates_last;
+        while changed {
+            changed = false;
+            for id in self.graph.ids() {
+                let node = self.graph.node(id);
+                let group = self.groups.group[id.index()];
+                let is_late = node.site.phase == Phase::Update
+                    || node.inputs.iter().any(|x| late[x.index()])
+                    || group.is_some_and(|name| late[name.index()]);
+                if is_late && !late[id.index()] {
+                    late[id.index()] = true;
+                    if let Some(name) = group {
+                        late[name.index()] = true;
+                    }
+                    changed = true;
+                }
+            }
+        }
+        late
     }
 
     /// True for nodes that a step is written for: the first of each group, and operations on memory.
