@@ -13,33 +13,34 @@ folder=${1:-target/gpu}
 most=40
 source=${IRONLEARN_DATA:-../shared/data}
 target=${CARGO_TARGET_DIR:-target}
-mkdir -p "$folder"/{bin,data,jobs,scripts,bench/{cuda,python,picture-quality},crates/cuda/kernels}
+mkdir -p "$target" "$folder"/{bin,data,jobs,scripts,bench/{cuda,python,picture-quality},crates/cuda/kernels}
 rm -f "$folder"/bin/*
 
-# The executables that cargo names in its messages on standard input, `NAME PATH` each.
-executables() {
+# NAME PATH of each executable that cargo names in its messages: the program, and what tests crates/cuda. The tests of
+# the stand-in stay here: they never ask a real driver.
+wanted() {
     python3 -c '
 import json, sys
 for line in sys.stdin:
     message = json.loads(line) if line.startswith("{") else {}
-    if message.get("executable"):
-        print(message["target"]["name"], message["executable"])
+    path, target = message.get("executable"), message.get("target", {})
+    if path and not message["profile"]["test"] and target["name"] == "ironlearn":
+        print("ironlearn", path)
+    elif path and target["src_path"].find("/crates/cuda/") >= 0 and target["name"] != "standin":
+        print("test-" + target["name"].removeprefix("ironlearn_"), path)
 '
 }
 
 take() {
-    cp "$1" "$folder/bin/$2"
-    strip "$folder/bin/$2"
+    cp "$2" "$folder/bin/$1"
+    strip "$folder/bin/$1"
 }
 
+# One command, so that every crate is compiled once; the worker has dependencies of its own.
+cargo build --release -p ironlearn-cuda -p ironlearn-cli --bins --tests --message-format=json >"$target/gpu-messages"
+wanted <"$target/gpu-messages" | while read -r name path; do take "$name" "$path"; done
 CARGO_TARGET_DIR=$target cargo build --release --manifest-path bench/ironlearn/Cargo.toml
-take "$target/release/bench-ironlearn" bench-ironlearn
-cargo build --release -p ironlearn-cli
-take "$target/release/ironlearn" ironlearn
-# The tests of the stand-in stay here: they never ask a real driver.
-cargo test -p ironlearn-cuda --release --no-run --message-format=json | executables | while read -r name path; do
-    [[ $name == standin ]] || take "$path" "test-${name#ironlearn_}"
-done
+take bench-ironlearn "$target/release/bench-ironlearn"
 
 [[ -d $folder/bench/data/mnist ]] || IRONLEARN_DATA=$source python3 bench/cuda/pack_data.py "$folder/bench/data"
 cp "$source/pictures/simba-200.png" "$folder/data/"
