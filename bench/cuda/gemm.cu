@@ -1,7 +1,7 @@
 // Times the matrix products of crates/cuda/kernels beside cuBLAS, and checks them against a plain kernel.
 //
 // Build and run, from the root of the repository, on a machine with CUDA 13 and a GPU of compute capability 9.0:
-//   nvcc -std=c++17 -O3 -arch=sm_90 -ftz=true --expt-relaxed-constexpr --split-compile=0 -o gemm bench/cuda/gemm.cu -lcublas && ./gemm
+//   nvcc -std=c++17 -O3 -gencode=arch=compute_90a,code=sm_90a -ftz=true --expt-relaxed-constexpr --split-compile=0 -o gemm bench/cuda/gemm.cu -lcublas && ./gemm
 // `./gemm bf16` runs the cases whose name begins so. -DNO_CUBLAS builds without cuBLAS.
 #include <cstdio>
 #include <cstdlib>
@@ -15,6 +15,7 @@
 #include "../../crates/cuda/kernels/gemm_bf16.cuh"
 #include "../../crates/cuda/kernels/gemm_f32.cuh"
 #include "../../crates/cuda/kernels/gemm_tf32.cuh"
+#include "../../crates/cuda/kernels/gemm_wgmma.cuh"
 
 typedef unsigned short bf16;
 #define CHECK(call)                                                                                     \
@@ -96,6 +97,17 @@ struct Tf32 : Tile {
   static __device__ __forceinline__ void run(const float* a, const float* b, const E& epi) { il_gemm_tf32<Tile, P>(a, b, epi); }
 };
 
+template <class Tile>
+struct Wgmma : Tile {
+  template <class P, class E>
+  static __device__ __forceinline__ void run(const bf16* a, const bf16* b, const E& epi) { il_gemm_wgmma<Tile, P>(a, b, epi); }
+};
+// f32 on the tensor cores, every operand as two tf32 numbers.
+template <class Tile>
+struct F32x3 : Tile {
+  template <class P, class E>
+  static __device__ __forceinline__ void run(const float* a, const float* b, const E& epi) { il_gemm_f32x3<Tile, P>(a, b, epi); }
+};
 // The same tile with the other way out of the accumulators.
 template <class Tile>
 struct Shuffled : Tile {
@@ -221,7 +233,7 @@ struct Bench {
       CHECK(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, T::SHARED));
       us = time_us([&] {
         kernel<<<grid, T::THREADS, T::SHARED>>>(a, b, il_partial<Q>{scratch});
-        reduce<Q><<<il_ceil_div(P::M * il_ceil_div(P::N, 8), 128), 128>>>(scratch, epi);
+        reduce<Q><<<il_splitk_blocks(P::M, P::N, Q::SPLITS), 128>>>(scratch, epi);
       });
     }
     CHECK(cudaGetLastError());
@@ -259,11 +271,16 @@ using Split = Problem<typename P::Element, P::M, P::N, P::K, P::A_M_CONTIGUOUS, 
 static void bf16_cases() {
   using T256 = Bf16<il_bf16_128x256>;
   using T128 = Bf16<il_bf16_128x128>;
-  using T128x3 = Bf16<il_bf16_tile<128, 128, 32, 64, 64, 4, 3>>;
   using T128deep = Bf16<il_bf16_tile<128, 128, 64, 64, 64, 3, 2>>;
   using T128eight = Bf16<il_bf16_tile<128, 128, 32, 64, 32, 4, 2>>;
   using T256deep = Bf16<il_bf16_tile<128, 256, 64, 64, 64, 3, 1>>;
   using T64 = Bf16<il_bf16_128x64>;
+  using W256 = Wgmma<il_wgmma_128x256>;
+  using W256closed = Wgmma<il_wgmma_tile<128, 256, 4, 0, 1>>;
+  using W128 = Wgmma<il_wgmma_128x128>;
+  using W128open = Wgmma<il_wgmma_tile<128, 128, 3, 1, 2>>;
+  using W128deep = Wgmma<il_wgmma_tile<128, 128, 6, 1, 1>>;
+  using W64 = Wgmma<il_wgmma_tile<64, 128, 4, 1, 2>>;
   using T256s = Bf16<Shuffled<il_bf16_128x256>>;
   using T128s = Bf16<Shuffled<il_bf16_128x128>>;
   using T64s = Bf16<Shuffled<il_bf16_128x64>>;
@@ -275,7 +292,11 @@ static void bf16_cases() {
     c.ours<T256s>("128x256 tanh shuffled", t);
     c.ours<T128>("128x128 tanh", t);
     c.ours<T128s>("128x128 tanh shuffled", t);
-    c.ours<T128x3>("128x128 tanh 3 blocks", t);
+    c.ours<W256>("wgmma 128x256 tanh", t);
+    c.ours<W256closed>("wgmma 128x256 closed tanh", t);
+    c.ours<W128>("wgmma 128x128 tanh", t);
+    c.ours<W128open>("wgmma 128x128 open tanh", t);
+    c.ours<W64>("wgmma 64x128 tanh", t);
     c.ours<T128deep>("128x128x64 tanh", t);
     c.ours<T128eight>("128x128 tanh 8 warps", t);
     c.ours<T64>("128x64 tanh", t);
@@ -293,6 +314,9 @@ static void bf16_cases() {
     c.ours<T64>("128x64 tanh", t);
     c.ours<T64s>("128x64 tanh shuffled", t);
     c.ours<S64>("64x64 tanh", t);
+    c.ours<W128>("wgmma 128x128 tanh", t);
+    c.ours<W128open>("wgmma 128x128 open tanh", t);
+    c.ours<W64>("wgmma 64x128 tanh", t);
     c.cublas(false);
   }
   {
@@ -306,6 +330,9 @@ static void bf16_cases() {
     c.ours<T64>("128x64 tanh", t);
     c.ours<T64s>("128x64 tanh shuffled", t);
     c.ours<S64>("64x64 tanh", t);
+    c.ours<W128>("wgmma 128x128 tanh", t);
+    c.ours<W128open>("wgmma 128x128 open tanh", t);
+    c.ours<W64>("wgmma 64x128 tanh", t);
     c.cublas(false);
   }
   {
@@ -319,6 +346,10 @@ static void bf16_cases() {
     c.ours<T128deep, Plain, Split<P, 66>>("128x128x64", p);
     c.ours<T128eight, Plain, Split<P, 33>>("128x128 8 warps", p);
     c.ours<T256, Plain, Split<P, 66>>("128x256", p);
+    c.ours<W256, Plain, Split<P, 66>>("wgmma 128x256", p);
+    c.ours<W128, Plain, Split<P, 33>>("wgmma 128x128", p);
+    c.ours<W128, Plain, Split<P, 66>>("wgmma 128x128", p);
+    c.ours<W128deep, Plain, Split<P, 33>>("wgmma 128x128 6 stages", p);
     c.ours<T64, Plain, Split<P, 33>>("128x64", p);
     c.ours<T64, Plain, Split<P, 66>>("128x64", p);
     c.ours<S64, Plain, Split<P, 16>>("64x64", p);
@@ -330,7 +361,9 @@ static void bf16_cases() {
     Bench<P> c("bf16");
     Plain p{out32, 128};
     c.ours<T128, Plain, Split<P, 66>>("128x128", p);
-    c.ours<T128, Plain, Split<P, 132>>("128x128", p);
+    c.ours<W128, Plain, Split<P, 66>>("wgmma 128x128", p);
+    c.ours<W128, Plain, Split<P, 132>>("wgmma 128x128", p);
+    c.ours<W128deep, Plain, Split<P, 66>>("wgmma 128x128 6 stages", p);
     c.ours<T64, Plain, Split<P, 33>>("128x64", p);
     c.ours<T64, Plain, Split<P, 66>>("128x64", p);
     c.ours<S64, Plain, Split<P, 33>>("64x64", p);
@@ -343,7 +376,9 @@ static void bf16_cases() {
     c.ours<T256>("128x256 f32 out", p);
     c.ours<T256deep>("128x256x64 f32 out", p);
     c.ours<T128>("128x128 f32 out", p);
-    c.ours<T128x3>("128x128 f32 out 3 blocks", p);
+    c.ours<W256>("wgmma 128x256 f32 out", p);
+    c.ours<W256closed>("wgmma 128x256 closed f32 out", p);
+    c.ours<W128>("wgmma 128x128 f32 out", p);
     c.ours<T128deep>("128x128x64 f32 out", p);
     c.cublas(false);
   }
@@ -430,8 +465,10 @@ int main(int argc, char** argv) {
   cublasSetWorkspace(blas, workspace, 64 << 20);
 #endif
   bf16_cases();
-  // The other tiles: steps of 8 and more stages; 32 and fewer stages.
+  // The other tiles: steps of 8 and more stages; 32 and fewer stages; 8 warps.
   wide_cases<F32<il_f32_128x128>, F32<il_f32_128x64>, F32<il_f32_64x64>, F32<il_f32_tile<128, 128, 8, 8, 4, 2>>>("f32", false);
   wide_cases<Tf32<il_tf32_128x128>, Tf32<il_tf32_128x64>, Tf32<il_tf32_64x64>, Tf32<il_tf32_tile<128, 128, 32, 64, 64, 3, 2>>>(
       "tf32", true);
+  wide_cases<F32x3<il_tf32_128x128>, F32x3<il_tf32_128x64>, F32x3<il_tf32_64x64>, F32x3<il_tf32_tile<128, 128, 16, 64, 32, 4, 2>>>(
+      "x3", false);
 }

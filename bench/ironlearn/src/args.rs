@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 
 /// What the worker is called with.
-pub const HELP: &str = "bench-ironlearn --job JOB --case CASE [--threads N] [--variant NAME] [--data DIR] \
-    [--scale X] [--unchecked] \
+pub const HELP: &str = "bench-ironlearn --job JOB --case CASE [--threads N] [--device cpu|cuda] \
+    [--variant NAME] [--data DIR] [--scale X] [--unchecked] \
     [--seconds S | --hash | --loss]";
 
 #[derive(Clone)]
@@ -14,6 +14,8 @@ pub struct Args {
     /// `loop`: the loop over steps is inside of the library, where it offers one.
     pub variant: String,
     pub threads: usize,
+    /// Runs on the first NVIDIA GPU, not on the CPU.
+    pub cuda: bool,
     pub data: PathBuf,
     /// Runs for so long and prints the rate, instead of listening to the harness.
     pub seconds: Option<f64>,
@@ -34,6 +36,7 @@ impl Args {
             case: String::new(),
             variant: String::new(),
             threads: 2,
+            cuda: false,
             data: concat!(env!("CARGO_MANIFEST_DIR"), "/../data").into(),
             seconds: None,
             hash: false,
@@ -49,6 +52,13 @@ impl Args {
                 "--case" => args.case = value()?,
                 "--variant" => args.variant = value()?,
                 "--threads" => args.threads = value()?.parse().map_err(|e| wrong(&e))?,
+                "--device" => {
+                    args.cuda = match &value()?[..] {
+                        "cpu" => false,
+                        "cuda" => true,
+                        other => return Err(format!("{word}: {other} is neither cpu nor cuda")),
+                    }
+                }
                 "--data" => args.data = value()?.into(),
                 "--seconds" => args.seconds = Some(value()?.parse().map_err(|e| wrong(&e))?),
                 "--scale" => args.scale = value()?.parse().map_err(|e| wrong(&e))?,

@@ -23,10 +23,12 @@ pub fn missing(args: &Args) -> Option<&'static str> {
 pub fn build(args: &Args) -> Result<Work, Error> {
     match (&args.job[..], &args.case[..]) {
         ("gemm", case) => gemm::gemm(args, case),
-        ("image-net", "f32-sgd" | "f32-adam" | "bf16-sgd" | "bf16-adam") => nets::image_net::<f32>(args),
+        ("image-net", "f32-sgd" | "f32-adam" | "tf32-adam" | "bf16-sgd" | "bf16-adam") => {
+            nets::image_net::<f32>(args)
+        }
         ("image-net", "f64-sgd" | "f64-adam") => nets::image_net::<f64>(args),
-        ("small-net", "batch-32") => nets::small_net(args, 32),
-        ("small-net", "batch-128") => nets::small_net(args, 128),
+        ("small-net", "batch-32" | "tf32-batch-32" | "bf16-batch-32") => nets::small_net(args, 32),
+        ("small-net", "batch-128" | "tf32-batch-128" | "bf16-batch-128") => nets::small_net(args, 128),
         ("tiny", _) => nets::tiny(args),
         ("logistic", "f64") => nets::logistic(args),
         ("char-lm", "f32" | "bf16") => char_lm::char_lm(args),

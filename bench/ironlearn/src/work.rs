@@ -2,7 +2,7 @@
 
 use crate::args::Args;
 use ironlearn::prelude::*;
-use ironlearn::{Cpu, Error};
+use ironlearn::{Cpu, Cuda, Error};
 use ironlearn_ir::{ArrayView, Element, Shape, Stored};
 
 /// Runs so many steps, and gives the loss of the last.
@@ -67,10 +67,18 @@ impl Work {
 
 /// The options of every step.
 pub fn options(args: &Args) -> Result<Options, Error> {
+    let precision = match args.case.split('-').next() {
+        Some("bf16") => Precision::Bf16,
+        Some("tf32") => Precision::Tf32,
+        _ => Precision::Full,
+    };
+    let options = Options::default().unchecked(args.unchecked).precision(precision);
+    if args.cuda {
+        let cuda = Cuda::open(0).map_err(|e| Error::usage(e.to_string(), e.hint()))?;
+        return Ok(options.cuda(cuda));
+    }
     let cpu = Cpu::new(args.threads).map_err(|e| Error::usage(e, "unset IRONLEARN_ISA"))?;
-    let narrow = args.case.starts_with("bf16");
-    let options = Options::default().cpu(cpu).unchecked(args.unchecked);
-    Ok(options.precision(if narrow { Precision::Bf16 } else { Precision::Full }))
+    Ok(options.cpu(cpu))
 }
 
 /// The inputs of a job, times `--scale`.

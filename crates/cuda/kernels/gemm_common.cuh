@@ -13,6 +13,7 @@
 //                                                                                            col divisible by 8
 //   one(batch, row, col, float v) const                                                      the edges of N
 // Grid: x = batches * tiles (il_tiles), z = SPLITS. Block and shared bytes: T::THREADS and T::SHARED of the tile T.
+// src/gemm_choice.rs chooses T and SPLITS from the shape: it counts the cycles of the multiprocessor with the most blocks.
 // Every element of the result is written by one thread, once; sums run in an order that depends on P and T alone.
 #ifndef IL_AT
 #define IL_AT(pointer, index) ((pointer)[index])

@@ -24,28 +24,54 @@ struct il_partial {
   }
 };
 
-// Blocks of 128 threads, each thread 8 columns of a row: grid x = il_ceil_div(M * il_ceil_div(N, 8), 128), y = batches.
-// SPLITS and the size of the result come from P; the batch must be below 65,536.
+// Groups of threads that share the parts of a sum among them, and how many blocks of 128 threads give each thread one piece
+// of 8 columns (fewer do more pieces in turn).
+constexpr unsigned il_splitk_groups(unsigned splits) { return splits >= 32 ? 8 : splits >= 8 ? 4 : 1; }
+constexpr unsigned il_splitk_blocks(unsigned m, unsigned n, unsigned splits) {
+  return il_ceil_div(m * il_ceil_div(n, 8), 128 / il_splitk_groups(splits));
+}
+
+// Blocks of 128 threads, grid x = il_splitk_blocks or fewer, y = batches (at most 65,535). Each group adds neighbouring
+// parts in ascending order, then the first adds what the groups have, in ascending order.
 template <class P, class E>
 __device__ __forceinline__ void il_splitk_reduce(const float* scratch, const E& epi) {
-  constexpr unsigned PER_ROW = il_ceil_div(P::N, 8);
-  unsigned index = blockIdx.x * 128 + threadIdx.x, row = index / PER_ROW, col = index % PER_ROW * 8;
-  if (row >= P::M) return;
+  constexpr unsigned GROUPS = il_splitk_groups(P::SPLITS), WIDTH = 128 / GROUPS, EACH = il_ceil_div(P::SPLITS, GROUPS);
+  constexpr unsigned PER_ROW = il_ceil_div(P::N, 8), PIECES = P::M * PER_ROW;
   constexpr unsigned long long PART = (unsigned long long)P::M * P::N;
-  const float* from = scratch + blockIdx.y * P::SPLITS * PART + (unsigned long long)row * P::N + col;
-  float v[8];
+  __shared__ float sums[GROUPS][8][WIDTH];
+  const unsigned group = threadIdx.x / WIDTH, lane = threadIdx.x % WIDTH;
+  const unsigned s0 = group * EACH, s1 = s0 + EACH < P::SPLITS ? s0 + EACH : P::SPLITS;
+  for (unsigned first = blockIdx.x * WIDTH; first < PIECES; first += gridDim.x * WIDTH) {
+    const unsigned piece = first + lane, row = piece / PER_ROW, col = piece % PER_ROW * 8;
+    float v[8];
 #pragma unroll
-  for (unsigned j = 0; j < 8; j++) v[j] = 0.0f;
+    for (unsigned j = 0; j < 8; j++) v[j] = 0.0f;
+    if (piece < PIECES) {
+      const float* from = scratch + (blockIdx.y * P::SPLITS + s0) * PART + (unsigned long long)row * P::N + col;
 #pragma unroll 8
-  for (unsigned s = 0; s < P::SPLITS; s++) {
-    if constexpr (P::N % 8 == 0) {
-      float4 x = *(const float4*)(from + s * PART), y = *(const float4*)(from + s * PART + 4);
-      v[0] += x.x, v[1] += x.y, v[2] += x.z, v[3] += x.w, v[4] += y.x, v[5] += y.y, v[6] += y.z, v[7] += y.w;
-    } else {
+      for (unsigned s = s0; s < s1; s++, from += PART) {
+        if constexpr (P::N % 8 == 0) {
+          float4 x = *(const float4*)from, y = *(const float4*)(from + 4);
+          v[0] += x.x, v[1] += x.y, v[2] += x.z, v[3] += x.w, v[4] += y.x, v[5] += y.y, v[6] += y.z, v[7] += y.w;
+        } else {
 #pragma unroll
-      for (unsigned j = 0; j < 8; j++)
-        if (col + j < P::N) v[j] += from[s * PART + j];
+          for (unsigned j = 0; j < 8; j++)
+            if (col + j < P::N) v[j] += from[j];
+        }
+      }
     }
+    if constexpr (GROUPS > 1) {
+#pragma unroll
+      for (unsigned j = 0; j < 8; j++) sums[group][j][lane] = v[j];
+      __syncthreads();
+      if (group == 0) {
+#pragma unroll
+        for (unsigned g = 1; g < GROUPS; g++)
+#pragma unroll
+          for (unsigned j = 0; j < 8; j++) v[j] += sums[g][j][lane];
+      }
+      __syncthreads();
+    }
+    if (group == 0 && piece < PIECES) il_emit<P>(epi, blockIdx.y, row, col, v);
   }
-  il_emit<P>(epi, blockIdx.y, row, col, v);
 }

@@ -13,6 +13,8 @@ pub enum Precision {
     Tf32,
     /// bf16 in memory, sums in f32.
     Bf16,
+    /// The same with the instructions that only compute capability 9.0 has (`sm_90a`).
+    Bf16Hopper,
 }
 
 /// A tile, as the kernels' text names it, and how to launch it.
@@ -20,6 +22,8 @@ pub enum Precision {
 pub struct Choice {
     /// The name of its type, such as `il_bf16_128x128`.
     pub tile: &'static str,
+    /// The template that takes it, such as `il_gemm_bf16`.
+    pub function: &'static str,
     /// Rows of the result by a block.
     pub bm: usize,
     /// Columns of the result by a block.
@@ -41,7 +45,7 @@ struct Tile {
     name: &'static str,
     /// Rows, columns, depth.
     shape: [usize; 3],
-    /// Rows and columns of a warp; in exact f32, rows and columns of a thread.
+    /// Rows and columns of a warp; in exact f32 of a thread; of wgmma those that a group of four warps has.
     part: [usize; 2],
     stages: usize,
     blocks: usize,
@@ -69,6 +73,20 @@ const BF16: [Tile; 5] = [
     tile("il_bf16_32x32", [32, 32, 64], [16, 16], 4, 6, 0.3),
 ];
 
+/// Those of [`Precision::Bf16Hopper`], of which the last are [`BF16`] again.
+const HOPPER: [Tile; 7] = {
+    let [a, b, c, d, e] = BF16;
+    [
+        tile("il_wgmma_128x256", [128, 256, 64], [64, 256], 4, 1, 1.6),
+        tile("il_wgmma_128x128", [128, 128, 64], [64, 128], 3, 2, 1.6),
+        a,
+        b,
+        c,
+        d,
+        e,
+    ]
+};
+
 const fn tile(
     name: &'static str,
     shape: [usize; 3],
@@ -86,12 +104,16 @@ impl Precision {
             Precision::F32 => &F32,
             Precision::Tf32 => &TF32,
             Precision::Bf16 => &BF16,
+            Precision::Bf16Hopper => &HOPPER,
         }
     }
 
     /// Bytes of an element of A and B.
     fn bytes(self) -> usize {
-        if self == Precision::Bf16 { 2 } else { 4 }
+        match self {
+            Precision::F32 | Precision::Tf32 => 4,
+            Precision::Bf16 | Precision::Bf16Hopper => 2,
+        }
     }
 
     /// Multiply-adds of a multiprocessor in a cycle, as the best tile does them.
@@ -99,7 +121,7 @@ impl Precision {
         match self {
             Precision::F32 => 96.0,
             Precision::Tf32 => 512.0,
-            Precision::Bf16 => 1200.0,
+            Precision::Bf16 | Precision::Bf16Hopper => 1200.0,
         }
     }
 }
@@ -141,19 +163,42 @@ pub fn tiles(precision: Precision) -> impl Iterator<Item = Choice> {
     precision.tiles().iter().map(move |tile| tile.choice(precision, 1))
 }
 
+impl Choice {
+    /// Blocks of 128 threads for the kernel that adds up the parts of one `[m, n]`.
+    pub fn sum_blocks(&self, m: usize, n: usize) -> usize {
+        // As il_splitk_blocks has it.
+        let groups = match self.splits {
+            32.. => 8,
+            8.. => 4,
+            _ => 1,
+        };
+        (m * n.div_ceil(8)).div_ceil(128 / groups).max(1)
+    }
+}
+
 impl Tile {
     fn choice(&self, precision: Precision, splits: usize) -> Choice {
         let [bm, bn, bk] = self.shape;
         let [rows, columns] = self.part;
         let parts = bm / rows * (bn / columns);
         // As SHARED of the tile's type has it: padded rows, and strips of 16 rows for each warp on the way out.
-        let (stage, out, threads) = match precision {
-            Precision::F32 => (bk * (bm + bn + 8) * 4, 0, parts),
-            Precision::Tf32 => (bk * (bm + bn + 16) * 4, parts * 16 * (columns + 8) * 4, parts * 32),
-            Precision::Bf16 => (bk * (bm + bn) * 2, parts * 16 * (columns + 8) * 4, parts * 32),
+        let strips = parts * 16 * (columns + 8) * 4;
+        let (function, stage, out, threads) = match precision {
+            Precision::F32 => ("il_gemm_f32", bk * (bm + bn + 8) * 4, 0, parts),
+            Precision::Tf32 => ("il_gemm_tf32", bk * (bm + bn + 16) * 4, strips, parts * 32),
+            _ if self.is_wgmma() => ("il_gemm_wgmma", bk * (bm + bn) * 2, 0, parts * 128),
+            Precision::Bf16 | Precision::Bf16Hopper => {
+                ("il_gemm_bf16", bk * (bm + bn) * 2, strips, parts * 32)
+            }
         };
-        let shared_bytes = (self.stages * stage).max(out);
-        Choice { tile: self.name, bm, bn, bk, threads, blocks: self.blocks, shared_bytes, splits }
+        let aligned = if self.is_wgmma() { 1024 } else { 0 };
+        let shared_bytes = (self.stages * stage).max(out) + aligned;
+        let tile = self.name;
+        Choice { tile, function, bm, bn, bk, threads, blocks: self.blocks, shared_bytes, splits }
+    }
+
+    fn is_wgmma(&self) -> bool {
+        self.name.starts_with("il_wgmma")
     }
 
     /// Cycles of the multiprocessor that has the most blocks, and of the sum over the parts.
@@ -189,31 +234,33 @@ impl Tile {
 mod tests {
     use super::*;
 
-    const ALL: [Precision; 3] = [Precision::F32, Precision::Tf32, Precision::Bf16];
+    const ALL: [Precision; 4] = [Precision::F32, Precision::Tf32, Precision::Bf16, Precision::Bf16Hopper];
 
     /// The tiles are those of the kernels' text, number by number.
     #[test]
     fn tiles_are_those_of_the_text() {
-        for (precision, text) in [
-            (Precision::F32, include_str!("../kernels/gemm_f32.cuh")),
-            (Precision::Tf32, include_str!("../kernels/gemm_tf32.cuh")),
-            (Precision::Bf16, include_str!("../kernels/gemm_bf16.cuh")),
-        ] {
-            for tile in precision.tiles() {
-                let line =
-                    text.lines().find(|line| line.starts_with(&format!("using {} ", tile.name))).unwrap();
-                let numbers = line.split_once('<').unwrap().1.trim_end_matches(">;");
-                let numbers: Vec<usize> = numbers.split(", ").map(|x| x.parse().unwrap()).collect();
-                let mut ours = tile.shape.to_vec();
-                ours.push(tile.part[0]);
-                if precision != Precision::F32 {
-                    ours.push(tile.part[1]);
-                }
-                ours.extend([tile.stages, tile.blocks]);
-                assert_eq!(numbers, ours, "{}", tile.name);
-            }
-            assert_eq!(text.matches("\nusing il_").count(), precision.tiles().len());
+        let texts = [
+            include_str!("../kernels/gemm_f32.cuh"),
+            include_str!("../kernels/gemm_tf32.cuh"),
+            include_str!("../kernels/gemm_bf16.cuh"),
+            include_str!("../kernels/gemm_wgmma.cuh"),
+        ];
+        let mut lines: Vec<&str> = texts.iter().flat_map(|text| text.lines()).collect();
+        lines.retain(|line| line.starts_with("using il_"));
+        for tile in F32.iter().chain(&TF32).chain(&HOPPER) {
+            let at =
+                lines.iter().position(|line| line.starts_with(&format!("using {} ", tile.name))).unwrap();
+            let numbers = lines.swap_remove(at).split_once('<').unwrap().1.trim_end_matches(">;");
+            let numbers: Vec<usize> = numbers.split(", ").map(|x| x.parse().unwrap()).collect();
+            let [bm, bn, bk] = tile.shape;
+            let ours = match tile.name.split('_').nth(1) {
+                Some("f32") => vec![bm, bn, bk, tile.part[0], tile.stages, tile.blocks],
+                Some("wgmma") => vec![bm, bn, tile.stages, numbers[3], tile.blocks],
+                _ => vec![bm, bn, bk, tile.part[0], tile.part[1], tile.stages, tile.blocks],
+            };
+            assert_eq!(numbers, ours, "{}", tile.name);
         }
+        assert!(lines.is_empty(), "{lines:?}");
     }
 
     #[test]
@@ -226,7 +273,8 @@ mod tests {
                         for batch in [0, 1, 100] {
                             let c = choose(m, n, k, batch, precision, 132);
                             assert!((32..=1024).contains(&c.threads), "{c:?}");
-                            assert!(c.shared_bytes <= 99 << 10, "{c:?}");
+                            let most = if precision == Precision::Bf16Hopper { 227 } else { 99 };
+                            assert!(c.shared_bytes <= most << 10, "{c:?}");
                             assert!(c.splits >= 1 && (c.splits == 1 || c.splits * c.bk <= k), "{c:?}");
                             assert!(c.splits == 1 || c.splits * m * n * batch.max(1) * 4 <= SCRATCH, "{c:?}");
                         }

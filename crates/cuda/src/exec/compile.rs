@@ -5,7 +5,7 @@ use crate::text::{self, Argument, Kernel, Of, Target};
 use crate::blas::{Blas, Problem, Product};
 use ironlearn_ir::plan::{DotStep, BufferId, Home, Plan, PlanStep, ScanStep, StepKind, View};
 use ironlearn_ir::prim::Control;
-use ironlearn_ir::Failure;
+use ironlearn_ir::{DType, Failure};
 use std::sync::Arc;
 
 /// A plan, or the body of a loop, ready to be queued.
@@ -125,6 +125,10 @@ impl Parts {
         let (StepKind::Dot(dot), Some(blas)) = (&step.kind, &self.blas) else { return Ok(None) };
         let (x, out) = (plan.buffer(dot.x.buffer), plan.buffer(dot.out.buffer));
         if matches!(out.home, Home::Spare(_)) {
+            return Ok(None);
+        }
+        // Exact products on tensor cores beat the library's.
+        if x.dtype == DType::F32 && !self.tf32 && text::is_on_tensor_cores(dot) {
             return Ok(None);
         }
         let Some(problem) = Problem::of(dot, x.dtype, out.dtype, self.tf32) else { return Ok(None) };

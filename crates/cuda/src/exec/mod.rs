@@ -18,7 +18,7 @@ use crate::text::Target;
 use crate::blas::Blas;
 use crate::compiler;
 use ironlearn_ir::plan::{Options as PlanOptions, plan};
-use ironlearn_ir::{Failure, Graph};
+use ironlearn_ir::{DType, Failure, Graph, passes};
 use std::env;
 use std::sync::Arc;
 
@@ -35,6 +35,8 @@ pub struct Cuda {
 pub struct Options {
     /// Operands of `f32` products are rounded to 10 bits of precision, and summed in `f32`.
     pub tf32: bool,
+    /// Operands of `f32` products, and what is computed for them, are rounded to this type.
+    pub narrow: Option<DType>,
     /// Functions such as `tanh` may be approximate, as fits operands that are rounded.
     pub fast: bool,
     /// Computes elementwise operations together.
@@ -45,7 +47,7 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Options {
-        Options { tf32: false, fast: false, fuse: true, check: true }
+        Options { tf32: false, narrow: None, fast: false, fuse: true, check: true }
     }
 }
 
@@ -82,7 +84,15 @@ impl Cuda {
     pub fn compile(&self, graph: &Graph, options: Options) -> Result<CudaProgram, Failure> {
         let plan_options =
             PlanOptions { fuse: options.fuse, check: options.check, regions: false, updates_last: true, epilogues: true };
-        let plan = plan(graph, plan_options).map_err(|e| Failure::Operation(format!("no plan: {e}")))?;
+        let graph = match options.fuse {
+            true => passes::thin_products(graph),
+            false => graph.clone(),
+        };
+        let graph = match options.narrow {
+            Some(narrow) => passes::narrow_values(&graph, narrow),
+            None => graph,
+        };
+        let plan = plan(&graph, plan_options).map_err(|e| Failure::Operation(format!("no plan: {e}")))?;
         CudaProgram::new(self, plan, options)
     }
 

@@ -16,6 +16,7 @@ mod tile;
 mod types;
 
 pub use index::Index;
+pub use product::is_on_tensor_cores;
 pub use tile::{Lanes, Place, Tile};
 
 use crate::driver::Shape;

@@ -33,6 +33,13 @@ pub fn product<'a>(writer: &dyn Fn() -> Writer<'a>, e: &Epilogue, target: Target
     kernels(writer, &e.dot, &e.program, e.product, &e.stores, target)
 }
 
+/// True for a product of `f32` that is exact on tensor cores too, and long enough to gain from them.
+pub fn is_on_tensor_cores(dot: &DotStep) -> bool {
+    let rank = dot.out.dims.len();
+    let (m, n, k) = (dot.out.dims[rank - 2], dot.out.dims[rank - 1], dot.x.dims[rank - 1]);
+    m.min(n) >= 32 && k >= 32 && dot.out.elements() * k >= 1 << 24
+}
+
 /// How the operands lie.
 struct Operands {
     m: usize,
@@ -88,9 +95,8 @@ fn kernels<'a>(
     let (precision, function) = match (dtype, target.tf32) {
         (DType::Bf16, _) => (Precision::Bf16, "il_gemm_bf16"),
         (_, true) => (Precision::Tf32, "il_gemm_tf32"),
-        // Short sums and few results are no work for tensor cores.
-        _ if o.m * o.n * o.k < 1 << 22 => (Precision::F32, "il_gemm_f32"),
-        _ => (Precision::Tf32, "il_gemm_f32x3"),
+        _ if is_on_tensor_cores(dot) => (Precision::Tf32, "il_gemm_f32x3"),
+        _ => (Precision::F32, "il_gemm_f32"),
     };
     let choice = choose(o.m, o.n, o.k, o.batch, precision, target.multiprocessors);
     let name = first.name.clone();

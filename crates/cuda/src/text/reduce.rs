@@ -129,6 +129,8 @@ impl Reduction {
         w.line(format!("{acc} sum = {zero};"));
         w.line(format!("if (j < {results}) {{"));
         w.line(format!("const {kind} from = part * ({kind}){each}, to = from + {each} < {length} ? from + {each} : {length};"));
+        // So that reads are under way while earlier ones are added, in order.
+        w.line("#pragma unroll 8");
         w.line(format!("for ({kind} r = from + row; r < to; r += {block}) {{"));
     }
 

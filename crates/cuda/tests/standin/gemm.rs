@@ -11,13 +11,14 @@ use std::ffi::CString;
 use std::fmt::Write;
 use std::ptr::null_mut;
 
-const TEXTS: [&str; 6] = [
+const TEXTS: [&str; 7] = [
     include_str!("../../kernels/gemm_common.cuh"),
     include_str!("../../kernels/gemm_mma.cuh"),
     include_str!("../../kernels/gemm_splitk.cuh"),
     include_str!("../../kernels/gemm_f32.cuh"),
     include_str!("../../kernels/gemm_tf32.cuh"),
     include_str!("../../kernels/gemm_bf16.cuh"),
+    include_str!("../../kernels/gemm_wgmma.cuh"),
 ];
 const EPILOGUE: &str = r#"
 // Adds to zeros: what is written twice is seen.
@@ -38,7 +39,7 @@ const NEVER: f32 = f32::NAN;
 
 /// `[m, n, k]`, elements after each row of A and B, what divides the addresses in bytes, parts of the sum, batch.
 type Shape = ([usize; 3], [usize; 2], usize, usize, usize);
-const SHAPES: [Shape; 8] = [
+const SHAPES: [Shape; 9] = [
     ([1, 1, 1], [0, 0], 4, 1, 1),
     ([31, 33, 127], [0, 0], 4, 1, 1),
     ([129, 136, 40], [8, 0], 16, 1, 1),
@@ -47,11 +48,11 @@ const SHAPES: [Shape; 8] = [
     ([128, 256, 128], [0, 0], 16, 1, 1),
     ([40, 72, 500], [0, 0], 16, 3, 2),
     ([33, 31, 70], [3, 0], 4, 7, 1),
+    ([24, 32, 3000], [0, 0], 16, 33, 1),
 ];
 
 struct Case {
-    /// Which of the templates, `il_gemm_` and this.
-    kind: &'static str,
+    function: &'static str,
     precision: Precision,
     tile: Choice,
     shape: Shape,
@@ -88,7 +89,7 @@ impl Case {
         let rng = &mut Rng::new(seed);
         let mut operands = [([m, k], self.turned[0], gaps[0]), ([k, n], self.turned[1], gaps[1])]
             .map(|(size, turned, gap)| Rows::random(rng, size, turned, gap, batch));
-        if self.precision == Precision::Bf16 {
+        if self.precision == Precision::Bf16Hopper {
             for x in operands.iter_mut().flat_map(|rows| &mut rows.values) {
                 *x = bf16::from_f32(*x).to_f32();
             }
@@ -98,8 +99,8 @@ impl Case {
 
     fn text(&self, number: usize, [a, b]: &[Rows; 2]) -> String {
         let ([m, n, k], _, align, splits, _) = self.shape;
-        let kind = self.kind;
-        let element = if self.precision == Precision::Bf16 { "unsigned short" } else { "float" };
+        let function = self.function;
+        let element = if self.precision == Precision::Bf16Hopper { "unsigned short" } else { "float" };
         let (tile, launch) =
             (self.tile.tile, format!("__launch_bounds__({0}::THREADS, {0}::BLOCKS)", self.tile.tile));
         let mut text = format!(
@@ -118,7 +119,7 @@ static_assert({tile}::THREADS == {} && {tile}::SHARED == {} && {tile}::BM == {} 
         let _ = writeln!(
             text,
             "extern \"C\" __global__ void {launch} product{number}(const {element}* a, const {element}* b, float* out) {{
-  il_gemm_{kind}<{tile}, P{number}>(a, b, {epilogue}{{out}});
+  {function}<{tile}, P{number}>(a, b, {epilogue}{{out}});
 }}"
         );
         if splits > 1 {
@@ -134,7 +135,7 @@ static_assert({tile}::THREADS == {} && {tile}::SHARED == {} && {tile}::BM == {} 
 
     fn check(&self, [a, b]: &[Rows; 2], out: &[f32]) {
         let ([m, n, k], .., batch) = self.shape;
-        let near = if self.kind == "tf32" { 1.2e-3 } else { 2e-6 };
+        let near = if self.function == "il_gemm_tf32" { 1.2e-3 } else { 2e-6 };
         for c in 0..batch {
             for i in 0..m {
                 for j in 0..n {
@@ -145,7 +146,7 @@ static_assert({tile}::THREADS == {} && {tile}::SHARED == {} && {tile}::BM == {} 
                     assert!(
                         (found - sum).abs() <= near * size,
                         "{} {} {:?} {:?}, result [{c}, {i}, {j}]: {found} for {sum}",
-                        self.kind,
+                        self.function,
                         self.tile.tile,
                         self.shape,
                         self.turned,
@@ -163,17 +164,24 @@ fn every_tile_in_every_layout() {
     let (each, every) = (tier::trials(1, SHAPES.len()), tier::trials(2, 1));
     let (mut cases, mut next) = (Vec::new(), 0);
     let kinds = [
-        ("f32", Precision::F32),
-        ("tf32", Precision::Tf32),
-        ("f32x3", Precision::Tf32),
-        ("bf16", Precision::Bf16),
+        (None, Precision::F32),
+        (None, Precision::Tf32),
+        (Some("il_gemm_f32x3"), Precision::Tf32),
+        (None, Precision::Bf16Hopper),
     ];
-    for (kind, precision) in kinds {
+    for (function, precision) in kinds {
         for tile in tiles(precision) {
+            let function = function.unwrap_or(tile.function);
             let layouts = [[false, false], [false, true], [true, true], [true, false]];
             for turned in layouts.into_iter().skip(next % every).step_by(every) {
                 for _ in 0..each {
-                    cases.push(Case { kind, precision, tile, shape: SHAPES[next % SHAPES.len()], turned });
+                    cases.push(Case {
+                        function,
+                        precision,
+                        tile,
+                        shape: SHAPES[next % SHAPES.len()],
+                        turned,
+                    });
                     next += 1;
                 }
             }
@@ -194,7 +202,7 @@ fn every_tile_in_every_layout() {
     for (i, (case, operands)) in cases.iter().zip(&operands).enumerate() {
         let ([m, n, _], _, _, splits, batch) = case.shape;
         let [a, b] = operands.each_ref().map(|rows| match case.precision {
-            Precision::Bf16 => {
+            Precision::Bf16Hopper => {
                 device.with(&rows.values.iter().map(|&x| bf16::from_f32(x)).collect::<Vec<_>>())
             }
             _ => device.with(&rows.values),
@@ -208,7 +216,8 @@ fn every_tile_in_every_layout() {
         let to = if splits == 1 { out } else { scratch };
         assert_eq!(launch!(device, product, grid, [case.tile.threads as u32, 1, 1], shared, a, b, to), OK);
         if splits > 1 {
-            let grid = [(m * n.div_ceil(8)).div_ceil(128) as u32, batch as u32, 1];
+            let choice = Choice { splits, ..case.tile };
+            let grid = [choice.sum_blocks(m, n) as u32, batch as u32, 1];
             assert_eq!(launch!(device, function(format!("sum{i}")), grid, [128, 1, 1], 0, scratch, out), OK);
         }
         assert_eq!(synchronize(&device), OK);

@@ -1,7 +1,8 @@
 //! Mixed precision: products of narrow numbers, everything else as it was traced.
 
+use crate::plan::base;
 use crate::prim::{Cast, Op};
-use crate::{DType, Graph, Node, NodeId, TensorType};
+use crate::{DType, Graph, Node, NodeId, Phase, TensorType};
 use std::collections::HashMap;
 
 /// The same computation with the operands of every `f32` matrix product rounded to `narrow` (`bf16` or `f16`).
@@ -10,18 +11,42 @@ use std::collections::HashMap;
 /// A value is rounded once, however many products use it, and before it is looked at in another way: so the
 /// rounding is computed together with what makes the value.
 pub fn narrow_products(graph: &Graph, narrow: DType) -> Graph {
+    narrowed(graph, narrow, false)
+}
+
+/// As [`narrow_products`]; and what a step computes and rounds for a product is rounded for all other uses too, but for
+/// results, gradients and new state: so that such values are stored in the narrow type alone, which is half the
+/// traffic.
+pub fn narrow_values(graph: &Graph, narrow: DType) -> Graph {
+    narrowed(graph, narrow, true)
+}
+
+fn narrowed(graph: &Graph, narrow: DType, values: bool) -> Graph {
     let mut out = Graph { nodes: Vec::with_capacity(graph.nodes.len()), ..graph.clone() };
     let mut pass = Narrowing { narrow, new: Vec::with_capacity(graph.nodes.len()), rounded: HashMap::new() };
+    let of_floats = |x: &NodeId| graph.node(*x).ty.dtype == DType::F32;
+    let is_narrowed = |node: &Node| matches!(node.op, Op::Dot(_)) && node.inputs.iter().all(of_floats);
+    let mut rounded = vec![false; graph.nodes.len()];
+    for node in graph.nodes.iter().filter(|node| values && is_narrowed(node)) {
+        for &x in &node.inputs {
+            let seen = base(graph, x);
+            rounded[seen.index()] = !matches!(graph.node(seen).op, Op::Source(_) | Op::Constant(_));
+        }
+    }
     for id in graph.ids() {
         let node = graph.node(id);
-        let of_floats = |x: &NodeId| graph.node(*x).ty.dtype == DType::F32;
-        let inputs = match &node.op {
-            Op::Dot(_) if node.inputs.iter().all(of_floats) => {
-                let site = node.site;
-                node.inputs.iter().map(|&x| pass.round(graph, &mut out, x, site)).collect()
+        let site = node.site;
+        let inputs = node.inputs.iter().map(|&x| {
+            if is_narrowed(node) {
+                pass.round(graph, &mut out, x, site)
+            } else if rounded[x.index()] && site.phase != Phase::Update {
+                let inputs = vec![pass.round(graph, &mut out, x, site)];
+                push(&mut out, Node { op: Cast(DType::F32).into(), inputs, ..graph.node(x).clone() })
+            } else {
+                pass.new[x.index()]
             }
-            _ => node.inputs.iter().map(|x| pass.new[x.index()]).collect(),
-        };
+        });
+        let inputs = inputs.collect();
         let made = push(&mut out, Node { inputs, ..node.clone() });
         pass.new.push(made);
     }
@@ -29,6 +54,7 @@ pub fn narrow_products(graph: &Graph, narrow: DType) -> Graph {
     out.outputs.iter_mut().for_each(|o| o.1 = moved(o.1));
     out.updates.iter_mut().for_each(|u| u.1 = moved(u.1));
     out.watched.iter_mut().for_each(|w| *w = moved(*w));
+    out.gradients.iter_mut().for_each(|g| g.1 = moved(g.1));
     out
 }
 

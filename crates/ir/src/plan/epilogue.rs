@@ -8,60 +8,63 @@ use std::collections::HashMap;
 /// Multiplications from which on a product is worth a step of this kind.
 const FEWEST: usize = 1 << 12;
 /// Multiplications from which on a gradient is better computed apart from the update that it is for: long sums into
-/// small results suit the kernels of a library, and all updates together are one step.
+/// small results suit other kernels, and all updates together are one step.
 const LONG: usize = 1 << 24;
 
 /// Makes one step of each product and the elementwise step that alone uses it.
 pub(super) fn gather(plan: &mut Plan) {
+    let ends = ends(plan);
+    let mut held: HashMap<usize, PlanStep> = HashMap::new();
+    let mut steps = Vec::with_capacity(plan.steps.len());
+    for (i, step) in std::mem::take(&mut plan.steps).into_iter().enumerate() {
+        if let Some(&(end, _)) = ends.get(&i) {
+            held.insert(end, step);
+            continue;
+        }
+        match (held.remove(&i), step.kind) {
+            (Some(PlanStep { kind: StepKind::Dot(dot), node }), StepKind::Fused { program, stores }) => {
+                plan.buffers[dot.out.buffer.0 as usize].home = Home::Block { at: 0, bytes: 0 };
+                let product = ends.values().find(|e| e.0 == i).map_or(0, |e| e.1);
+                let kind = StepKind::Product(Box::new(Epilogue { dot, node, program, product, stores }));
+                steps.push(PlanStep { kind, node: step.node });
+            }
+            (_, kind) => steps.push(PlanStep { kind, node: step.node }),
+        }
+    }
+    plan.steps = steps;
+}
+
+/// For the place of each product that can end with another step: the place of that step, and the load of its program
+/// that stands for the product. No step is the end of two.
+fn ends(plan: &Plan) -> HashMap<usize, (usize, usize)> {
     let mut uses: HashMap<BufferId, usize> = HashMap::new();
     let reads = plan.steps.iter().flat_map(PlanStep::reads).chain(plan.outputs.iter().cloned());
     reads.for_each(|view| *uses.entry(view.buffer).or_default() += 1);
-    let mut products: HashMap<BufferId, PlanStep> = HashMap::new();
-    let mut steps = Vec::with_capacity(plan.steps.len());
-    for step in std::mem::take(&mut plan.steps) {
+    let mut products: HashMap<BufferId, usize> = HashMap::new();
+    let mut ends = HashMap::new();
+    for (i, step) in plan.steps.iter().enumerate() {
         match &step.kind {
-            StepKind::Dot(dot) if ends_well(&plan.buffers, &step) && uses.get(&dot.out.buffer) == Some(&1) => {
-                products.insert(dot.out.buffer, step);
+            StepKind::Dot(dot) if ends_well(&plan.buffers, step) && uses.get(&dot.out.buffer) == Some(&1) => {
+                products.insert(dot.out.buffer, i);
             }
-            StepKind::Fused { program, stores } => {
+            StepKind::Fused { program, .. } => {
                 let updates = plan.graph.node(step.node).site.phase == Phase::Update;
                 let n: usize = program.dims.iter().product();
-                let found = program.loads.iter().position(|load| {
-                    let Load::Memory(view) = load else { return false };
+                let product = |load: &Load| {
+                    let Load::Memory(view) = load else { return None };
                     let whole = view.is_contiguous() && view.offset == 0 && view.elements() == n;
-                    let suits = |step: &PlanStep| !updates || work(step) < LONG;
-                    whole && products.get(&view.buffer).is_some_and(suits)
-                });
-                let product = found.and_then(|i| {
-                    let step = products.remove(&program.loads[i].view().buffer)?;
-                    Some((i, step))
-                });
-                // What other products the step uses are computed before it.
-                let others = program.loads.iter().filter_map(|load| products.remove(&load.view().buffer));
-                steps.extend(others.collect::<Vec<_>>());
-                let Some((i, before)) = product else {
-                    steps.push(step);
-                    continue;
+                    let place = products.get(&view.buffer).copied().filter(|_| whole)?;
+                    (!updates || work(&plan.steps[place]) < LONG).then_some(place)
                 };
-                let StepKind::Dot(dot) = before.kind else { continue };
-                plan.buffers[dot.out.buffer.0 as usize].home = Home::Block { at: 0, bytes: 0 };
-                let (program, stores) = (program.clone(), stores.clone());
-                let kind = StepKind::Product(Box::new(Epilogue { dot, node: before.node, program, product: i, stores }));
-                steps.push(PlanStep { kind, node: step.node });
+                let found = program.loads.iter().enumerate().find_map(|(l, load)| Some((l, product(load)?)));
+                if let Some((load, place)) = found {
+                    ends.insert(place, (i, load));
+                }
             }
-            _ => {
-                // Used otherwise: by anything but an elementwise step, or not as a whole.
-                let used = step.reads();
-                steps.extend(used.iter().filter_map(|view| products.remove(&view.buffer)).collect::<Vec<_>>());
-                steps.push(step);
-            }
+            _ => {}
         }
     }
-    // The one use of what is left is as an output.
-    let mut left: Vec<PlanStep> = products.into_values().collect();
-    left.sort_by_key(|step| step.node);
-    left.append(&mut steps);
-    plan.steps = left;
+    ends
 }
 
 /// The multiplications of a product.

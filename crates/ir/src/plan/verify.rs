@@ -167,7 +167,7 @@ fn program_is_sound(plan: &Plan, step: &PlanStep) -> Result<(), String> {
             (program, stores.iter().map(|s| s.0).collect())
         }
         StepKind::Reduce { program, value, extent, out, .. } => {
-            if program.dims.iter().product::<usize>() != extent.iter().product()
+            if program.dims.iter().product::<usize>() != extent.iter().product::<usize>()
                 || out.elements() != extent[0] * extent[2]
             {
                 return Err(format!("a reduction of {extent:?} over a program over {:?}", program.dims));

@@ -143,7 +143,7 @@ pub fn compile(graph: Graph, options: &Options) -> Result<Box<dyn Program>, Erro
         None => graph,
         Some(edit) => edit(graph),
     };
-    let graph = match options.precision {
+    let narrowed = |graph: Graph| match options.precision {
         Precision::Full | Precision::Tf32 => graph,
         Precision::Bf16 => passes::narrow_products(&graph, DType::Bf16),
     };
@@ -151,10 +151,11 @@ pub fn compile(graph: Graph, options: &Options) -> Result<Box<dyn Program>, Erro
         #[cfg(feature = "cuda")]
         Executor::Cuda(cuda) => return on_gpu(&graph, cuda, options),
         _ if options.precision == Precision::Tf32 => return Err(no_tf32()),
-        Executor::Interpreter => return Ok(Box::new(Interpreted::new(graph)?)),
+        Executor::Interpreter => return Ok(Box::new(Interpreted::new(narrowed(graph))?)),
         Executor::Cpu(cpu) => cpu,
         Executor::Shared => shared_cpu()?,
     };
+    let graph = narrowed(graph);
     let plan_options = PlanOptions { check: !options.unchecked, ..PlanOptions::default() };
     let mut program = cpu.compile(&graph, plan_options).map_err(|failure| failed(failure, 0))?;
     if options.profile {
@@ -175,6 +176,7 @@ fn no_tf32() -> Error {
 fn on_gpu(graph: &Graph, cuda: &ironlearn_cuda::Cuda, options: &Options) -> Result<Box<dyn Program>, Error> {
     let cuda_options = ironlearn_cuda::Options {
         tf32: options.precision == Precision::Tf32,
+        narrow: (options.precision == Precision::Bf16).then_some(DType::Bf16),
         fast: options.precision != Precision::Full,
         check: !options.unchecked,
         ..ironlearn_cuda::Options::default()

@@ -1,5 +1,6 @@
 //! Writes the steps of a plan, unit by unit in order of depth.
 
+mod late;
 mod operands;
 mod single;
 mod tiles;
@@ -8,7 +9,7 @@ use super::group::{Groups, base, group, is_elementwise, is_view};
 use super::recompute::recompute;
 use super::{Buffer, BufferId, Home, Load, Options, Plan, PlanStep, StepKind, View};
 use crate::prim::Op;
-use crate::{DType, Graph, NodeId, Phase, SlotId, passes};
+use crate::{DType, Graph, NodeId, SlotId, passes};
 use std::collections::HashMap;
 
 /// Plans a graph: simplifies, groups, lowers, places buffers, verifies.
@@ -51,6 +52,8 @@ struct Lowering<'a> {
     copies: HashMap<View, View>,
     /// The results of each loop.
     scans: HashMap<NodeId, Vec<View>>,
+    /// A node that was asked for before it was computed: a mistake of the order of steps.
+    unplaced: Option<NodeId>,
     options: Options,
 }
 
@@ -87,6 +90,7 @@ impl<'a> Lowering<'a> {
             given,
             copies,
             scans,
+            unplaced: None,
             options,
         }
     }
@@ -99,9 +103,8 @@ impl<'a> Lowering<'a> {
             }
         }
         self.fold_groups(&members);
-        let late = |id: NodeId| {
-            self.options.updates_last && self.graph.node(id).site.phase == Phase::Update
-        };
+        let late = self.options.updates_last.then(|| late::late(self.graph, &self.groups));
+        let late = |id: NodeId| late.as_ref().is_some_and(|late| late[id.index()]);
         let mut units: Vec<(bool, u32, NodeId)> = self
             .graph
             .ids()
@@ -171,6 +174,9 @@ impl<'a> Lowering<'a> {
                 view = self.copy(id, Load::Memory(view), &shape);
             }
             self.outputs.push(view);
+        }
+        if let Some(id) = self.unplaced {
+            return Err(self.graph.located(id, "used before it is computed"));
         }
         for id in watched {
             let seen = base(self.graph, id);
