@@ -28,12 +28,12 @@ put() { value[$1]=$2 && echo "$1 $2" >>"$results/values"; }
 is() { awk "BEGIN { exit !($1) }"; }
 calc() { awk "BEGIN { printf \"$1\", $2 }"; }
 
-# limited SECONDS COMMAND...: runs it for no longer, nor longer than there is time; 124 where that was too short.
+# limited SECONDS COMMAND...: runs it for no longer, nor longer than there is time; 99 where there is none.
 limited() {
     local most=$1 rest
     shift
     rest=$(left)
-    ((rest >= 3)) || return 124
+    ((rest >= 3)) || return 99
     timeout -k 5 $((most < rest ? most : rest)) "$@"
 }
 
@@ -41,6 +41,7 @@ limited() {
 verdict() {
     case $1 in
     0) echo ok ;;
+    99) echo "no time left" ;;
     124 | 137) echo "TIMED OUT" ;;
     *) echo FAILED ;;
     esac
@@ -155,6 +156,9 @@ graphs() {
     put "$what.fail" $failed
     row "$what" "$agreed graphs agree, the same bits twice; $failed fail; $untold runs ended early" \
         "$( ((agreed > 0 && failed + untold == 0)) && echo ok || echo FAILED)"
+    for log; do
+        grep -hE '^seed [0-9]+: ' "$results/$log.log" | sort -u | head -2 | cut -c1-160 | while read -r n; do row "$what" "$n" ""; done
+    done
 }
 
 # Random graphs, other tests and compute-sanitizer, side by side: none of them is timed.
@@ -388,4 +392,4 @@ printf '\n%s\n' "== $(date +%F) ${value[card]:-}"
 awk -F'\t' '{ printf "%-26s %-60s %s\n", $1, $2, $3 }' "$results/table"
 printf '\n== figures\n'
 grep -v '\.spread ' "$results/values"
-if grep -qE $'\t(FAILED|TIMED OUT)[^\t]*$' "$results/table"; then exit 1; fi
+if grep -qE $'\t(FAILED|TIMED OUT|no time left)[^\t]*$' "$results/table"; then exit 1; fi
