@@ -20,7 +20,7 @@ struct IlState {
   unsigned unused;
   il_i64 index;       // which index
   il_i64 length;      // below which length it had to be
-  double scratch[8];  // where accesses out of range go
+  alignas(16) double scratch[8];  // where accesses out of range go: as aligned as vectors of elements are
 };
 
 static IL_DEVICE void il_fail(IlState* s, unsigned what, unsigned kernel, unsigned argument, il_i64 index, il_i64 length) {
