@@ -8,6 +8,8 @@ mod measured;
 mod program;
 mod slots;
 mod state;
+#[cfg(test)]
+mod tests;
 
 pub use compile::texts;
 pub use program::CudaProgram;

@@ -1,0 +1,93 @@
+//! Plans that were tampered with, so that a kernel reaches too far, under the checked build.
+
+use super::{Cuda, CudaProgram, Options, PlanOptions, plan};
+use crate::driver;
+use ironlearn_ir::plan::{Home, Load, Plan, StepKind, View};
+use ironlearn_ir::{Array, ControlBlock, Failure, Graph, Mode, Program, Role, Store, Tape, TensorType};
+use ironlearn_testkit::standin;
+
+/// Elements: enough for vectors of them to be read at once.
+const N: usize = 64;
+/// How much too far the kernel reaches: whole vectors, and half of one.
+const TOO_FAR: [usize; 3] = [16, 4, 1];
+
+fn cuda() -> Option<Cuda> {
+    (driver::is_present() || standin::load()).then(|| Cuda::open(0).expect("a device").checked(true))
+}
+
+/// `w` becomes `w + sin x`, with `sin x` as the output.
+fn step(store: &mut Store) -> Graph {
+    let ones = Array::of([N], vec![1.0f32; N]).expect("as many as that");
+    let slot = store.add("w", Role::Parameter, ones).expect("a new name");
+    let tape = Tape::new(Mode::Train);
+    let y = tape.input::<f32>([N]).sin();
+    tape.output("y", y.node());
+    tape.assign(slot, tape.slot(slot, TensorType::new(ironlearn_ir::DType::F32, [N])) + y.node());
+    tape.finish().expect("a sound graph").0
+}
+
+fn planned(graph: &Graph) -> Plan {
+    let options =
+        PlanOptions { fuse: true, check: true, regions: false, updates_last: true, epilogues: true };
+    plan(graph, options).expect("a plan")
+}
+
+/// Runs a plan that was tampered with, twice, and the sound one thereafter.
+fn refused(what: &str, tamper: impl Fn(&mut Plan) -> String) {
+    let Some(cuda) = cuda() else { return };
+    let mut store = Store::new();
+    let graph = step(&mut store);
+    let mut plan = planned(&graph);
+    let argument = tamper(&mut plan);
+    let x = Array::of([N], vec![0.5f32; N]).expect("as many as that");
+    let state = |store: &Store| store.slot(store.find("w").expect("the slot")).value().clone();
+    let before = state(&store);
+    let compile = |plan| CudaProgram::new(&cuda, plan, Options::default()).expect("a program");
+    let mut program = compile(plan);
+    for _ in 0..2 {
+        let Err(Failure::Device(problem)) = program.run(&[x.view()], &mut store, &ControlBlock::default())
+        else {
+            panic!("{what}: nobody noticed");
+        };
+        let says = format!("of its argument `{argument}`, which has {N}");
+        assert!(problem.contains("kernel `k") && problem.contains(&says), "{what}: {problem}");
+        let index = problem.split("use element ").nth(1).and_then(|rest| rest.split(' ').next());
+        let index: usize = index.and_then(|i| i.parse().ok()).unwrap_or(0);
+        assert!((N..N + TOO_FAR[0]).contains(&index), "{what}: {problem}");
+        assert_eq!(state(&store), before, "{what}: state moved");
+    }
+    compile(planned(&graph)).run(&[x.view()], &mut store, &ControlBlock::default()).expect("a sound step");
+    assert_ne!(state(&store), before, "the context is as good as before");
+}
+
+/// Moves the first view that `picks` does, and names the argument that it is of.
+fn moved(plan: &mut Plan, far: usize, picks: impl Fn(&Home) -> bool) -> String {
+    let homes: Vec<Home> = plan.buffers.iter().map(|b| b.home.clone()).collect();
+    let mut all: Vec<&mut View> = Vec::new();
+    for step in &mut plan.steps {
+        let StepKind::Fused { program, stores } = &mut step.kind else { continue };
+        all.extend(stores.iter_mut().map(|(_, view)| view));
+        all.extend(program.loads.iter_mut().filter_map(|load| match load {
+            Load::Memory(view) => Some(view),
+            Load::Index(..) | Load::Random(..) => None,
+        }));
+    }
+    let view = all.into_iter().find(|view| picks(&homes[view.buffer.0 as usize])).expect("such a view");
+    view.offset += far;
+    format!("b{}", view.buffer.0)
+}
+
+#[test]
+fn a_read_out_of_range_is_named() {
+    for far in TOO_FAR {
+        refused("a read", |plan| moved(plan, far, |home| matches!(home, Home::Input(_))));
+    }
+}
+
+#[test]
+fn a_write_out_of_range_is_named() {
+    for far in TOO_FAR {
+        refused("a write", |plan| moved(plan, far, |home| matches!(home, Home::Arena(_))));
+        refused("new state", |plan| moved(plan, far, |home| matches!(home, Home::Spare(_))));
+    }
+}
