@@ -32,7 +32,7 @@ round() {
     cargo test --quiet -p ironlearn-cli
     scripts/sanitize.sh shuttle
     fuzzing "$1" | tee -a "$figures"
-    [[ $1 == quick ]] || { scripts/sanitize.sh miri && scripts/sanitize.sh address; }
+    [[ $1 == quick ]] || { scripts/sanitize.sh miri && scripts/sanitize.sh address && scripts/sanitize.sh cuda; }
 }
 
 # Every target for 5 seconds; in full for ten million runs, and those that are slow for a hundred thousand.

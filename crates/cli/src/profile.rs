@@ -6,8 +6,9 @@ use ironlearn::{Profile, StepProfile};
 /// Characters of a row's operations and layers, at most.
 const WIDTH: usize = 48;
 
-/// A row for every step of the plans, those that took the most time first; then what more cores would bring.
-pub fn table(profile: &Profile, limits: Limits) -> String {
+/// A row for every step of the plans, those that took the most time first; then what more cores would bring. Of a GPU
+/// no limits are known.
+pub fn table(profile: &Profile, limits: Option<Limits>) -> String {
     let total = profile.seconds();
     let mut steps: Vec<&StepProfile> = profile.steps.iter().filter(|s| s.calls > 0).collect();
     steps.sort_by(|a, b| b.seconds.total_cmp(&a.seconds));
@@ -20,12 +21,12 @@ pub fn table(profile: &Profile, limits: Limits) -> String {
         let each = step.seconds / step.calls as f64;
         let rate = if each > 0.0 { step.flops as f64 / each / 1e9 } else { 0.0 };
         text.push_str(&format!(
-            "{share:>5.1}% {:>10.2} {:>9.2} {:>9} {:>9} {rate:>8.2} {:>4.0}% {:<8} {}\n",
+            "{share:>5.1}% {:>10.2} {:>9.2} {:>9} {:>9} {rate:>8.2} {:>5} {:<8} {}\n",
             step.seconds * 1e3,
             each * 1e6,
             with_unit(step.flops),
             with_unit(step.bytes),
-            100.0 * fraction(step, each, limits),
+            limits.map_or("-".into(), |limits| format!("{:.0}%", 100.0 * fraction(step, each, limits))),
             format!("{:?}", step.phase).to_lowercase(),
             what(step),
         ));
@@ -36,6 +37,7 @@ pub fn table(profile: &Profile, limits: Limits) -> String {
         total,
         with_unit(profile.arena_bytes as u64)
     ));
+    let Some(limits) = limits else { return text };
     text.push_str(&format!(
         "limit: products of {:.0} GFLOP/s, memory of {:.1} GB/s, whichever is nearer\n",
         limits.flops_per_second / 1e9,
@@ -117,7 +119,8 @@ mod tests {
         };
         let steps = vec![step("tanh", "0", 0.25, 1000), step("dot", "hidden", 0.75, 150_000_000)];
         let limits = Limits { threads: 2, flops_per_second: 4e9, bytes_per_second: 8e9 };
-        let text = table(&Profile { steps, arena_bytes: 12_345 }, limits);
+        let profile = Profile { steps, arena_bytes: 12_345 };
+        let text = table(&profile, Some(limits));
         let rows: Vec<&str> = text.lines().collect();
         let words = |row: usize| rows[row].split_whitespace().collect::<Vec<_>>();
         assert_eq!(
@@ -131,6 +134,8 @@ mod tests {
         assert_eq!(rows[4], "limit: products of 4 GFLOP/s, memory of 8.0 GB/s, whichever is nearer");
         let expected = "0.50 with 1, 1.00 with 2, 2.00 with 4, 4.00 with 8, 4.00 with 16, 4.00 with 32";
         assert!(rows[5].contains("not measured") && rows[5].contains(expected), "{}", rows[5]);
+        let of_gpu = table(&profile, None);
+        assert_eq!((of_gpu.lines().count(), of_gpu.matches(" - forward").count()), (4, 2), "{of_gpu}");
     }
 
     #[test]

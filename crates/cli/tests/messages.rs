@@ -44,6 +44,8 @@ const MISTAKES: &[(&str, &str)] = &[
     ("a duration without its unit", "train|regression.toml|--max-time|90"),
     ("no threads", "train|regression.toml|--threads|0"),
     ("a GPU", "train|regression.toml|--device|cuda"),
+    ("a device that is not there", "train|regression.toml|--device|gpu"),
+    ("a precision of GPUs on the CPU", "train|regression.toml|--device|cpu|--set|train.precision=tf32"),
     ("a picture that is not there", "train|picture.toml|--set|data.picture=gray.png"),
     ("a text for a picture", "train|picture.toml|--set|data.picture=syntax.toml"),
     ("half a picture", "train|picture.toml|--set|data.picture=half.png"),
@@ -146,6 +148,12 @@ fn spoil(at: &Path) {
     fs::write(path, bytes).unwrap();
 }
 
+/// What a machine with the driver says, and one without: no GPU is seen here on either.
+const NO_GPU: &str = "the NVIDIA driver sees no GPU (number 0 was asked for)\n  \
+                      help: see `ironlearn doctor`, or use `--device cpu`";
+const NO_DRIVER: &str = "the NVIDIA driver (libcuda) was not found on this machine\n  \
+                         help: install the NVIDIA driver for your card, or use `--device cpu`";
+
 /// Exit code and words of the program, with memory and instructions that do not change from machine to machine.
 fn said(at: &Path, arguments: &str) -> (i32, String) {
     let mut program = program(at);
@@ -153,6 +161,7 @@ fn said(at: &Path, arguments: &str) -> (i32, String) {
     let output = program.args(arguments.split('|')).output().unwrap();
     let place = at.to_str().unwrap();
     let said = text(&output.stderr).replace(&format!("{place}/"), "").replace(place, ".");
+    let said = said.replace(NO_GPU, NO_DRIVER);
     // Before the error stands where the run was to be, and how far it came.
     let start = said.find("error: ").unwrap_or(0);
     (output.status.code().unwrap(), said[start..].trim_end().to_string())

@@ -9,8 +9,10 @@ struct il_wgmma_tile {
   static constexpr unsigned BM = BM_, BN = BN_, BK = 64, STAGES = STAGES_, OPEN = OPEN_, BLOCKS = BLOCKS_;
   static constexpr unsigned THREADS = BM * 2, AHEAD = STAGES - 1 - OPEN;
   static constexpr unsigned A_BYTES = BM * BK * 2, STAGE_BYTES = A_BYTES + BN * BK * 2;
-  // The stages begin at a multiple of 1024.
-  static constexpr unsigned SHARED = STAGES * STAGE_BYTES + 1024;
+  // The stages begin at a multiple of 1024; the way out takes a strip for each warp.
+  static constexpr unsigned OUT_BYTES = THREADS / 32 * il_accumulators<16, BN>::BYTES;
+  static constexpr unsigned STAGES_BYTES = STAGES * STAGE_BYTES > OUT_BYTES ? STAGES * STAGE_BYTES : OUT_BYTES;
+  static constexpr unsigned SHARED = STAGES_BYTES + 1024;
   static_assert(BM % 64 == 0 && BN % 128 == 0 && STAGES >= OPEN + 2, "whole instructions");
 };
 using il_wgmma_128x256 = il_wgmma_tile<128, 256, 4, 1, 1>;
@@ -160,5 +162,8 @@ __device__ __forceinline__ void il_gemm_wgmma(const unsigned short* a, const uns
   }
   il_wgmma_wait<0>();
   il_wgmma_hold(sum.d[0]);
-  sum.template emit_shuffled<P>(epi, at.batch, at.m0 + warp * 16, at.n0);
+  // All groups are done with the stages.
+  __syncthreads();
+  float* strip = (float*)(shared + warp * il_accumulators<16, T::BN>::BYTES);
+  sum.template emit<P>(epi, strip, at.batch, at.m0 + warp * 16, at.n0);
 }

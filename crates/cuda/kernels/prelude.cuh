@@ -250,6 +250,11 @@ static IL_DEVICE unsigned il_random(il_u64 stream, il_u64 row, il_i64 seed, il_i
 // The larger of two, where a NaN stays.
 template <class T> static IL_DEVICE T il_larger(T a, T b) { return b > a || (b != b && a == a) ? b : a; }
 
+// What another block has written, not what this multiprocessor may have read before.
+template <class T> static IL_DEVICE T il_load_fresh(const T* p) { return *(const volatile T*)p; }
+static IL_DEVICE float il_load_fresh(const il_bf16* p) { il_bf16 x; x.bits = *(const volatile unsigned short*)&p->bits; return il_load(x); }
+static IL_DEVICE float il_load_fresh(const il_f16* p) { il_f16 x; x.bits = *(const volatile unsigned short*)&p->bits; return il_load(x); }
+
 // Begins the next step: the control block of it is the next of a table.
 extern "C" __global__ void il_advance(IlState* state, il_u64* control, const il_u64* table, il_u64 fields) {
   unsigned next = state->stop ? state->done : state->done + 1;

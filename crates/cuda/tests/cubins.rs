@@ -11,7 +11,7 @@ use ironlearn_testkit::tier;
 
 /// Ampere, Ada, Hopper, Blackwell.
 const ARCHITECTURES: [&str; 6] = ["80", "86", "89", "90a", "100", "120"];
-const TARGET: Target = Target { multiprocessors: 132, tf32: false };
+const TARGET: Target = Target { multiprocessors: 132, tf32: false, hopper: false };
 
 /// Compiles a text for an architecture; gives the most registers of a kernel.
 fn compile(text: &str, architecture: &str, what: &str) -> u32 {
@@ -26,7 +26,13 @@ fn compile(text: &str, architecture: &str, what: &str) -> u32 {
         let words = line.split(before).next().unwrap_or_default().split_whitespace().next_back();
         words.and_then(|n| n.parse().ok()).unwrap_or(0)
     };
-    for line in log.lines().filter(|l| l.contains("spill")) {
+    let mut function = "";
+    for line in log.lines() {
+        function = line.split_once("Function properties for ").map_or(function, |f| f.1);
+        if !line.contains("spill") {
+            continue;
+        }
+        let what = format!("{what}, {function}");
         assert_eq!((number(line, "bytes spill stores"), number(line, "bytes spill loads")), (0, 0), "{what} for sm_{architecture}: {line}");
     }
     log.lines().filter(|l| l.contains("registers")).map(|l| number(l, "registers")).max().unwrap_or(0)
@@ -77,8 +83,9 @@ fn products_of_every_precision_compile_without_spills() {
         for (precision, tf32) in [(None, false), (None, true), (Some(DType::Bf16), false)] {
             let options = Options { regions: false, updates_last: true, epilogues: true, ..Options::default() };
             let made = plan(&layers(rows, widths, precision), options).expect("a plan");
-            let text = texts(made, Target { tf32, ..TARGET }).expect("kernels");
             for architecture in ARCHITECTURES {
+                let target = Target { tf32, hopper: architecture == "90a", ..TARGET };
+                let text = texts(made.clone(), target).expect("kernels");
                 let what = format!("{rows} rows, widths {widths:?}, {precision:?}, tf32 {tf32}");
                 most = most.max(compile(&text, architecture, &what));
             }

@@ -99,12 +99,14 @@ impl Scope {
 
     /// The store for a run.
     pub(crate) fn store_for_run(&self) -> Result<RefMut<'_, Store>, Error> {
-        self.shared.store.try_borrow_mut().map_err(|_| {
+        let store = self.shared.store.try_borrow_mut().map_err(|_| {
             Error::usage(
                 "the store is still held elsewhere while a step runs",
                 "drop what `scope.store()` gave",
             )
-        })
+        })?;
+        store.lost().map_or(Ok(()), |problem| Err(Error::device(problem)))?;
+        Ok(store)
     }
 
     /// Freezes the parameters whose names the predicate picks, or sets them free: steps built later leave

@@ -64,5 +64,50 @@ fn nothing_is_computed_from_what_is_lost() {
         let error = step.run(&(&x, &x)).err().unwrap();
         assert!(matches!(&error, Error::Device { .. }) && error.exit_code() == 5, "{error:?}");
         assert!(error.to_string().contains("the remote does not answer"), "{error}");
+        // Nor later, whatever the host has changed since.
+        let mut store = network.scope().store_mut();
+        store.ids().for_each(|id| store.slot_mut(id).value_mut().data_mut().fill_zero());
+        drop(store);
+        assert!(matches!(step.run(&(&x, &x)), Err(Error::Device { .. })));
+    }
+}
+
+#[test]
+#[cfg(feature = "cuda")]
+fn a_store_goes_from_the_cpu_to_a_gpu_and_back() {
+    if !ironlearn_testkit::standin::load() {
+        return;
+    }
+    let cuda = ironlearn::Cuda::open(0).unwrap();
+    let values = |network: &Network<f64>| -> Vec<f64> {
+        let store = network.scope().store();
+        let of = |id| store.slot(id).value().as_slice::<f64>().unwrap_or_default().to_vec();
+        store.ids().flat_map(of).collect()
+    };
+    let run = |gpu: &[bool]| {
+        let network = Network::<f64>::builder([1]).linear(3).tanh().linear(1).build(0).unwrap();
+        let x = Array::of([2, 1], vec![1.0f64, 2.0]).unwrap();
+        let build = |options: Options| {
+            let signature = (f64s([2, 1]), f64s([2, 1]));
+            Step::build(&options, network.scope(), Adam::new(0.1), signature, |_, (x, y)| {
+                mse(network.forward(x), y).into()
+            })
+            .unwrap()
+        };
+        let mut steps = [build(Options::default()), build(Options::default().cuda(cuda.clone()))];
+        for &gpu in gpu {
+            steps[usize::from(gpu)].run_many(2, &(&x, &x)).unwrap();
+            assert!(!gpu || network.scope().store().resident().is_some());
+        }
+        assert_eq!(steps[0].steps(), 2 * gpu.len() as u64);
+        values(&network)
+    };
+    let expected = run(&[false; 5]);
+    for gpu in [[true; 5], [false, true, true, false, true], [true, false, false, true, false]] {
+        let found = run(&gpu);
+        assert_eq!(found.len(), expected.len());
+        for (a, b) in found.iter().zip(&expected) {
+            assert!((a - b).abs() < 1e-9, "{gpu:?}: {a} and {b}");
+        }
     }
 }

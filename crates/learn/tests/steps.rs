@@ -225,3 +225,18 @@ fn products_in_bf16_train_like_those_in_f32_and_leave_the_state_in_f32() {
     assert!(full.0 != narrow.0 && (full.0 - narrow.0).abs() < 1e-2 * full.0, "{full:?} {narrow:?}");
     assert!(narrow.1 < 0.2 * narrow.0 && (full.1 - narrow.1).abs() < 0.1 * full.1, "{full:?} {narrow:?}");
 }
+
+#[test]
+fn tf32_is_refused_where_no_gpu_computes() {
+    for options in [Options::default(), Options::default().interpreted()] {
+        let network = Network::<f32>::builder([2]).linear(1).build(0).unwrap();
+        let options = options.precision(Precision::Tf32);
+        let signature = (f32s([4, 2]), f32s([4, 1]));
+        let step = Step::build(&options, network.scope(), Sgd::new(0.1), signature, |_, (x, y)| {
+            mse(network.forward(x), y).into()
+        });
+        let error = step.err().unwrap();
+        assert_eq!(error.exit_code(), 2);
+        assert!(error.to_string().contains("help: use the precision full or bf16"), "{error}");
+    }
+}

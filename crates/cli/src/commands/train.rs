@@ -72,10 +72,11 @@ pub fn carry_out(
     session.end();
     let outcome = outcome?;
     console.say(&summary::text(&outcome, path, session.stop));
-    if run.machine.profile && run.machine.gpu.is_some() {
-        console.warn("--profile measures what the CPU does: use it with --device cpu");
-    } else if run.machine.profile {
-        let limits = bench::limits(run.machine.threads, run.job.train.dtype)?;
+    if run.machine.profile {
+        let limits = match run.machine.gpu {
+            Some(_) => None,
+            None => Some(bench::limits(run.machine.threads, run.job.train.dtype)?),
+        };
         console.say(&profile::table(&outcome.profile, limits));
     }
     outcome.warnings.iter().for_each(|warning| console.warn(warning));

@@ -51,6 +51,8 @@ pub struct Parts {
     pub kernels: Vec<Kernel>,
     /// Bytes of scratch memory.
     pub scratch: usize,
+    /// Counters of all kernels.
+    pub counters: usize,
     /// Bytes of the arena of each loop.
     pub arenas: Vec<usize>,
     /// Fields of the control block that are read.
@@ -137,7 +139,13 @@ impl Parts {
         Ok(Some(Action::Product(Box::new(Multiplication { dot: dot.clone(), product }))))
     }
 
-    fn kernel(&mut self, kernel: Kernel) -> Action {
+    fn kernel(&mut self, mut kernel: Kernel) -> Action {
+        for argument in &mut kernel.arguments {
+            if let Of::Counters(first) = &mut argument.of {
+                *first = self.counters;
+            }
+        }
+        self.counters += kernel.counters;
         self.scratch = self.scratch.max(kernel.scratch);
         self.kernels.push(kernel);
         Action::Kernel(self.kernels.len() - 1)
@@ -206,10 +214,11 @@ pub fn bytes(plan: &Plan, view: &View) -> usize {
 }
 
 /// The address of an argument.
-pub fn argument(argument: &Argument, addresses: &[u64], scratch: u64) -> u64 {
+pub fn argument(argument: &Argument, addresses: &[u64], scratch: u64, counters: u64) -> u64 {
     match argument.of {
         Of::Buffer(id) => addresses[id.0 as usize],
         Of::Scratch => scratch,
+        Of::Counters(first) => counters + 4 * first as u64,
     }
 }
 

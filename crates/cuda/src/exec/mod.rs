@@ -97,6 +97,8 @@ impl Cuda {
     }
 
     fn target(&self, options: Options) -> Target {
-        Target { multiprocessors: self.context.description().multiprocessors, tf32: options.tf32 }
+        let device = self.context.description();
+        let hopper = device.capability == (9, 0) && env::var_os("NO_WGMMA").is_none();
+        Target { multiprocessors: device.multiprocessors, tf32: options.tf32, hopper }
     }
 }

@@ -47,6 +47,7 @@ pub struct CudaProgram {
 struct Memory {
     arena: DeviceMemory,
     scratch: DeviceMemory,
+    counters: DeviceMemory,
     loops: Vec<DeviceMemory>,
     constants: Vec<(usize, DeviceMemory)>,
     /// Constants of the bodies of loops, by the place of the loop.
@@ -73,10 +74,12 @@ impl CudaProgram {
         let mut memory = Memory {
             arena: DeviceMemory::new(&context, plan.arena_bytes, "values in between (the arena)")?,
             scratch: DeviceMemory::new(&context, parts.scratch, "sums in parts")?,
+            counters: DeviceMemory::new(&context, 4 * parts.counters, "counters of kernels")?,
             loops: Vec::new(),
             constants: constants(&context, &plan)?,
             inner_constants: HashMap::new(),
         };
+        memory.counters.fill(0)?;
         for &bytes in &parts.arenas {
             memory.loops.push(DeviceMemory::new(&context, bytes, "values in between of a loop")?);
         }
@@ -168,7 +171,8 @@ impl CudaProgram {
     fn launch(&self, index: usize, addresses: &[u64]) -> Result<(), CudaError> {
         let kernel = &self.kernels[index];
         let scratch = self.memory.scratch.at();
-        let word = |a| compile::argument(a, addresses, scratch);
+        let counters = self.memory.counters.at();
+        let word = |a| compile::argument(a, addresses, scratch, counters);
         let mut words: Vec<u64> = kernel.arguments.iter().map(word).collect();
         words.push(self.state.at());
         self.functions[index].launch(&self.context, &kernel.name, kernel.shape, &mut words)

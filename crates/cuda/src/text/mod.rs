@@ -31,6 +31,7 @@ pub const PRELUDE: &str = include_str!("../../kernels/prelude.cuh");
 pub const PRODUCTS: &str = concat!(
     include_str!("../../kernels/gemm_common.cuh"),
     include_str!("../../kernels/gemm_mma.cuh"),
+    include_str!("../../kernels/gemm_wgmma.cuh"),
     include_str!("../../kernels/gemm_splitk.cuh"),
     include_str!("../../kernels/gemm_f32.cuh"),
     include_str!("../../kernels/gemm_tf32.cuh"),
@@ -44,6 +45,8 @@ pub enum Of {
     Buffer(BufferId),
     /// Scratch memory of the step.
     Scratch,
+    /// Counters of the program, zeros before and after each kernel, from this one on.
+    Counters(usize),
 }
 
 /// An argument of a kernel: an address.
@@ -66,7 +69,7 @@ impl Argument {
     pub fn number(&self) -> usize {
         match self.of {
             Of::Buffer(id) => id.0 as usize,
-            Of::Scratch => u32::MAX as usize,
+            Of::Scratch | Of::Counters(_) => u32::MAX as usize,
         }
     }
 }
@@ -86,6 +89,8 @@ pub struct Kernel {
     pub shape: Shape,
     /// Bytes of scratch memory.
     pub scratch: usize,
+    /// Counters of its own.
+    pub counters: usize,
     /// What it computes, for messages.
     pub node: NodeId,
     /// Its number among all kernels.
@@ -151,6 +156,8 @@ pub struct Target {
     pub multiprocessors: usize,
     /// Operands of `f32` products are rounded to 10 bits of precision.
     pub tf32: bool,
+    /// The device is a Hopper (compute capability 9.0), whose tensor cores take operands from shared memory.
+    pub hopper: bool,
 }
 
 /// Why there is no kernel.
@@ -162,7 +169,7 @@ pub fn kernels(plan: &Plan, step: &PlanStep, number: usize, target: Target) -> R
     match &step.kind {
         StepKind::Fused { program, stores } => tile::fused(writer(), program, stores),
         StepKind::Reduce { program, value, fold, extent, out } => {
-            reduce::reduce(&writer, program, *value, *fold, *extent, out, target)
+            reduce::reduce(writer(), program, *value, *fold, *extent, out, target)
         }
         StepKind::Dot(dot) => match product::plain(&writer, dot, target)? {
             Some(kernels) => Ok(kernels),
@@ -199,6 +206,7 @@ pub struct Writer<'a> {
     /// Statements.
     pub body: String,
     scratch: usize,
+    counters: usize,
     /// Some value is looked at.
     checks: bool,
 }
@@ -214,6 +222,7 @@ impl<'a> Writer<'a> {
             arguments: Vec::new(),
             body: String::new(),
             scratch: 0,
+            counters: 0,
             checks: false,
         }
     }
@@ -249,6 +258,12 @@ impl<'a> Writer<'a> {
     pub fn scratch(&mut self, dtype: DType, elements: usize) -> usize {
         self.scratch = elements * dtype.size();
         self.argument("scratch".into(), dtype, Of::Scratch, elements, true)
+    }
+
+    /// Counters that are zero.
+    pub fn counters(&mut self, count: usize) {
+        self.counters = count;
+        self.argument("counters".into(), DType::U32, Of::Counters(0), count, true);
     }
 
     /// An element of an argument, as C++.
@@ -315,7 +330,7 @@ impl<'a> Writer<'a> {
         let plan = self.plan;
         let moves = |a: &Argument| match a.of {
             Of::Buffer(id) => a.writes && matches!(plan.buffer(id).home, Home::Spare(_)),
-            Of::Scratch => false,
+            Of::Scratch | Of::Counters(_) => false,
         };
         let mut text = String::new();
         // New state is not written after a failure: see exec/state.rs.
@@ -336,6 +351,7 @@ impl<'a> Writer<'a> {
             arguments: self.arguments,
             shape,
             scratch: self.scratch,
+            counters: self.counters,
             node: self.node,
             number: self.number,
             joins: false,

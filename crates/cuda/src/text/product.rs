@@ -92,13 +92,16 @@ fn kernels<'a>(
     let mut first = writer();
     let o = Operands::of(&first, dot).ok_or("a product whose operands do not lie in order")?;
     let dtype = first.dtype(dot.x.buffer);
-    let (precision, function) = match (dtype, target.tf32) {
-        (DType::Bf16, _) => (Precision::Bf16, "il_gemm_bf16"),
-        (_, true) => (Precision::Tf32, "il_gemm_tf32"),
-        _ if is_on_tensor_cores(dot) => (Precision::Tf32, "il_gemm_f32x3"),
-        _ => (Precision::F32, "il_gemm_f32"),
+    let exact = is_on_tensor_cores(dot);
+    let precision = match (dtype, target.tf32) {
+        (DType::Bf16, _) if target.hopper => Precision::Bf16Hopper,
+        (DType::Bf16, _) => Precision::Bf16,
+        (_, true) => Precision::Tf32,
+        _ if exact => Precision::Tf32,
+        _ => Precision::F32,
     };
     let choice = choose(o.m, o.n, o.k, o.batch, precision, target.multiprocessors);
+    let function = if exact && dtype == DType::F32 && !target.tf32 { "il_gemm_f32x3" } else { choice.function };
     let name = first.name.clone();
     let problem = problem(&name, &o, &choice, dtype.size());
     let end = |w: &mut Writer<'a>| end(w, &name, &o, program, product, stores);
@@ -133,7 +136,7 @@ fn kernels<'a>(
     let (types, epi) = end(&mut second)?;
     let scratch = second.arguments[scratch].name.clone();
     second.line(format!("il_splitk_reduce<{name}_P>({scratch}, {epi});"));
-    let blocks = (o.m * o.n.div_ceil(LANES)).div_ceil(128).max(1) as u32;
+    let blocks = choice.sum_blocks(o.m, o.n).max(1) as u32;
     let mut ends = second.finish(Shape { grid: [blocks, o.batch as u32, 1], block: 128, shared: 0 });
     ends.types = types;
     Ok(vec![sums, ends])

@@ -1,7 +1,7 @@
 //! Sums and maxima along axes: `[outer, reduced, inner]` to `[outer, inner]`.
 //!
-//! A long sum is cut into parts whose number depends on the lengths alone; a second kernel adds them in order.
-//! So the bits are the same from run to run.
+//! A long sum is cut into parts whose number depends on the lengths alone; the block that is done last with the parts
+//! of some sums adds them in order. So the bits are the same from run to run.
 
 use super::types::{computed, memory};
 use super::{Index, Kernel, No, Place, Target, Tile, Writer};
@@ -12,9 +12,9 @@ use ironlearn_ir::DType;
 /// Elements that a thread adds up at least, before more parts are made.
 const SHORTEST: usize = 16;
 
-/// The kernels of a reduction.
-pub fn reduce<'a>(
-    writer: &dyn Fn() -> Writer<'a>,
+/// The kernel of a reduction.
+pub fn reduce(
+    mut w: Writer<'_>,
     program: &Program,
     value: Value,
     fold: Fold,
@@ -23,41 +23,36 @@ pub fn reduce<'a>(
     target: Target,
 ) -> Result<Vec<Kernel>, No> {
     let [outer, length, inner] = extent;
-    let (results, dtype) = (outer * inner, writer().dtype(out.buffer));
+    let (results, dtype) = (outer * inner, w.dtype(out.buffer));
     let parts = parts(extent, target);
-    let mut first = writer();
     let (block, columns) = block(length.div_ceil(parts), inner);
     let shape = Reduction { fold, dtype, block, columns, results, length, inner, parts };
-    let wide = first.wide(outer * length * inner);
-    let scratch = (parts > 1).then(|| first.scratch(dtype, parts * results));
+    let wide = w.wide(outer * length * inner);
+    let scratch = (parts > 1).then(|| w.scratch(dtype, parts * results));
     let kind = if wide { "il_i64" } else { "int" };
-    shape.begin(&mut first, kind);
-    first.line(format!("const {kind} i = (j / {inner}) * ({kind}){} + r * ({kind}){inner} + j % {inner};", length * inner));
+    shape.declare(&mut w, kind);
+    shape.begin(&mut w, kind);
+    w.line(format!("const {kind} i = (j / {inner}) * ({kind}){} + r * ({kind}){inner} + j % {inner};", length * inner));
     let mut place = Place { index: Index::new(&program.dims, "i", wide, "c"), lanes: 1 };
-    let tile = Tile::new(&mut first, program, &mut place, None)?;
-    shape.add(&mut first, &tile.single(value));
-    shape.end(&mut first, |w, sum| match scratch {
+    let tile = Tile::new(&mut w, program, &mut place, None)?;
+    shape.add(&mut w, &tile.single(value));
+    shape.join(&mut w);
+    w.line(format!("if (row == 0 && j < {results}) {{"));
+    match scratch {
+        None => w.write(out.buffer, super::flat(out, "j"), "sum"),
         Some(scratch) => {
             let element = w.element(scratch, format!("(il_i64)part * {results} + j"));
-            w.line(format!("{element} = Il<{}>::store({sum});", memory(dtype)));
+            w.line(format!("{element} = Il<{}>::store(sum);", memory(dtype)));
         }
-        None => w.write(out.buffer, super::flat(out, "j"), sum),
-    });
-    let mut kernels = vec![first.finish(shape.launch())];
-    if parts > 1 {
-        let mut second = writer();
-        second.name.push_str("_parts");
-        let scratch = second.scratch(dtype, parts * results);
-        let (block, columns) = self::block(parts, results);
-        // Part by part, as `[1, parts, results]`.
-        let shape = Reduction { fold, dtype, block, columns, results, length: parts, inner: results, parts: 1 };
-        shape.begin(&mut second, "il_i64");
-        let element = second.element(scratch, format!("r * (il_i64){results} + j"));
-        shape.add(&mut second, &format!("il_load({element})"));
-        shape.end(&mut second, |w, sum| w.write(out.buffer, super::flat(out, "j"), sum));
-        kernels.push(second.finish(shape.launch()));
     }
-    Ok(kernels)
+    w.line("}");
+    if let Some(scratch) = scratch {
+        shape.finish_parts(&mut w, scratch);
+        w.line(format!("if (last && row == 0 && j < {results}) {{"));
+        w.write(out.buffer, super::flat(out, "j"), "sum");
+        w.line("}");
+    }
+    Ok(vec![w.finish(shape.launch())])
 }
 
 /// How many parts sums are cut into: enough to keep the device busy, none too short.
@@ -107,26 +102,36 @@ impl Reduction {
     }
 
     fn launch(&self) -> Shape {
-        let blocks = self.results.div_ceil(self.columns).max(1) as u32;
-        Shape { grid: [blocks, self.parts as u32, 1], block: (self.block * self.columns) as u32, shared: 0 }
+        Shape { grid: [self.blocks() as u32, self.parts as u32, 1], block: (self.block * self.columns) as u32, shared: 0 }
     }
 
-    /// Up to the loop over the elements of a sum; `j` is the sum, `r` the place along the reduced axis.
-    fn begin(&self, w: &mut Writer<'_>, kind: &str) {
-        let Reduction { block, columns, results, length, parts, .. } = self;
-        let each = length.div_ceil(*parts);
+    /// Who computes what: `row` of the threads that share the sum `j`, of the part `part`.
+    fn declare(&self, w: &mut Writer<'_>, kind: &str) {
+        let Reduction { block, columns, .. } = self;
         let (row, column) = match self.by_rows() {
             true => (format!("threadIdx.x % {block}"), format!("threadIdx.x / {block}")),
             false => (format!("threadIdx.x / {columns}"), format!("threadIdx.x % {columns}")),
         };
-        let acc = computed(self.dtype);
-        let zero = match self.fold {
-            Fold::Sum => format!("({acc})0"),
-            Fold::Max => lowest(self.dtype),
-        };
         w.line(format!("const unsigned row = {row}, column = {column}, part = blockIdx.y; (void)row; (void)part;"));
         w.line(format!("const {kind} j = blockIdx.x * ({kind}){columns} + column;"));
-        w.line(format!("{acc} sum = {zero};"));
+        let acc = computed(self.dtype);
+        if self.block > 1 {
+            w.line(format!("__shared__ {acc} shared[{}];", self.block * self.columns));
+        }
+        w.line(format!("{acc} sum = {};", self.zero()));
+    }
+
+    fn zero(&self) -> String {
+        match self.fold {
+            Fold::Sum => format!("({})0", computed(self.dtype)),
+            Fold::Max => lowest(self.dtype),
+        }
+    }
+
+    /// Up to the loop over the elements of a sum; `r` is the place along the reduced axis.
+    fn begin(&self, w: &mut Writer<'_>, kind: &str) {
+        let Reduction { block, results, length, parts, .. } = self;
+        let each = length.div_ceil(*parts);
         w.line(format!("if (j < {results}) {{"));
         w.line(format!("const {kind} from = part * ({kind}){each}, to = from + {each} < {length} ? from + {each} : {length};"));
         // So that reads are under way while earlier ones are added, in order.
@@ -135,33 +140,54 @@ impl Reduction {
     }
 
     fn add(&self, w: &mut Writer<'_>, value: &str) {
-        match self.fold {
-            Fold::Sum => w.line(format!("sum = il_add(sum, ({})({value}));", computed(self.dtype))),
-            Fold::Max => w.line(format!("sum = il_larger(sum, ({})({value}));", computed(self.dtype))),
-        }
+        w.line(format!("sum = {}(sum, ({})({value}));", self.joins(), computed(self.dtype)));
         w.line("}\n}");
     }
 
-    /// Adds up what the threads of a sum have, as a tree, and gives the result to `store`.
-    fn end(&self, w: &mut Writer<'_>, store: impl FnOnce(&mut Writer<'_>, &str)) {
-        let join = match self.fold {
+    fn joins(&self) -> &'static str {
+        match self.fold {
             Fold::Sum => "il_add",
             Fold::Max => "il_larger",
-        };
-        if self.block > 1 {
-            let (acc, threads) = (computed(self.dtype), self.block * self.columns);
-            w.line(format!("__shared__ {acc} shared[{threads}];"));
-            let step = if self.by_rows() { 1 } else { self.columns };
-            w.line("shared[threadIdx.x] = sum;");
-            w.line("__syncthreads();");
-            w.line(format!("for (unsigned half = {}; half > 0; half >>= 1) {{", self.block / 2));
-            w.line(format!("if (row < half) shared[threadIdx.x] = {join}(shared[threadIdx.x], shared[threadIdx.x + half * {step}]);"));
-            w.line("__syncthreads();\n}");
-            w.line("sum = shared[threadIdx.x];");
         }
-        w.line(format!("if (row == 0 && j < {}) {{", self.results));
-        store(w, "sum");
+    }
+
+    /// Adds up what the threads of a sum have, as a tree.
+    fn join(&self, w: &mut Writer<'_>) {
+        if self.block == 1 {
+            return;
+        }
+        let (join, step) = (self.joins(), if self.by_rows() { 1 } else { self.columns });
+        w.line("shared[threadIdx.x] = sum;");
+        w.line("__syncthreads();");
+        w.line(format!("for (unsigned half = {}; half > 0; half >>= 1) {{", self.block / 2));
+        w.line(format!("if (row < half) shared[threadIdx.x] = {join}(shared[threadIdx.x], shared[threadIdx.x + half * {step}]);"));
+        w.line("__syncthreads();\n}");
+        w.line("sum = shared[threadIdx.x];");
+    }
+
+    /// The block that is done last with the parts of its sums adds them up.
+    fn finish_parts(&self, w: &mut Writer<'_>, scratch: usize) {
+        let Reduction { block, results, parts, .. } = self;
+        w.counters(self.blocks());
+        w.line("__shared__ bool is_last;");
+        w.line("__threadfence();\n__syncthreads();");
+        w.line(format!("if (threadIdx.x == 0) is_last = atomicAdd(counters + blockIdx.x, 1u) == {}u;", parts - 1));
+        w.line("__syncthreads();");
+        w.line("const bool last = is_last;\nif (last) {");
+        w.line("__threadfence();");
+        w.line("if (threadIdx.x == 0) counters[blockIdx.x] = 0;");
+        w.line(format!("sum = {};", self.zero()));
+        w.line(format!("if (j < {results}) {{\n#pragma unroll 4"));
+        w.line(format!("for (il_i64 r = row; r < {parts}; r += {block}) {{"));
+        let element = w.element(scratch, format!("r * {results} + j"));
+        let volatile = format!("il_load_fresh(&{element})");
+        self.add(w, &volatile);
+        self.join(w);
         w.line("}");
+    }
+
+    fn blocks(&self) -> usize {
+        self.results.div_ceil(self.columns).max(1)
     }
 }
 

@@ -11,7 +11,7 @@ fn a_graph_runs_when_it_is_launched() {
     let Some(device) = Device::open() else { return };
     let (function, y) = (device.function(ADD, "add"), device.with(&[0i32; 4]));
     let mut given = [10i32, 20, 30, 40];
-    assert_eq!(cu!(cuStreamBeginCapture_v2(device.stream, Mode::CU_STREAM_CAPTURE_MODE_GLOBAL)), OK);
+    assert_eq!(cu!(cuStreamBeginCapture_v2(device.stream, Mode::CU_STREAM_CAPTURE_MODE_THREAD_LOCAL)), OK);
     assert_eq!(cu!(cuMemcpyHtoDAsync_v2(y, given.as_ptr().cast(), 16, device.stream)), OK);
     let mut n = 1i32;
     assert_eq!(launch!(device, function, [2, 1, 1], [4, 1, 1], 0, y, n), OK);

@@ -40,7 +40,12 @@ fn narrowed(graph: &Graph, narrow: DType, values: bool) -> Graph {
             if is_narrowed(node) {
                 pass.round(graph, &mut out, x, site)
             } else if rounded[x.index()] && site.phase != Phase::Update {
-                let inputs = vec![pass.round(graph, &mut out, x, site)];
+                let narrow = pass.round(graph, &mut out, x, site);
+                if matches!(node.op, Op::Sum(_)) {
+                    // Summed in f32 as it is.
+                    return narrow;
+                }
+                let inputs = vec![narrow];
                 push(&mut out, Node { op: Cast(DType::F32).into(), inputs, ..graph.node(x).clone() })
             } else {
                 pass.new[x.index()]

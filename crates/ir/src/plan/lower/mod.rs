@@ -1,5 +1,6 @@
 //! Writes the steps of a plan, unit by unit in order of depth.
 
+mod late;
 mod operands;
 mod single;
 mod tiles;
@@ -8,7 +9,7 @@ use super::group::{Groups, base, group, is_elementwise, is_view};
 use super::recompute::recompute;
 use super::{Buffer, BufferId, Home, Load, Options, Plan, PlanStep, StepKind, View};
 use crate::prim::Op;
-use crate::{DType, Graph, NodeId, Phase, SlotId, passes};
+use crate::{DType, Graph, NodeId, SlotId, passes};
 use std::collections::HashMap;
 
 /// Plans a graph: simplifies, groups, lowers, places buffers, verifies.
@@ -51,6 +52,8 @@ struct Lowering<'a> {
     copies: HashMap<View, View>,
     /// The results of each loop.
     scans: HashMap<NodeId, Vec<View>>,
+    /// A node that was asked for before it was computed: a mistake of the order of steps.
+    unplaced: Option<NodeId>,
     options: Options,
 }
 
@@ -87,6 +90,7 @@ impl<'a> Lowering<'a> {
             given,
             copies,
             scans,
+            unplaced: None,
             options,
         }
     }
@@ -99,12 +103,13 @@ impl<'a> Lowering<'a> {
             }
         }
         self.fold_groups(&members);
-        let late = self.late();
+        let late = self.options.updates_last.then(|| late::late(self.graph, &self.groups));
+        let late = |id: NodeId| late.as_ref().is_some_and(|late| late[id.index()]);
         let mut units: Vec<(bool, u32, NodeId)> = self
             .graph
             .ids()
             .filter(|id| self.is_unit(*id))
-            .map(|id| (late[id.index()], self.groups.depth[id.index()], id))
+            .map(|id| (late(id), self.groups.depth[id.index()], id))
             .collect();
         units.sort();
         for (.., id) in units {
@@ -115,31 +120,6 @@ impl<'a> Lowering<'a> {
             }
         }
         self.finish()
-    }
-
-    /// For each node whether it is computed after everything else: updates where the options say so, what is computed
-    /// together with them, and what needs any of that.
-    fn late(&self) -> Vec<bool> {
-        let mut late = vec![false; self.graph.nodes.len()];
-        let mut changed = self.options.updates_last;
-        while changed {
-            changed = false;
-            for id in self.graph.ids() {
-                let node = self.graph.node(id);
-                let group = self.groups.group[id.index()];
-                let is_late = node.site.phase == Phase::Update
-                    || node.inputs.iter().any(|x| late[x.index()])
-                    || group.is_some_and(|name| late[name.index()]);
-                if is_late && !late[id.index()] {
-                    late[id.index()] = true;
-                    if let Some(name) = group {
-                        late[name.index()] = true;
-                    }
-                    changed = true;
-                }
-            }
-        }
-        late
     }
 
     /// True for nodes that a step is written for: the first of each group, and operations on memory.
@@ -194,6 +174,9 @@ impl<'a> Lowering<'a> {
                 view = self.copy(id, Load::Memory(view), &shape);
             }
             self.outputs.push(view);
+        }
+        if let Some(id) = self.unplaced {
+            return Err(self.graph.located(id, "used before it is computed"));
         }
         for id in watched {
             let seen = base(self.graph, id);

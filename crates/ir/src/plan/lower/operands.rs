@@ -1,6 +1,7 @@
 //! Values as operands: where they are, seen through views, and copied where strides cannot express it.
 
 use super::Lowering;
+use crate::plan::group::is_view;
 use crate::plan::index_space::collapse;
 use crate::plan::{BufferId, Home, Instr, Load, Program, StepKind, TileOp, View};
 use crate::prim::{Control, Op, Source};
@@ -26,6 +27,9 @@ impl Lowering<'_> {
             }
             Op::ScanOutput(output) => Load::Memory(self.scans[&node.inputs[0]][output.index].clone()),
             op => {
+                if !is_view(op) {
+                    self.unplaced.get_or_insert(id);
+                }
                 let mut load = self.load(node.inputs[0]);
                 let view = load.view();
                 let seen = match op {
