@@ -163,6 +163,10 @@ impl From<CudaError> for Failure {
     fn from(error: CudaError) -> Failure {
         match error {
             CudaError::Index { data: true, .. } => Failure::Operation(error.to_string()),
+            CudaError::Memory { bytes, purpose, free, total } => Failure::Memory {
+                bytes,
+                purpose: format!("{purpose} on the GPU, where {free} of {total} bytes are free"),
+            },
             _ => Failure::Device(format!("{error}; {}", error.hint())),
         }
     }

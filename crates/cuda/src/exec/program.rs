@@ -279,6 +279,9 @@ impl CudaProgram {
     ) -> Result<(), Failure> {
         check_inputs(&self.plan.graph, inputs)?;
         self.context.alive()?;
+        if let Some(cause) = store.lost() {
+            return Err(lost(cause.to_string()));
+        }
         for (id, _) in &self.slots {
             self.fits(*id, store)?;
         }
