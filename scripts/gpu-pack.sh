@@ -14,7 +14,7 @@ most=40
 source=${IRONLEARN_DATA:-../shared/data}
 target=${CARGO_TARGET_DIR:-target}
 mkdir -p "$target" "$folder"/{bin,data,jobs,scripts,bench/{cuda,python,picture-quality},crates/cuda/kernels}
-rm -f "$folder"/bin/*
+rm -rf "$folder"/bin/* "$folder/results"
 
 # NAME PATH of each executable that cargo names in its messages: the program, and what tests crates/cuda. The tests of
 # the stand-in stay here: they never ask a real driver.

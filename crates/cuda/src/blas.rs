@@ -60,7 +60,11 @@ impl Drop for Blas {
 }
 
 /// Calls the library with the context bound.
-fn run(context: &Context, call: &'static str, f: impl FnOnce() -> sys::cublasStatus_t) -> Result<(), CudaError> {
+fn run(
+    context: &Context,
+    call: &'static str,
+    f: impl FnOnce() -> sys::cublasStatus_t,
+) -> Result<(), CudaError> {
     let mut status = sys::cublasStatus_t::CUBLAS_STATUS_SUCCESS;
     context.call(call, || {
         status = f();
@@ -153,7 +157,9 @@ impl Product {
         let wide = problem.dtype == DType::F64;
         let (compute, scale) = match (wide, problem.tf32 && problem.dtype == DType::F32) {
             (true, _) => (sys::cublasComputeType_t::CUBLAS_COMPUTE_64F, sys::cudaDataType::CUDA_R_64F),
-            (_, true) => (sys::cublasComputeType_t::CUBLAS_COMPUTE_32F_FAST_TF32, sys::cudaDataType::CUDA_R_32F),
+            (_, true) => {
+                (sys::cublasComputeType_t::CUBLAS_COMPUTE_32F_FAST_TF32, sys::cudaDataType::CUDA_R_32F)
+            }
             _ => (sys::cublasComputeType_t::CUBLAS_COMPUTE_32F, sys::cudaDataType::CUDA_R_32F),
         };
         let mut made = Product {
@@ -169,13 +175,19 @@ impl Product {
         run(context, "cublasLtMatmulDescCreate", || unsafe {
             sys::cublasLtMatmulDescCreate(&mut made.operation, compute, scale)
         })?;
-        for (which, matrix) in
-            [(CUBLASLT_MATMUL_DESC_TRANSA, problem.matrices[0]), (CUBLASLT_MATMUL_DESC_TRANSB, problem.matrices[1])]
-        {
+        for (which, matrix) in [
+            (CUBLASLT_MATMUL_DESC_TRANSA, problem.matrices[0]),
+            (CUBLASLT_MATMUL_DESC_TRANSB, problem.matrices[1]),
+        ] {
             let operation = i32::from(matrix.transposed);
             // SAFETY: reads four bytes of a number that lives.
             run(context, "cublasLtMatmulDescSetAttribute", || unsafe {
-                sys::cublasLtMatmulDescSetAttribute(made.operation, which, ptr::from_ref(&operation).cast(), 4)
+                sys::cublasLtMatmulDescSetAttribute(
+                    made.operation,
+                    which,
+                    ptr::from_ref(&operation).cast(),
+                    4,
+                )
             })?;
         }
         for i in 0..3 {
@@ -347,7 +359,12 @@ fn layout(
         let (count, next) = (batch as i32, matrix.next as i64);
         // SAFETY: reads four and eight bytes of numbers that live.
         run(context, "cublasLtMatrixLayoutSetAttribute", || unsafe {
-            sys::cublasLtMatrixLayoutSetAttribute(layout, CUBLASLT_MATRIX_LAYOUT_BATCH_COUNT, ptr::from_ref(&count).cast(), 4)
+            sys::cublasLtMatrixLayoutSetAttribute(
+                layout,
+                CUBLASLT_MATRIX_LAYOUT_BATCH_COUNT,
+                ptr::from_ref(&count).cast(),
+                4,
+            )
         })?;
         // SAFETY: as above.
         run(context, "cublasLtMatrixLayoutSetAttribute", || unsafe {

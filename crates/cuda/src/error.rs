@@ -109,7 +109,9 @@ impl CudaError {
         match self {
             CudaError::Missing { library } => library.remedy().1,
             CudaError::NoDevice { .. } => "see `ironlearn doctor`, or use `--device cpu`",
-            CudaError::Memory { .. } => "use smaller batches, or a smaller network, or end what else uses the GPU",
+            CudaError::Memory { .. } => {
+                "use smaller batches, or a smaller network, or end what else uses the GPU"
+            }
             CudaError::Index { data: true, .. } => "check the data of this step",
             CudaError::Lost { .. } => "start the program again; a run goes on from its last checkpoint",
             CudaError::Unsupported(_) => "use `--device cpu`",
@@ -124,7 +126,9 @@ impl CudaError {
 impl fmt::Display for CudaError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            CudaError::Missing { library } => write!(f, "{} was not found on this machine", library.remedy().0),
+            CudaError::Missing { library } => {
+                write!(f, "{} was not found on this machine", library.remedy().0)
+            }
             CudaError::NoDevice { asked, found: 0 } => {
                 write!(f, "the NVIDIA driver sees no GPU (number {asked} was asked for)")
             }
@@ -138,7 +142,9 @@ impl fmt::Display for CudaError {
                 "out of GPU memory: {bytes} bytes for {purpose}, where {free} of {total} bytes are free"
             ),
             CudaError::Compile { log } => write!(f, "the kernel compiler refused a kernel:\n{log}"),
-            CudaError::Launch { kernel, problem } => write!(f, "kernel `{kernel}` was not launched: {problem}"),
+            CudaError::Launch { kernel, problem } => {
+                write!(f, "kernel `{kernel}` was not launched: {problem}")
+            }
             CudaError::Index { argument, index, length, data: true, .. } => {
                 write!(f, "index {index} is outside of 0..{length} ({argument})")
             }
@@ -157,6 +163,10 @@ impl From<CudaError> for Failure {
     fn from(error: CudaError) -> Failure {
         match error {
             CudaError::Index { data: true, .. } => Failure::Operation(error.to_string()),
+            CudaError::Memory { bytes, purpose, free, total } => Failure::Memory {
+                bytes,
+                purpose: format!("{purpose} on the GPU, where {free} of {total} bytes are free"),
+            },
             _ => Failure::Device(format!("{error}; {}", error.hint())),
         }
     }

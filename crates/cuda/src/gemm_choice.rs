@@ -186,7 +186,9 @@ impl Tile {
         let (function, stage, out, threads) = match precision {
             Precision::F32 => ("il_gemm_f32", bk * (bm + bn + 8) * 4, 0, parts),
             Precision::Tf32 => ("il_gemm_tf32", bk * (bm + bn + 16) * 4, strips, parts * 32),
-            _ if self.is_wgmma() => ("il_gemm_wgmma", bk * (bm + bn) * 2, parts * 64 * (columns + 8) * 4, parts * 128),
+            _ if self.is_wgmma() => {
+                ("il_gemm_wgmma", bk * (bm + bn) * 2, parts * 64 * (columns + 8) * 4, parts * 128)
+            }
             Precision::Bf16 | Precision::Bf16Hopper => {
                 ("il_gemm_bf16", bk * (bm + bn) * 2, strips, parts * 32)
             }

@@ -15,7 +15,8 @@ const TARGET: Target = Target { multiprocessors: 132, tf32: false, hopper: false
 
 /// Compiles a text for an architecture; gives the most registers of a kernel.
 fn compile(text: &str, architecture: &str, what: &str) -> u32 {
-    let mut options: Vec<String> = ["--std=c++17", "-default-device", "--ftz=true", "--ptxas-options=-v"].map(String::from).into();
+    let mut options: Vec<String> =
+        ["--std=c++17", "-default-device", "--ftz=true", "--ptxas-options=-v"].map(String::from).into();
     options.push(format!("--gpu-architecture=sm_{architecture}"));
     let (code, log) = match compiler::make(text, &options) {
         Ok(made) => made,
@@ -33,7 +34,11 @@ fn compile(text: &str, architecture: &str, what: &str) -> u32 {
             continue;
         }
         let what = format!("{what}, {function}");
-        assert_eq!((number(line, "bytes spill stores"), number(line, "bytes spill loads")), (0, 0), "{what} for sm_{architecture}: {line}");
+        assert_eq!(
+            (number(line, "bytes spill stores"), number(line, "bytes spill loads")),
+            (0, 0),
+            "{what} for sm_{architecture}: {line}"
+        );
     }
     log.lines().filter(|l| l.contains("registers")).map(|l| number(l, "registers")).max().unwrap_or(0)
 }
@@ -41,14 +46,21 @@ fn compile(text: &str, architecture: &str, what: &str) -> u32 {
 #[test]
 fn kernels_of_random_steps_compile_without_spills() {
     if !compiler::is_present() {
-        tier::skipped("kernels as machine code", "no NVRTC, which the Python package nvidia-cuda-nvrtc holds");
+        tier::skipped(
+            "kernels as machine code",
+            "no NVRTC, which the Python package nvidia-cuda-nvrtc holds",
+        );
         return;
     }
     let graphs = tier::trials(4, 40) as u64;
     for seed in 0..graphs {
         let graph = random_graph(seed, &Settings::default());
         for fuse in [true, false] {
-            let made = plan(&graph.graph, Options { fuse, regions: false, updates_last: true, epilogues: true, ..Options::default() }).expect("a plan");
+            let made = plan(
+                &graph.graph,
+                Options { fuse, regions: false, updates_last: true, epilogues: true, ..Options::default() },
+            )
+            .expect("a plan");
             let text = texts(made, TARGET).expect("kernels");
             let architectures = if seed == 0 { &ARCHITECTURES[..] } else { &ARCHITECTURES[3..4] };
             for architecture in architectures {
@@ -79,9 +91,12 @@ fn products_of_every_precision_compile_without_spills() {
         return;
     }
     let mut most = 0;
-    for (rows, widths) in [(40_000, [2, 256, 256]), (40_000, [256, 128, 1]), (32, [784, 128, 10]), (1001, [33, 65, 129])] {
+    for (rows, widths) in
+        [(40_000, [2, 256, 256]), (40_000, [256, 128, 1]), (32, [784, 128, 10]), (1001, [33, 65, 129])]
+    {
         for (precision, tf32) in [(None, false), (None, true), (Some(DType::Bf16), false)] {
-            let options = Options { regions: false, updates_last: true, epilogues: true, ..Options::default() };
+            let options =
+                Options { regions: false, updates_last: true, epilogues: true, ..Options::default() };
             let made = plan(&layers(rows, widths, precision), options).expect("a plan");
             for architecture in ARCHITECTURES {
                 let target = Target { tf32, hopper: architecture == "90a", ..TARGET };

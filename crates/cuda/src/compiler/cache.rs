@@ -44,7 +44,8 @@ fn path(key: Key) -> Option<PathBuf> {
 pub fn find(key: Key) -> Option<Vec<u8>> {
     let bytes = fs::read(path(key)?).ok()?;
     let (head, code) = bytes.split_at_checked(40)?;
-    let whole = head[..8] == *MAGIC && head[8..24] == key.to_le_bytes() && head[24..] == sum(code).to_le_bytes();
+    let whole =
+        head[..8] == *MAGIC && head[8..24] == key.to_le_bytes() && head[24..] == sum(code).to_le_bytes();
     whole.then(|| code.to_vec())
 }
 
@@ -54,7 +55,9 @@ pub fn keep(key: Key, code: &[u8]) {
     let Some(folder) = path.parent() else { return };
     let bytes = [MAGIC, &key.to_le_bytes()[..], &sum(code).to_le_bytes(), code].concat();
     let part = path.with_extension(format!("part-{}", process::id()));
-    let kept = fs::create_dir_all(folder).and_then(|()| fs::write(&part, bytes)).and_then(|()| fs::rename(&part, &path));
+    let kept = fs::create_dir_all(folder)
+        .and_then(|()| fs::write(&part, bytes))
+        .and_then(|()| fs::rename(&part, &path));
     if kept.is_err() {
         let _ = fs::remove_file(part);
     }

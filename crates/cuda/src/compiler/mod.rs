@@ -75,12 +75,20 @@ pub fn make(text: &str, options: &[String]) -> Result<(Vec<u8>, String), CudaErr
     version()?;
     let zero = |_| CudaError::Compile { log: "the text holds a zero".into() };
     let text = CString::new(text).map_err(zero)?;
-    let options = options.iter().map(|o| CString::new(o.as_str()).map_err(zero)).collect::<Result<Vec<_>, _>>()?;
+    let options =
+        options.iter().map(|o| CString::new(o.as_str()).map_err(zero)).collect::<Result<Vec<_>, _>>()?;
     let pointers: Vec<_> = options.iter().map(|o| o.as_ptr()).collect();
     let mut program = ptr::null_mut();
     checked("nvrtcCreateProgram", unsafe {
         // SAFETY: writes a handle; the text lives, and there are no headers.
-        sys::nvrtcCreateProgram(&mut program, text.as_ptr(), c"ironlearn.cu".as_ptr(), 0, ptr::null(), ptr::null())
+        sys::nvrtcCreateProgram(
+            &mut program,
+            text.as_ptr(),
+            c"ironlearn.cu".as_ptr(),
+            0,
+            ptr::null(),
+            ptr::null(),
+        )
     })?;
     let program = Program(program);
     // SAFETY: the options live.

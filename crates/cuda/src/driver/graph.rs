@@ -29,12 +29,15 @@ impl Graph {
         let worked = work();
         let (mut graph, mut exec) = (ptr::null_mut(), ptr::null_mut());
         // SAFETY: writes a handle; ends what was begun above, also where the work failed.
-        let ended = context.call("cuStreamEndCapture", || unsafe { sys::cuStreamEndCapture(stream, &mut graph) });
+        let ended =
+            context.call("cuStreamEndCapture", || unsafe { sys::cuStreamEndCapture(stream, &mut graph) });
         let mut made = Graph { context: context.clone(), graph, exec };
         worked?;
         ended?;
         // SAFETY: writes a handle; the graph was just made.
-        context.call("cuGraphInstantiate", || unsafe { sys::cuGraphInstantiateWithFlags(&mut exec, graph, 0) })?;
+        context.call("cuGraphInstantiate", || unsafe {
+            sys::cuGraphInstantiateWithFlags(&mut exec, graph, 0)
+        })?;
         made.exec = exec;
         // SAFETY: the executable graph was just made.
         context.call("cuGraphUpload", || unsafe { sys::cuGraphUpload(exec, stream) })?;

@@ -21,7 +21,8 @@ impl DeviceMemory {
             // SAFETY: writes an address.
             let made = context.call("cuMemAlloc", || unsafe { sys::cuMemAlloc_v2(&mut at, bytes) });
             if let Err(error) = made {
-                let refused = matches!(&error, CudaError::Call { problem, .. } if problem.contains("OUT_OF_MEMORY"));
+                let refused =
+                    matches!(&error, CudaError::Call { problem, .. } if problem.contains("OUT_OF_MEMORY"));
                 return Err(match (refused, context.memory()) {
                     (true, Ok((free, total))) => {
                         CudaError::Memory { bytes, purpose: purpose.to_string(), free, total }

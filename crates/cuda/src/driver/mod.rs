@@ -250,6 +250,7 @@ impl Drop for Context {
         }
         let device = self.device;
         // SAFETY: retained once by `open`.
-        let _ = self.call("cuDevicePrimaryCtxRelease", || unsafe { sys::cuDevicePrimaryCtxRelease_v2(device) });
+        let _ =
+            self.call("cuDevicePrimaryCtxRelease", || unsafe { sys::cuDevicePrimaryCtxRelease_v2(device) });
     }
 }

@@ -46,7 +46,9 @@ impl Module {
     pub fn load(context: &Arc<Context>, image: &[u8]) -> Result<Module, CudaError> {
         let mut module = ptr::null_mut();
         // SAFETY: reads an image that the compiler made or the cache has checked.
-        context.call("cuModuleLoadData", || unsafe { sys::cuModuleLoadData(&mut module, image.as_ptr().cast()) })?;
+        context.call("cuModuleLoadData", || unsafe {
+            sys::cuModuleLoadData(&mut module, image.as_ptr().cast())
+        })?;
         Ok(Module { context: context.clone(), module })
     }
 
@@ -71,7 +73,12 @@ impl Module {
     }
 
     /// Compares the parameters with those that the machine code has, where the driver can tell (12.4 or newer).
-    fn check_parameters(&self, name: &str, function: sys::CUfunction, expected: usize) -> Result<(), CudaError> {
+    fn check_parameters(
+        &self,
+        name: &str,
+        function: sys::CUfunction,
+        expected: usize,
+    ) -> Result<(), CudaError> {
         if self.context.description().driver < 12_040 {
             return Ok(());
         }
@@ -80,7 +87,8 @@ impl Module {
             // SAFETY: writes two numbers; an index beyond the last is answered with a code.
             let code = unsafe { sys::cuFuncGetParamInfo(function, i, &mut offset, &mut size) };
             if code != sys::CUresult::CUDA_SUCCESS || size != 8 || offset != 8 * i {
-                let problem = format!("it was to have {expected} words as parameters, and parameter {i} differs");
+                let problem =
+                    format!("it was to have {expected} words as parameters, and parameter {i} differs");
                 return Err(CudaError::Launch { kernel: name.to_string(), problem });
             }
         }
@@ -109,7 +117,13 @@ impl Function {
             return Err(wrong(format!("{} arguments for {} parameters", words.len(), self.parameters)));
         }
         let Shape { grid: [x, y, z], block, shared } = shape;
-        if x == 0 || y == 0 || z == 0 || x > i32::MAX as u32 || y > 65_535 || z > 65_535 || !(1..=1024).contains(&block)
+        if x == 0
+            || y == 0
+            || z == 0
+            || x > i32::MAX as u32
+            || y > 65_535
+            || z > 65_535
+            || !(1..=1024).contains(&block)
         {
             return Err(wrong(format!("{x} x {y} x {z} blocks of {block} threads are not possible")));
         }

@@ -24,7 +24,8 @@ pub fn explain(
         Ok(None) => "run again by the interpreter, all values were finite".to_string(),
         Err(problem) => format!("run again by the interpreter, it failed: {problem}"),
     };
-    let bad = |i: &usize| program.output(*i).try_to_array("an output").is_ok_and(|x| !interpreter::all_finite(&x));
+    let bad =
+        |i: &usize| program.output(*i).try_to_array("an output").is_ok_and(|x| !interpreter::all_finite(&x));
     let outputs = (0..graph.outputs.len()).filter(bad);
     let mut values: Vec<String> = outputs.map(|i| format!("the output `{}`", graph.outputs[i].0)).collect();
     if values.is_empty() {

@@ -1,9 +1,9 @@
 //! A plan as kernels and copies in order.
 
+use crate::blas::{Blas, Problem, Product};
 use crate::error::CudaError;
 use crate::text::{self, Argument, Kernel, Of, Target};
-use crate::blas::{Blas, Problem, Product};
-use ironlearn_ir::plan::{DotStep, BufferId, Home, Plan, PlanStep, ScanStep, StepKind, View};
+use ironlearn_ir::plan::{BufferId, DotStep, Home, Plan, PlanStep, ScanStep, StepKind, View};
 use ironlearn_ir::prim::Control;
 use ironlearn_ir::{DType, Failure};
 use std::sync::Arc;
@@ -95,12 +95,14 @@ impl Parts {
                 let located = plan.graph.located(step.node, &CudaError::Unsupported(what).to_string());
                 Failure::Operation(format!("{located}\n  use `--device cpu`"))
             };
-            let mut made = made.map_err(unsupported)?;
-            let first = actions.last().is_some_and(|a| matches!(a, Action::Kernel(k) if *k + 1 == self.kernels.len()));
+            let made = made.map_err(unsupported)?;
+            let first = actions
+                .last()
+                .is_some_and(|a| matches!(a, Action::Kernel(k) if *k + 1 == self.kernels.len()));
             if !first {
                 run.clear();
             }
-            if self.joined(plan, &mut run, step, &mut made) {
+            if self.joined(plan, &mut run, step, &made) {
                 continue;
             }
             run = places(plan, step);
@@ -153,18 +155,17 @@ impl Parts {
 
     /// Makes one kernel of a step and of the one before it, where neither needs anything that the other writes. True
     /// where it did: then nothing more is to be done.
-    fn joined(&mut self, plan: &Plan, run: &mut Vec<Place>, step: &PlanStep, kernels: &mut Vec<Kernel>) -> bool {
+    fn joined(&mut self, plan: &Plan, run: &mut Vec<Place>, step: &PlanStep, kernels: &[Kernel]) -> bool {
         let new = places(plan, step);
-        let [only] = &kernels[..] else { return false };
+        let [only] = kernels else { return false };
         if run.is_empty() || new.iter().any(|n| run.iter().any(|r| r.conflicts(n))) {
             return false;
         }
-        let Some(last) = self.kernels.last_mut() else { return false };
-        if last.join(only.clone()).is_err() {
-            return false;
+        let joined = self.kernels.last_mut().is_some_and(|last| last.join(only));
+        if joined {
+            run.extend(new);
         }
-        run.extend(new);
-        true
+        joined
     }
 
     /// The text of all kernels, with what stands before them.

@@ -5,6 +5,8 @@ mod bytes;
 mod compile;
 mod inputs;
 mod measured;
+mod memory;
+mod outputs;
 mod program;
 mod slots;
 mod state;
@@ -14,11 +16,11 @@ mod tests;
 pub use compile::texts;
 pub use program::CudaProgram;
 
+use crate::blas::Blas;
+use crate::compiler;
 use crate::driver::Context;
 use crate::error::CudaError;
 use crate::text::Target;
-use crate::blas::Blas;
-use crate::compiler;
 use ironlearn_ir::plan::{Options as PlanOptions, plan};
 use ironlearn_ir::{DType, Failure, Graph, passes};
 use std::env;
@@ -84,8 +86,13 @@ impl Cuda {
 
     /// Plans and compiles a graph.
     pub fn compile(&self, graph: &Graph, options: Options) -> Result<CudaProgram, Failure> {
-        let plan_options =
-            PlanOptions { fuse: options.fuse, check: options.check, regions: false, updates_last: true, epilogues: true };
+        let plan_options = PlanOptions {
+            fuse: options.fuse,
+            check: options.check,
+            regions: false,
+            updates_last: true,
+            epilogues: true,
+        };
         let graph = match options.fuse {
             true => passes::thin_products(graph),
             false => graph.clone(),
@@ -100,7 +107,7 @@ impl Cuda {
 
     fn target(&self, options: Options) -> Target {
         let device = self.context.description();
-        let hopper = device.capability == (9, 0) && env::var_os("NO_WGMMA").is_none();
+        let hopper = device.capability == (9, 0);
         Target { multiprocessors: device.multiprocessors, tf32: options.tf32, hopper }
     }
 }

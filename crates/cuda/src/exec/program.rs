@@ -3,17 +3,19 @@
 use super::compile::{self, Action, Loop, Parts, Sequence};
 use super::inputs::Inputs;
 use super::measured::Measured;
+use super::memory::Memory;
+use super::outputs::Outputs;
 use super::slots::DeviceSlots;
 use super::state::{Failed, MOST_STEPS, Outcome, RunState};
-use super::{Cuda, Options, blame, bytes};
+use super::{Cuda, Options, blame};
 use crate::compiler;
-use crate::driver::{Context, DeviceMemory, Function, Graph as Recording, HostMemory, Module, Shape};
+use crate::driver::{Context, Function, Graph as Recording, Module, Shape};
 use crate::error::CudaError;
 use crate::text::Kernel;
 use ironlearn_ir::plan::{Home, Plan, View};
 use ironlearn_ir::profile::{SharedWork, StepProfile};
 use ironlearn_ir::program::check_inputs;
-use ironlearn_ir::{Array, ArrayView, ControlBlock, Failure, Program, SlotId, Store, TensorType};
+use ironlearn_ir::{ArrayView, ControlBlock, Failure, Program, SlotId, Store};
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -43,25 +45,6 @@ pub struct CudaProgram {
     _module: Module,
 }
 
-/// Device memory that is the program's own.
-struct Memory {
-    arena: DeviceMemory,
-    scratch: DeviceMemory,
-    counters: DeviceMemory,
-    loops: Vec<DeviceMemory>,
-    constants: Vec<(usize, DeviceMemory)>,
-    /// Constants of the bodies of loops, by the place of the loop.
-    inner_constants: HashMap<(usize, usize), DeviceMemory>,
-}
-
-/// The results of the last run, on the host.
-struct Outputs {
-    host: HostMemory,
-    types: Vec<TensorType>,
-    /// Where each begins.
-    starts: Vec<usize>,
-}
-
 impl CudaProgram {
     pub(super) fn new(cuda: &Cuda, plan: Plan, options: Options) -> Result<CudaProgram, Failure> {
         let (context, plan) = (cuda.context.clone(), Arc::new(plan));
@@ -71,19 +54,7 @@ impl CudaProgram {
         let module = Module::load(&context, &code)?;
         let function = |k: &Kernel| module.function(&k.name, k.arguments.len() + 1, k.shape.shared);
         let functions = parts.kernels.iter().map(function).collect::<Result<_, _>>()?;
-        let mut memory = Memory {
-            arena: DeviceMemory::new(&context, plan.arena_bytes, "values in between (the arena)")?,
-            scratch: DeviceMemory::new(&context, parts.scratch, "sums in parts")?,
-            counters: DeviceMemory::new(&context, 4 * parts.counters, "counters of kernels")?,
-            loops: Vec::new(),
-            constants: constants(&context, &plan)?,
-            inner_constants: HashMap::new(),
-        };
-        memory.counters.fill(0)?;
-        for &bytes in &parts.arenas {
-            memory.loops.push(DeviceMemory::new(&context, bytes, "values in between of a loop")?);
-        }
-        inner_constants(&context, &sequence, &mut memory.inner_constants)?;
+        let memory = Memory::new(&context, &plan, &sequence, &parts)?;
         let mut slots: Vec<(SlotId, bool)> = Vec::new();
         for buffer in &plan.buffers {
             let (Home::Slot(id) | Home::Spare(id)) = buffer.home else { continue };
@@ -130,9 +101,7 @@ impl CudaProgram {
             Home::Slot(id) => of(*id, 0),
             Home::Spare(id) => of(*id, 1),
             Home::Control(field) => self.state.field(*field).unwrap_or(0),
-            Home::Constant(_) => {
-                self.memory.constants.iter().find(|c| c.0 == i).map_or(0, |c| c.1.at())
-            }
+            Home::Constant(_) => self.memory.constant(None, i),
             Home::Block { .. } => 0,
         };
         self.plan.buffers.iter().map(|b| &b.home).enumerate().map(at).collect()
@@ -192,9 +161,7 @@ impl CudaProgram {
             let t = if scan.reverse { scan.length - 1 - step } else { step };
             let of = |(i, buffer): (usize, &ironlearn_ir::plan::Buffer)| match &buffer.home {
                 Home::Arena(start) => arena + *start as u64,
-                Home::Constant(_) => {
-                    self.memory.inner_constants.get(&(l.arena, i)).map_or(0, DeviceMemory::at)
-                }
+                Home::Constant(_) => self.memory.constant(Some(l.arena), i),
                 Home::Input(index) => {
                     let index = *index as usize;
                     if index < scan.carries {
@@ -225,8 +192,11 @@ impl CudaProgram {
         if self.recordings.contains_key(&key) {
             return Ok(());
         }
-        let turned: Vec<[u64; 2]> =
-            slots.iter().zip(&self.slots).map(|(s, (_, moves))| if *moves { [s[1], s[0]] } else { *s }).collect();
+        let turned: Vec<[u64; 2]> = slots
+            .iter()
+            .zip(&self.slots)
+            .map(|(s, (_, moves))| if *moves { [s[1], s[0]] } else { *s })
+            .collect();
         let sides = [self.addresses(slots), self.addresses(&turned)];
         let recording = Recording::record(&self.context, || {
             (0..steps).try_for_each(|step| self.queue(&sides[step % 2]))
@@ -309,6 +279,9 @@ impl CudaProgram {
     ) -> Result<(), Failure> {
         check_inputs(&self.plan.graph, inputs)?;
         self.context.alive()?;
+        if let Some(cause) = store.lost() {
+            return Err(lost(cause.to_string()));
+        }
         for (id, _) in &self.slots {
             self.fits(*id, store)?;
         }
@@ -353,9 +326,11 @@ impl CudaProgram {
     fn fits(&self, id: SlotId, store: &Store) -> Result<(), Failure> {
         let ty = store.ty(id);
         let of = |home: &Home| matches!(home, Home::Slot(slot) | Home::Spare(slot) if *slot == id);
-        let other = self.plan.buffers.iter().find(|b| {
-            of(&b.home) && (b.dtype != ty.dtype || b.len != ty.shape.elements())
-        });
+        let other = self
+            .plan
+            .buffers
+            .iter()
+            .find(|b| of(&b.home) && (b.dtype != ty.dtype || b.len != ty.shape.elements()));
         match other {
             None => Ok(()),
             Some(buffer) => {
@@ -369,65 +344,6 @@ impl CudaProgram {
 
 fn lost(problem: String) -> Failure {
     CudaError::Lost { first: problem }.into()
-}
-
-/// Constants of a plan that are more than one number, on the device.
-fn constants(context: &Arc<Context>, plan: &Plan) -> Result<Vec<(usize, DeviceMemory)>, CudaError> {
-    let mut made = Vec::new();
-    for (i, buffer) in plan.buffers.iter().enumerate() {
-        if let Home::Constant(array) = &buffer.home {
-            made.push((i, upload(context, array)?));
-        }
-    }
-    Ok(made)
-}
-
-fn upload(context: &Arc<Context>, array: &Array) -> Result<DeviceMemory, CudaError> {
-    let from = bytes::of(array.data().view());
-    let memory = DeviceMemory::new(context, from.len(), "a constant")?;
-    memory.write(0, from)?;
-    context.synchronize()?;
-    Ok(memory)
-}
-
-fn inner_constants(
-    context: &Arc<Context>,
-    sequence: &Sequence,
-    made: &mut HashMap<(usize, usize), DeviceMemory>,
-) -> Result<(), CudaError> {
-    for action in &sequence.actions {
-        let Action::Loop(l) = action else { continue };
-        for (i, memory) in constants(context, &l.body.plan)? {
-            made.insert((l.arena, i), memory);
-        }
-        inner_constants(context, &l.body, made)?;
-    }
-    Ok(())
-}
-
-impl Outputs {
-    fn new(context: &Arc<Context>, plan: &Plan) -> Result<Outputs, CudaError> {
-        let types: Vec<TensorType> =
-            plan.graph.outputs.iter().map(|(_, id)| plan.graph.node(*id).ty.clone()).collect();
-        let mut starts = Vec::new();
-        let mut end = 0usize;
-        for ty in &types {
-            starts.push(end);
-            end = (end + ty.bytes()).next_multiple_of(64);
-        }
-        // One more word, so that there is an address where there are no bytes.
-        Ok(Outputs { host: HostMemory::new(context, end + 64)?, types, starts })
-    }
-
-    /// Queues copies of all results, which are in the arena.
-    fn fetch(&mut self, plan: &Plan, arena: &DeviceMemory) -> Result<(), CudaError> {
-        for ((view, ty), &start) in plan.outputs.iter().zip(&self.types).zip(&self.starts) {
-            let Home::Arena(at) = plan.buffer(view.buffer).home else { continue };
-            let from = at + view.offset * ty.dtype.size();
-            arena.read(from, &mut self.host.get_mut()[start..start + ty.bytes()])?;
-        }
-        Ok(())
-    }
 }
 
 impl Program for CudaProgram {
@@ -454,16 +370,11 @@ impl Program for CudaProgram {
     }
 
     fn output(&self, index: usize) -> ArrayView<'_> {
-        let (start, ty) = (self.outputs.starts[index], &self.outputs.types[index]);
-        let view = bytes::view(&self.outputs.host.get()[start..], ty);
-        // Starts are multiples of 64, and the memory has room for all: there is always a view.
-        view.unwrap_or_else(|| ArrayView::of(&ty.shape, ironlearn_ir::DataRef::F32(&[])))
+        self.outputs.get(index)
     }
 
     fn memory_bytes(&self) -> usize {
-        let m = &self.memory;
-        let loops: usize = m.loops.iter().map(DeviceMemory::bytes).sum();
-        m.arena.bytes() + m.scratch.bytes() + loops + self.inputs.bytes()
+        self.memory.bytes() + self.inputs.bytes()
     }
 
     fn arena_bytes(&self) -> usize {

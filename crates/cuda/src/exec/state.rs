@@ -88,9 +88,10 @@ impl RunState {
 
     /// Queues a new state, with the control blocks of some steps.
     pub fn begin(&mut self, steps: &[ControlBlock]) -> Result<(), CudaError> {
-        let words = steps.iter().take(1).chain(steps).flat_map(|control| {
-            self.fields.iter().map(|&field| bits(control, field)).collect::<Vec<u64>>()
-        });
+        let words =
+            steps.iter().take(1).chain(steps).flat_map(|control| {
+                self.fields.iter().map(|&field| bits(control, field)).collect::<Vec<u64>>()
+            });
         let words: Vec<u64> = words.collect();
         let host = self.host.get_mut();
         host[..STATE].fill(0);

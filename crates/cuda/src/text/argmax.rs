@@ -15,6 +15,7 @@ pub fn argmax(mut w: Writer<'_>, x: &View, out: &View) -> Result<Vec<Kernel>, No
     let first = w.read(x.buffer, at("0"));
     w.line(format!("{} best = {first};", computed(dtype)));
     w.line("il_i64 place = 0;");
+    w.line("#pragma unroll 4");
     w.line(format!("for (il_i64 k = 1; k < {length}; k++) {{"));
     let next = w.read(x.buffer, at("k"));
     w.line(format!("const {} v = {next};", computed(dtype)));

@@ -69,10 +69,10 @@ fn names(prefix: &str, n: usize) -> Vec<String> {
 /// Places in `x` that a window's places fall on, as `q0`…; others are passed over.
 fn aim(w: &mut Writer<'_>, conv: &Conv, spatial: usize, p: &[String]) {
     let win = &conv.window;
-    for d in 0..spatial {
+    for (d, p) in p.iter().enumerate().take(spatial) {
         w.line(format!(
-            "const il_i64 q{d} = {} * {} + k{d} * {} - {};",
-            p[d], win.stride[d], win.dilation[d], win.before[d]
+            "const il_i64 q{d} = {p} * {} + k{d} * {} - {};",
+            win.stride[d], win.dilation[d], win.before[d]
         ));
         w.line(format!("if (q{d} < 0 || q{d} >= {}) continue;", conv.x[d + 2]));
     }
@@ -106,7 +106,10 @@ fn input(mut w: Writer<'_>, conv: &Conv, l: &Lengths, g: &View, k: &View, out: &
     for d in 0..l.spatial {
         let (stride, dilation, before) = (win.stride[d], win.dilation[d], win.before[d]);
         w.line(format!("const il_i64 t{d} = {} + {before} - k{d} * {dilation};", c[d + 2]));
-        w.line(format!("if (t{d} < 0 || t{d} % {stride} != 0 || t{d} / {stride} >= {}) continue;", l.y[d + 2]));
+        w.line(format!(
+            "if (t{d} < 0 || t{d} % {stride} != 0 || t{d} / {stride} >= {}) continue;",
+            l.y[d + 2]
+        ));
         w.line(format!("const il_i64 p{d} = t{d} / {stride};"));
     }
     let channel = format!("({} / {} * {} + h)", c[1], l.channels[0], l.channels[1]);

@@ -55,7 +55,10 @@ impl Index {
                 match axis {
                     0 => writer.line(format!("const {kind} {name} = {rest};")),
                     _ => {
-                        writer.line(format!("const {kind} {name} = ({rest}) % {}, {name}r = ({rest}) / {};", dims[axis], dims[axis]));
+                        writer.line(format!(
+                            "const {kind} {name} = ({rest}) % {}, {name}r = ({rest}) / {};",
+                            dims[axis], dims[axis]
+                        ));
                         rest = format!("{name}r");
                     }
                 }

@@ -100,9 +100,8 @@ pub struct Kernel {
 }
 
 impl Kernel {
-    /// Makes the blocks of another kernel those of this one, which computes both at once; gives the other back where
-    /// that cannot be.
-    pub fn join(&mut self, other: Kernel) -> Result<(), Kernel> {
+    /// Makes the blocks of another kernel those of this one, which computes both at once; false where that cannot be.
+    pub fn join(&mut self, other: &Kernel) -> bool {
         let mut arguments = self.arguments.clone();
         for argument in &other.arguments {
             match arguments.iter_mut().find(|a| a.of == argument.of) {
@@ -110,20 +109,24 @@ impl Kernel {
                 None => arguments.push(argument.clone()),
             }
         }
-        let fits = self.joins && other.joins && self.shape.block == other.shape.block && arguments.len() <= MOST_ARGUMENTS;
-        if !fits {
-            return Err(other);
+        let alike = self.joins && other.joins && self.shape.block == other.shape.block;
+        if !alike || arguments.len() > MOST_ARGUMENTS {
+            return false;
         }
         self.arguments = arguments;
         self.shape.grid[0] += other.shape.grid[0];
-        self.parts.extend(other.parts);
-        Ok(())
+        self.parts.extend(other.parts.iter().cloned());
+        true
     }
 
     /// Its text.
     pub fn text(&self) -> String {
         let mut text = self.types.clone();
-        let _ = write!(text, "extern \"C\" __global__ void __launch_bounds__({}) {}(", self.shape.block, self.name);
+        let _ = write!(
+            text,
+            "extern \"C\" __global__ void __launch_bounds__({}) {}(",
+            self.shape.block, self.name
+        );
         for a in &self.arguments {
             let constant = if a.writes { "" } else { "const " };
             let _ = write!(text, "{constant}{}* {}, ", types::memory(a.dtype), a.name);

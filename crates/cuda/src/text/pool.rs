@@ -47,7 +47,8 @@ fn largest(w: &mut Writer<'_>, pool: &Pool, x: &View, lead: [&str; 2], begin: &[
 fn fold(mut w: Writer<'_>, pool: &Pool, y: &[usize], x: &[View], out: &View) -> Kernel {
     w.buffer(out.buffer, true);
     let c = Index::new(y, "i", true, "c").coordinates(&mut w).to_vec();
-    let begin: Vec<String> = pool.stride.iter().enumerate().map(|(d, s)| format!("{} * {s}", c[d + 2])).collect();
+    let begin: Vec<String> =
+        pool.stride.iter().enumerate().map(|(d, s)| format!("{} * {s}", c[d + 2])).collect();
     let lead = [&c[0][..], &c[1][..]];
     if pool.kind == PoolKind::Sum {
         w.line(format!("{} sum = 0;", computed(w.dtype(out.buffer))));
@@ -78,7 +79,11 @@ fn spread(mut w: Writer<'_>, pool: &Pool, y: &[usize], x: &[View], out: &View) -
         // The first and last window along the axis that reach this place.
         let at = &c[d + 2];
         w.line(format!("const il_i64 f{d} = {at} < {size} ? 0 : ({at} - {size}) / {stride} + 1;"));
-        w.line(format!("const il_i64 e{d} = {at} / {stride} < {} ? {at} / {stride} : {};", y[d + 2] - 1, y[d + 2] - 1));
+        w.line(format!(
+            "const il_i64 e{d} = {at} / {stride} < {} ? {at} / {stride} : {};",
+            y[d + 2] - 1,
+            y[d + 2] - 1
+        ));
     }
     for d in 0..pool.size.len() {
         w.line(format!("for (il_i64 p{d} = f{d}; p{d} <= e{d}; p{d}++) {{"));

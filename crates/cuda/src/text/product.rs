@@ -21,7 +21,8 @@ pub fn plain<'a>(
     let program = Program { dims, loads: vec![Load::Memory(dot.out.clone())], instrs: vec![] };
     let stores = vec![(0, dot.out.clone())];
     let w = writer();
-    let fits = matches!((w.dtype(dot.x.buffer), w.dtype(dot.out.buffer)), (DType::F32 | DType::Bf16, DType::F32));
+    let fits =
+        matches!((w.dtype(dot.x.buffer), w.dtype(dot.out.buffer)), (DType::F32 | DType::Bf16, DType::F32));
     if !fits || rank < 2 || Operands::of(&w, dot).is_none() {
         return Ok(None);
     }
@@ -73,7 +74,8 @@ impl Operands {
         let (m, n, k) = (dot.out.dims[rank - 2], dot.out.dims[rank - 1], dot.x.dims[rank - 1]);
         let batch: usize = dot.out.dims[..rank - 2].iter().product();
         let most = 1usize << 31;
-        let small = [m, n, k, batch].iter().all(|&d| d < most) && w.dtype(dot.x.buffer) == w.dtype(dot.y.buffer);
+        let small =
+            [m, n, k, batch].iter().all(|&d| d < most) && w.dtype(dot.x.buffer) == w.dtype(dot.y.buffer);
         if !small || batch > 65_535 || !dot.out.is_contiguous() {
             return None;
         }
@@ -101,7 +103,8 @@ fn kernels<'a>(
         _ => Precision::F32,
     };
     let choice = choose(o.m, o.n, o.k, o.batch, precision, target.multiprocessors);
-    let function = if exact && dtype == DType::F32 && !target.tf32 { "il_gemm_f32x3" } else { choice.function };
+    let function =
+        if exact && dtype == DType::F32 && !target.tf32 { "il_gemm_f32x3" } else { choice.function };
     let name = first.name.clone();
     let problem = problem(&name, &o, &choice, dtype.size());
     let end = |w: &mut Writer<'a>| end(w, &name, &o, program, product, stores);
@@ -177,10 +180,12 @@ fn end(
     stores: &[(Value, View)],
 ) -> Result<(String, String), No> {
     let before = std::mem::take(&mut w.body);
-    let many = if o.n % LANES == 0 { lanes(w, o, program, product, stores, LANES)? } else { String::new() };
+    let many =
+        if o.n.is_multiple_of(LANES) { lanes(w, o, program, product, stores, LANES)? } else { String::new() };
     let one = lanes(w, o, program, product, stores, 1)?;
     w.body = before;
-    let members: Vec<&super::Argument> = w.arguments.iter().filter(|a| matches!(a.of, Of::Buffer(_))).collect();
+    let members: Vec<&super::Argument> =
+        w.arguments.iter().filter(|a| matches!(a.of, Of::Buffer(_))).collect();
     let declared: String = members
         .iter()
         .map(|a| {
@@ -189,7 +194,11 @@ fn end(
         })
         .collect();
     let given: Vec<&str> = members.iter().map(|a| &a.name[..]).chain(["state"]).collect();
-    let many = if many.is_empty() { "for (int l = 0; l < 8; l++) one(batch, row, col + l, p[l]);".into() } else { many };
+    let many = if many.is_empty() {
+        "for (int l = 0; l < 8; l++) one(batch, row, col + l, p[l]);".into()
+    } else {
+        many
+    };
     let text = format!(
         "struct {name}_E {{\n{declared}IlState* state;\n\
          IL_DEVICE void operator()(il_u64 batch, unsigned row, unsigned col, float (&p)[8]) const {{\n\

@@ -6,8 +6,8 @@
 use super::types::{computed, memory};
 use super::{Index, Kernel, No, Place, Target, Tile, Writer};
 use crate::driver::Shape;
-use ironlearn_ir::plan::{Fold, Program, Value, View};
 use ironlearn_ir::DType;
+use ironlearn_ir::plan::{Fold, Program, Value, View};
 
 /// Elements that a thread adds up at least, before more parts are made.
 const SHORTEST: usize = 16;
@@ -32,7 +32,10 @@ pub fn reduce(
     let kind = if wide { "il_i64" } else { "int" };
     shape.declare(&mut w, kind);
     shape.begin(&mut w, kind);
-    w.line(format!("const {kind} i = (j / {inner}) * ({kind}){} + r * ({kind}){inner} + j % {inner};", length * inner));
+    w.line(format!(
+        "const {kind} i = (j / {inner}) * ({kind}){} + r * ({kind}){inner} + j % {inner};",
+        length * inner
+    ));
     let mut place = Place { index: Index::new(&program.dims, "i", wide, "c"), lanes: 1 };
     let tile = Tile::new(&mut w, program, &mut place, None)?;
     shape.add(&mut w, &tile.single(value));
@@ -69,7 +72,13 @@ fn parts([outer, length, inner]: [usize; 3], target: Target) -> usize {
 /// Threads of a block along the reduced axis, and along the results.
 fn block(length: usize, inner: usize) -> (usize, usize) {
     if inner >= 2 {
-        let rows = if length >= 256 { 16 } else if length >= 32 { 8 } else { 1 };
+        let rows = if length >= 256 {
+            16
+        } else if length >= 32 {
+            8
+        } else {
+            1
+        };
         let columns = if rows == 1 { 128 } else { 32 };
         return (rows, columns);
     }
@@ -102,7 +111,11 @@ impl Reduction {
     }
 
     fn launch(&self) -> Shape {
-        Shape { grid: [self.blocks() as u32, self.parts as u32, 1], block: (self.block * self.columns) as u32, shared: 0 }
+        Shape {
+            grid: [self.blocks() as u32, self.parts as u32, 1],
+            block: (self.block * self.columns) as u32,
+            shared: 0,
+        }
     }
 
     /// Who computes what: `row` of the threads that share the sum `j`, of the part `part`.
@@ -112,7 +125,9 @@ impl Reduction {
             true => (format!("threadIdx.x % {block}"), format!("threadIdx.x / {block}")),
             false => (format!("threadIdx.x / {columns}"), format!("threadIdx.x % {columns}")),
         };
-        w.line(format!("const unsigned row = {row}, column = {column}, part = blockIdx.y; (void)row; (void)part;"));
+        w.line(format!(
+            "const unsigned row = {row}, column = {column}, part = blockIdx.y; (void)row; (void)part;"
+        ));
         w.line(format!("const {kind} j = blockIdx.x * ({kind}){columns} + column;"));
         let acc = computed(self.dtype);
         if self.block > 1 {
@@ -171,7 +186,10 @@ impl Reduction {
         w.counters(self.blocks());
         w.line("__shared__ bool is_last;");
         w.line("__threadfence();\n__syncthreads();");
-        w.line(format!("if (threadIdx.x == 0) is_last = atomicAdd(counters + blockIdx.x, 1u) == {}u;", parts - 1));
+        w.line(format!(
+            "if (threadIdx.x == 0) is_last = atomicAdd(counters + blockIdx.x, 1u) == {}u;",
+            parts - 1
+        ));
         w.line("__syncthreads();");
         w.line("const bool last = is_last;\nif (last) {");
         w.line("__threadfence();");

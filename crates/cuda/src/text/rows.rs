@@ -25,7 +25,8 @@ pub fn gather(mut w: Writer<'_>, x: &View, index: &View, out: &View) -> Result<V
     let argument = w.buffer(index.buffer, false);
     let guard = guard(&w, argument, len);
     w.line(guard);
-    let from = format!("{} + ((il_i64)(i / {}) * {len} + row) * {inner} + i % {inner}", x.offset, count * inner);
+    let from =
+        format!("{} + ((il_i64)(i / {}) * {len} + row) * {inner} + i % {inner}", x.offset, count * inner);
     let value = w.read(x.buffer, from);
     w.write(out.buffer, flat(out, "i"), &value);
     Ok(vec![w.each(n)])

@@ -90,7 +90,11 @@ impl Tile {
                 let argument = writer.buffer(view.buffer, false);
                 if is_packed(view, place.lanes, dtype) {
                     let address = writer.address(argument, &at, place.lanes);
-                    writer.line(format!("il_load_all<{}, {}>({address}, {name});", memory(dtype), place.lanes));
+                    writer.line(format!(
+                        "il_load_all<{}, {}>({address}, {name});",
+                        memory(dtype),
+                        place.lanes
+                    ));
                 } else {
                     let value = writer.read(view.buffer, format!("{at} + l * ({last})"));
                     writer.line(format!("for (int l = 0; l < {}; l++) {name}[l] = {value};", place.lanes));
@@ -112,7 +116,10 @@ impl Tile {
                 let row = bits.shape.iter().skip(1).product::<usize>();
                 let [seed, step, first] = scalars.map(|id| writer.read(id, 0));
                 let draw = |at: String| {
-                    format!("il_random({}ULL, {row}ULL, {seed}, {step}, {first}, (il_u64)({at}))", bits.stream)
+                    format!(
+                        "il_random({}ULL, {row}ULL, {seed}, {step}, {first}, (il_u64)({at}))",
+                        bits.stream
+                    )
                 };
                 if place.lanes == 1 || last == 0 {
                     writer.line(format!("const {kind} {name} = {};", draw(at)));

@@ -50,5 +50,9 @@ fn float(value: f32) -> String {
 }
 
 fn double(value: f64) -> String {
-    if value.is_finite() { format!("{value:?}") } else { format!("__longlong_as_double({}LL)", value.to_bits() as i64) }
+    if value.is_finite() {
+        format!("{value:?}")
+    } else {
+        format!("__longlong_as_double({}LL)", value.to_bits() as i64)
+    }
 }

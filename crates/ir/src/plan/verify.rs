@@ -178,7 +178,10 @@ fn program_is_sound(plan: &Plan, step: &PlanStep) -> Result<(), String> {
         StepKind::Product(p) => {
             product_is_sound(&p.dot)?;
             if p.program.dims.iter().product::<usize>() != p.dot.out.elements() {
-                return Err(format!("a product of {:?} ends with a program over {:?}", p.dot.out.dims, p.program.dims));
+                return Err(format!(
+                    "a product of {:?} ends with a program over {:?}",
+                    p.dot.out.dims, p.program.dims
+                ));
             }
             (&p.program, p.stores.iter().map(|s| s.0).collect())
         }
