@@ -19,7 +19,7 @@ use crate::error::{CudaError, Library};
 use cudarc::driver::sys;
 use std::ffi::CStr;
 use std::ptr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// A device, its context, and the stream of all its work.
 pub struct Context {
@@ -29,6 +29,8 @@ pub struct Context {
     description: Description,
     /// The first failure that ended the context.
     lost: Mutex<Option<String>>,
+    /// Held by the thread whose turn on the stream it is.
+    turn: Mutex<()>,
 }
 
 /// What a device is.
@@ -174,8 +176,14 @@ impl Context {
         let mut context = ptr::null_mut();
         // SAFETY: writes a handle; the device is one that the driver has named.
         checked("cuDevicePrimaryCtxRetain", unsafe { sys::cuDevicePrimaryCtxRetain(&mut context, device) })?;
-        let mut made =
-            Context { device, context, stream: ptr::null_mut(), description, lost: Mutex::new(None) };
+        let mut made = Context {
+            device,
+            context,
+            stream: ptr::null_mut(),
+            description,
+            lost: Mutex::new(None),
+            turn: Mutex::new(()),
+        };
         let mut stream = ptr::null_mut();
         let flags = sys::CUstream_flags::CU_STREAM_NON_BLOCKING as u32;
         // SAFETY: writes a handle.
@@ -192,6 +200,12 @@ impl Context {
     /// The stream of all work.
     pub fn stream(&self) -> sys::CUstream {
         self.stream
+    }
+
+    /// Waits until no other thread uses the stream, and keeps others off it: while work is recorded, theirs would be
+    /// recorded too. Whoever holds it must not ask for it again.
+    pub fn turn(&self) -> MutexGuard<'_, ()> {
+        self.turn.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Calls the driver with the context bound to this thread.

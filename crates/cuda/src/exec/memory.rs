@@ -38,6 +38,7 @@ impl Memory {
             loops: loops.collect::<Result<_, _>>()?,
             constants: HashMap::new(),
         };
+        let _turn = context.turn();
         memory.counters.fill(0)?;
         memory.upload_all(context, plan, sequence, None)?;
         Ok(memory)

@@ -289,7 +289,7 @@ impl CudaProgram {
         let Some(device) = resident.as_any().downcast_ref::<DeviceSlots>() else {
             return Err(lost("the state is on another device".into()));
         };
-        self.inputs.write(inputs)?;
+        let context = self.context.clone();
         while *done < n {
             let most = if self.measured.is_some() { 1 } else { MOST_STEPS };
             let steps = (n - *done).min(most);
@@ -299,11 +299,16 @@ impl CudaProgram {
                 next(&mut following);
                 controls.push(following);
             }
+            let turn = context.turn();
+            if *done == 0 {
+                self.inputs.write(inputs)?;
+            }
             let mut places = Vec::with_capacity(self.slots.len());
             for &(id, moves) in &self.slots {
                 places.push(device.addresses(store, id, moves)?);
             }
             let outcome = self.run_steps(&controls, &mut places, steps)?;
+            drop(turn);
             let counted = outcome.done.min(steps);
             for &(id, moves) in &self.slots {
                 if moves && counted > 0 {

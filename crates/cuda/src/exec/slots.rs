@@ -82,6 +82,7 @@ impl DeviceSlots {
 
 impl Resident for DeviceSlots {
     fn fetch(&self, id: SlotId, to: &mut Array) -> Result<(), String> {
+        let _turn = self.context.turn();
         let slots = self.lock();
         let slot = slots.get(&id).ok_or("the device does not have it")?;
         let fetched =
