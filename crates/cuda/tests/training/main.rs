@@ -1,0 +1,11 @@
+//! Training on the GPU and in the interpreter from the same seed: every layer, activation, loss and optimizer.
+#![allow(clippy::unwrap_used, reason = "a test that fails here says where")]
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod checkpoints;
+mod layers;
+mod losses;
+mod optimizers;
+mod twice;
