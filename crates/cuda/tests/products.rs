@@ -170,7 +170,7 @@ fn sizes(rng: &mut Rng, count: usize, most: usize) -> Vec<[usize; 3]> {
     let mut sizes: Vec<[usize; 3]> = Vec::new();
     while sizes.len() < count {
         let size = [rng.pick(&LENGTHS), rng.pick(&LENGTHS), rng.pick(&LENGTHS)];
-        let empty = sizes.len() % 8 == 0;
+        let empty = sizes.len().is_multiple_of(8);
         let fits = size.contains(&0) == empty && size.iter().product::<usize>() <= most;
         // Products with a single row or column are drawn too often, where larger ones are too much.
         let thin = size.contains(&1) && sizes.len() % 4 != 1;
