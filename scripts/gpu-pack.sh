@@ -4,13 +4,13 @@
 #   scripts/gpu-pack.sh [FOLDER]    default: target/gpu
 #
 # Tests of crates/cuda, the program, the worker of the benchmarks, data, the workers of other frameworks, sources of the
-# benchmark of matrix products: at most 40 MB. MNIST and the picture come from $IRONLEARN_DATA (default ../shared/data).
+# benchmark of matrix products: at most 55 MB. MNIST and the picture come from $IRONLEARN_DATA (default ../shared/data).
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 folder=${1:-target/gpu}
 [[ $folder != -* ]] || { sed -n '2,7s/^# \{0,1\}//p' "$0" >&2; exit 2; }
-most=40
+most=55
 source=${IRONLEARN_DATA:-../shared/data}
 target=${CARGO_TARGET_DIR:-target}
 mkdir -p "$target" "$folder"/{bin,data,jobs,scripts,bench/{cuda,python,picture-quality},crates/cuda/kernels}

@@ -1,7 +1,7 @@
 //! The NVIDIA driver, loaded when it is first asked for: a device with its context and one stream, on which
 //! everything is ordered.
 //!
-//! All calls go through [`Context::call`]: it binds the context to the thread, turns codes into errors, and after
+//! All calls go through `Context::call`: it binds the context to the thread, turns codes into errors, and after
 //! a failure that ends a context refuses everything later with the first cause, so that nothing is asked of a
 //! driver that is beyond answering, and nothing panics while unwinding.
 
