@@ -303,10 +303,8 @@ impl CudaProgram {
             if *done == 0 {
                 self.inputs.write(inputs)?;
             }
-            let mut places = Vec::with_capacity(self.slots.len());
-            for &(id, moves) in &self.slots {
-                places.push(device.addresses(store, id, moves)?);
-            }
+            let places = self.slots.iter().map(|&(id, moves)| device.addresses(store, id, moves));
+            let mut places = places.collect::<Result<Vec<_>, _>>()?;
             let outcome = self.run_steps(&controls, &mut places, steps)?;
             drop(turn);
             let counted = outcome.done.min(steps);
