@@ -133,6 +133,8 @@ compile_gemm() {
     local nvcc architecture
     nvcc=$(tool nvcc) || return 0
     architecture=sm_$(nvidia-smi --query-gpu=compute_cap --format=csv,noheader | head -1 | tr -d .)
+    # Instructions that only this architecture has.
+    [[ $architecture == sm_90 ]] && architecture=sm_90a
     (cd "$folder" && limited 180 nice "$nvcc" -std=c++17 -O3 -arch="$architecture" -ftz=true --expt-relaxed-constexpr \
         --split-compile=0 -o "$results/gemm" bench/cuda/gemm.cu -lcublas) >"$results/nvcc.log" 2>&1
     echo $? >"$results/nvcc.status"
@@ -267,7 +269,7 @@ picture() {
     rm -rf "$run"
     limited 60 "$folder/bin/ironlearn" train "$folder/jobs/picture.toml" --device cuda --out "$run" --quiet \
         --set "data.picture=$folder/data/simba-200.png" --set train.evaluate_every=1 --set picture.frames=0 \
-        --set output.report=false --set "train.precision=${precision/f32/full}" >"$run.log" 2>&1
+        --set output.report=false --set "train.precision=${precision/#f32/full}" >"$run.log" 2>&1
     status=$?
     found=$(awk -F, 'FNR == 1 { file++; for (i = 1; i <= NF; i++) column[file, $i] = i; next }
         file == 1 && !epoch && $column[1, "psnr"] >= 28.06 { epoch = $1; psnr = $column[1, "psnr"] }

@@ -17,7 +17,7 @@ mkdir -p "$target" "$folder"/{bin,data,jobs,scripts,bench/{cuda,python,picture-q
 rm -rf "$folder"/bin/* "$folder/results"
 
 # NAME PATH of each executable that cargo names in its messages: the program, and what tests crates/cuda. The tests of
-# the stand-in stay here: they never ask a real driver.
+# the stand-in and those that only compile stay here: they never ask a real driver.
 wanted() {
     python3 -c '
 import json, sys
@@ -26,7 +26,7 @@ for line in sys.stdin:
     path, target = message.get("executable"), message.get("target", {})
     if path and not message["profile"]["test"] and target["name"] == "ironlearn":
         print("ironlearn", path)
-    elif path and target["src_path"].find("/crates/cuda/") >= 0 and target["name"] != "standin":
+    elif path and target["src_path"].find("/crates/cuda/") >= 0 and target["name"] not in ("standin", "cubins"):
         print("test-" + target["name"].removeprefix("ironlearn_"), path)
 '
 }
