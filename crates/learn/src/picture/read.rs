@@ -10,7 +10,7 @@ use ironlearn_ir::memory;
 use std::io::Cursor;
 use std::path::Path;
 
-/// The largest picture that is read, in pixels. Of a WebP file fewer are, 9 million at least and more where the file
+/// The largest picture that is read, in pixels. Of a WebP file fewer are, 8 million at least and more where the file
 /// is large; of a JPEG file no more than it has bits for.
 pub const MAX_PIXELS: u64 = 40_000_000;
 /// The longest side that is read, in pixels.
@@ -130,7 +130,7 @@ fn most_pixels(format: ImageFormat, bytes: &[u8]) -> u64 {
 
 /// What reading a WebP file takes for each pixel, at most, with all tables of a picture that is large.
 fn webp_pixel_bytes(bytes: &[u8]) -> u64 {
-    if bytes.get(12..16) == Some(b"VP8 ") { 6 } else { 7 }
+    if bytes.get(12..16) == Some(b"VP8 ") { 6 } else { 8 }
 }
 
 /// Goes through the rows of a PNG picture without keeping them: one that is damaged at its end, or holds less than
