@@ -11,6 +11,10 @@ const FEWEST: usize = 1 << 12;
 /// small results suit other kernels, and all updates together are one step.
 const LONG: usize = 1 << 24;
 
+/// Most matrices of a batch, and the longest side: what a launch on a GPU can count.
+const BATCH: usize = 65_535;
+const SIDE: usize = (1 << 31) - 1;
+
 /// Makes one step of each product and the elementwise step that alone uses it.
 pub(super) fn gather(plan: &mut Plan) {
     let ends = ends(plan);
@@ -78,8 +82,12 @@ fn ends_well(buffers: &[Buffer], step: &PlanStep) -> bool {
     let StepKind::Dot(dot) = &step.kind else { return false };
     let buffer = |id: BufferId| &buffers[id.0 as usize];
     let (x, out) = (buffer(dot.x.buffer), buffer(dot.out.buffer));
+    let rank = dot.out.dims.len();
+    let sides = dot.out.dims[rank - 2..].iter().chain(dot.x.dims.last());
+    let small = dot.out.dims[..rank - 2].iter().product::<usize>() <= BATCH && sides.max() <= Some(&SIDE);
     let in_order = dot.x.matrix().is_some() && dot.y.matrix().is_some();
     matches!(x.dtype, DType::F32 | DType::Bf16)
+        && small
         && in_order
         && x.dtype == buffer(dot.y.buffer).dtype
         && out.dtype == DType::F32
