@@ -21,17 +21,12 @@ static void bf16_cases() {
   using W128open = Wgmma<il_wgmma_tile<128, 128, 3, 1, 2>>;
   using W128deep = Wgmma<il_wgmma_tile<128, 128, 6, 1, 1>>;
   using W64 = Wgmma<il_wgmma_tile<64, 128, 4, 1, 2>>;
-  using T256s = Bf16<Shuffled<il_bf16_128x256>>;
-  using T128s = Bf16<Shuffled<il_bf16_128x128>>;
-  using T64s = Bf16<Shuffled<il_bf16_128x64>>;
   using S64 = Bf16<il_bf16_64x64>;
   {
     Bench<Problem<bf16, 40000, 256, 256, false, false, 1>> c("bf16");
     Tanh t{out16, bias, 256};
     c.ours<T256>("128x256 tanh", t);
-    c.ours<T256s>("128x256 tanh shuffled", t);
     c.ours<T128>("128x128 tanh", t);
-    c.ours<T128s>("128x128 tanh shuffled", t);
     c.ours<W256>("wgmma 128x256 tanh", t);
     c.ours<W256closed>("wgmma 128x256 closed tanh", t);
     c.ours<W128>("wgmma 128x128 tanh", t);
@@ -40,7 +35,6 @@ static void bf16_cases() {
     c.ours<T128deep>("128x128x64 tanh", t);
     c.ours<T128eight>("128x128 tanh 8 warps", t);
     c.ours<T64>("128x64 tanh", t);
-    c.ours<T64s>("128x64 tanh shuffled", t);
     c.ours<S64>("64x64 tanh", t);
     c.ours<T128>("128x128 f32 out", Plain{out32, 256});
     c.cublas(false);
@@ -49,10 +43,8 @@ static void bf16_cases() {
     Bench<Problem<bf16, 40000, 128, 256, false, false, 1>> c("bf16");
     Tanh t{out16, bias, 128};
     c.ours<T128>("128x128 tanh", t);
-    c.ours<T128s>("128x128 tanh shuffled", t);
     c.ours<T128deep>("128x128x64 tanh", t);
     c.ours<T64>("128x64 tanh", t);
-    c.ours<T64s>("128x64 tanh shuffled", t);
     c.ours<S64>("64x64 tanh", t);
     c.ours<W128>("wgmma 128x128 tanh", t);
     c.ours<W128open>("wgmma 128x128 open tanh", t);
@@ -63,12 +55,9 @@ static void bf16_cases() {
     Bench<Problem<bf16, 40000, 256, 128, false, true, 1>> c("bf16");
     Tanh t{out16, bias, 256};
     c.ours<T256>("128x256 tanh", t);
-    c.ours<T256s>("128x256 tanh shuffled", t);
     c.ours<T128>("128x128 tanh", t);
-    c.ours<T128s>("128x128 tanh shuffled", t);
     c.ours<T128deep>("128x128x64 tanh", t);
     c.ours<T64>("128x64 tanh", t);
-    c.ours<T64s>("128x64 tanh shuffled", t);
     c.ours<S64>("64x64 tanh", t);
     c.ours<W128>("wgmma 128x128 tanh", t);
     c.ours<W128open>("wgmma 128x128 open tanh", t);
@@ -81,7 +70,6 @@ static void bf16_cases() {
     Plain p{out32, 256};
     c.ours<T128, Plain, Split<P, 33>>("128x128", p);
     c.ours<T128, Plain, Split<P, 66>>("128x128", p);
-    c.ours<T128s, Plain, Split<P, 66>>("128x128 shuffled", p);
     c.ours<T128deep, Plain, Split<P, 33>>("128x128x64", p);
     c.ours<T128deep, Plain, Split<P, 66>>("128x128x64", p);
     c.ours<T128eight, Plain, Split<P, 33>>("128x128 8 warps", p);

@@ -105,12 +105,6 @@ struct F32x3 : Tile {
   template <class P, class E>
   static __device__ __forceinline__ void run(const float* a, const float* b, const E& epi) { il_gemm_f32x3<Tile, P>(a, b, epi); }
 };
-// The same tile with the other way out of the accumulators.
-template <class Tile>
-struct Shuffled : Tile {
-  static constexpr bool SHUFFLED = true;
-};
-
 // The plain kernel: one thread an element, sums in f64, over `rows` rows spread over all of M.
 __device__ __forceinline__ float value(float x) { return x; }
 __device__ __forceinline__ float value(bf16 x) { return __uint_as_float((unsigned)x << 16); }

@@ -6,7 +6,6 @@
 template <unsigned BM_, unsigned BN_, unsigned BK_, unsigned WM_, unsigned WN_, unsigned STAGES_, unsigned BLOCKS_>
 struct il_bf16_tile {
   static constexpr unsigned BM = BM_, BN = BN_, BK = BK_, WM = WM_, WN = WN_, STAGES = STAGES_, BLOCKS = BLOCKS_;
-  static constexpr bool SHUFFLED = false;
   static constexpr unsigned WARPS_N = BN / WN, WARPS = BM / WM * WARPS_N, THREADS = WARPS * 32;
   static constexpr unsigned A_BYTES = BM * BK * 2, STAGE_BYTES = (BM + BN) * BK * 2;
   static constexpr unsigned OUT_BYTES = WARPS * il_accumulators<WM, WN>::BYTES;
@@ -84,10 +83,6 @@ __device__ __forceinline__ void il_gemm_bf16(const unsigned short* a, const unsi
         for (unsigned j = 0; j < T::WN / 8; j++) il_mma_bf16(sum.d[i][j], f[k & 1].a[i], f[k & 1].b[j]);
     }
   });
-  if constexpr (T::SHUFFLED) {
-    sum.template emit_shuffled<P>(epi, at.batch, at.m0 + wm, at.n0 + wn);
-  } else {
-    float* strip = (float*)(il_shared + warp * il_accumulators<T::WM, T::WN>::BYTES);
-    sum.template emit<P>(epi, strip, at.batch, at.m0 + wm, at.n0 + wn);
-  }
+  float* strip = (float*)(il_shared + warp * il_accumulators<T::WM, T::WN>::BYTES);
+  sum.template emit<P>(epi, strip, at.batch, at.m0 + wm, at.n0 + wn);
 }

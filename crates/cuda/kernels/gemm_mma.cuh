@@ -78,36 +78,4 @@ struct il_accumulators {
       __syncwarp();
     }
   }
-
-  // The same by exchanges between the four lanes of a row, for WN divisible by 32.
-  template <class P, class E>
-  __device__ __forceinline__ void emit_shuffled(const E& epi, unsigned long long batch, unsigned m0, unsigned n0) const {
-    unsigned lane = threadIdx.x & 31, g = lane >> 2, q = lane & 3;
-    bool odd = q & 1, upper = q & 2;
-#pragma unroll
-    for (unsigned i = 0; i < WM / 16; i++)
-#pragma unroll
-      for (unsigned h = 0; h < 2; h++)
-#pragma unroll
-        for (unsigned j = 0; j < WN / 8; j += 4) {
-          // v[2t], v[2t + 1]: columns 2q and 2q + 1 of tile j + t; after both exchanges columns 2t and 2t + 1 of tile j + q.
-          float v[8];
-#pragma unroll
-          for (unsigned t = 0; t < 8; t++) v[t] = d[i][j + t / 2][2 * h + t % 2];
-#pragma unroll
-          for (unsigned t = 0; t < 8; t++)
-            if (!(t & 2)) {
-              float got = __shfl_xor_sync(0xffffffffu, odd ? v[t] : v[t + 2], 1);
-              v[t] = odd ? got : v[t];
-              v[t + 2] = odd ? v[t + 2] : got;
-            }
-#pragma unroll
-          for (unsigned t = 0; t < 4; t++) {
-            float got = __shfl_xor_sync(0xffffffffu, upper ? v[t] : v[t + 4], 2);
-            v[t] = upper ? got : v[t];
-            v[t + 4] = upper ? v[t + 4] : got;
-          }
-          il_emit<P>(epi, batch, m0 + i * 16 + h * 8 + g, n0 + j * 8 + q * 8, v);
-        }
-  }
 };

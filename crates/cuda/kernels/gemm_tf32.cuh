@@ -6,7 +6,6 @@
 template <unsigned BM_, unsigned BN_, unsigned BK_, unsigned WM_, unsigned WN_, unsigned STAGES_, unsigned BLOCKS_>
 struct il_tf32_tile {
   static constexpr unsigned BM = BM_, BN = BN_, BK = BK_, WM = WM_, WN = WN_, STAGES = STAGES_, BLOCKS = BLOCKS_;
-  static constexpr bool SHUFFLED = false;
   static constexpr unsigned WARPS_N = BN / WN, WARPS = BM / WM * WARPS_N, THREADS = WARPS * 32;
   static constexpr unsigned A_BYTES = (BM + 8) * BK * 4, STAGE_BYTES = A_BYTES + (BN + 8) * BK * 4;
   static constexpr unsigned OUT_BYTES = WARPS * il_accumulators<WM, WN>::BYTES;
@@ -122,12 +121,8 @@ __device__ __forceinline__ void il_gemm_by_warps(const float* a, const float* b,
   il_pipeline<T>(il_shared, stages, il_ceil_div(at.k1 - at.k0, T::BK), [&](const unsigned char* stage) {
     step(sum, stage, wm, wn);
   });
-  if constexpr (T::SHUFFLED) {
-    sum.template emit_shuffled<P>(epi, at.batch, at.m0 + wm, at.n0 + wn);
-  } else {
-    float* strip = (float*)(il_shared + warp * il_accumulators<T::WM, T::WN>::BYTES);
-    sum.template emit<P>(epi, strip, at.batch, at.m0 + wm, at.n0 + wn);
-  }
+  float* strip = (float*)(il_shared + warp * il_accumulators<T::WM, T::WN>::BYTES);
+  sum.template emit<P>(epi, strip, at.batch, at.m0 + wm, at.n0 + wn);
 }
 
 template <class T, class P, class E>

@@ -1,8 +1,8 @@
 //! [`probe`]: what of CUDA this machine has, and what is missing.
 
-use crate::compiler;
 use crate::driver::{self, Description};
 use crate::error::{CudaError, Library};
+use crate::{blas, compiler};
 
 /// What of CUDA a machine has.
 #[derive(Clone, Debug)]
@@ -17,11 +17,9 @@ pub struct Report {
 
 /// Looks for the libraries and the devices. Loads libraries; makes no context.
 pub fn probe() -> Report {
-    // SAFETY: opens a library by its well-known name; never panics.
-    let has_blas = unsafe { cudarc::cublaslt::sys::is_culib_present() };
     Report {
         devices: driver::devices(),
         compiler: compiler::version(),
-        blas: if has_blas { Ok(()) } else { Err(CudaError::Missing { library: Library::Blas }) },
+        blas: if blas::is_present() { Ok(()) } else { Err(CudaError::Missing { library: Library::Blas }) },
     }
 }

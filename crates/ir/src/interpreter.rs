@@ -31,6 +31,17 @@ impl ControlBlock {
             Control::Number(i) => Array::scalar(self.numbers.get(i as usize).copied().unwrap_or(0.0)),
         }
     }
+
+    /// A field as the word that executors keep it in: an integer, or the bits of a float.
+    pub fn word(&self, field: Control) -> u64 {
+        match field {
+            Control::Step => self.step as u64,
+            Control::Seed => self.seed as u64,
+            Control::FirstRow => self.first_row as u64,
+            Control::LearningRate => self.learning_rate.to_bits(),
+            Control::Number(i) => self.numbers.get(i as usize).copied().unwrap_or(0.0).to_bits(),
+        }
+    }
 }
 
 /// What a graph needs from outside.

@@ -159,7 +159,7 @@ impl CpuProgram {
     /// Runs all steps once, on one side of the addresses; true where all values that are checked are finite.
     fn pass(&mut self, side: usize, control: &ControlBlock) -> Result<bool, Failure> {
         for (field, word) in &self.control {
-            word.store(control_bits(control, *field), Ordering::Relaxed);
+            word.store(control.word(*field), Ordering::Relaxed);
         }
         if cfg!(debug_assertions) {
             self.arena.poison();
@@ -300,14 +300,4 @@ pub(super) unsafe fn data_at<'a>(at: *const u8, ty: &TensorType) -> DataRef<'a> 
         // SAFETY: as the caller promises.
         ironlearn_ir::Stored::wrap_ref(unsafe { std::slice::from_raw_parts(at.cast::<T>(), n) })
     })
-}
-
-fn control_bits(control: &ControlBlock, field: Control) -> u64 {
-    match field {
-        Control::Step => control.step as u64,
-        Control::Seed => control.seed as u64,
-        Control::FirstRow => control.first_row as u64,
-        Control::LearningRate => control.learning_rate.to_bits(),
-        Control::Number(i) => control.numbers.get(i as usize).copied().unwrap_or(0.0).to_bits(),
-    }
 }

@@ -12,6 +12,7 @@ mod slots;
 mod state;
 #[cfg(test)]
 mod tests;
+mod uses;
 
 pub use compile::texts;
 pub use program::CudaProgram;

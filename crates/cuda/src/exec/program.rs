@@ -7,6 +7,7 @@ use super::memory::Memory;
 use super::outputs::Outputs;
 use super::slots::DeviceSlots;
 use super::state::{Failed, MOST_STEPS, Outcome, RunState};
+use super::uses::Used;
 use super::{Cuda, Options, blame};
 use crate::compiler;
 use crate::driver::{Context, Function, Graph as Recording, Module, Shape};
@@ -35,8 +36,8 @@ pub struct CudaProgram {
     state: RunState,
     inputs: Inputs,
     outputs: Outputs,
-    /// Slots that are read or written, and whether a step writes them.
-    slots: Vec<(SlotId, bool)>,
+    /// Slots that are read or written.
+    slots: Vec<Used>,
     /// Recorded work, by the addresses of all slots and the number of steps.
     recordings: HashMap<(Vec<[u64; 2]>, usize), Recording>,
     /// Where the program is profiled.
@@ -55,25 +56,18 @@ impl CudaProgram {
         let function = |k: &Kernel| module.function(&k.name, k.arguments.len() + 1, k.shape.shared);
         let functions = parts.kernels.iter().map(function).collect::<Result<_, _>>()?;
         let memory = Memory::new(&context, &plan, &sequence, &parts)?;
-        let mut slots: Vec<(SlotId, bool)> = Vec::new();
-        for buffer in &plan.buffers {
-            let (Home::Slot(id) | Home::Spare(id)) = buffer.home else { continue };
-            if !slots.iter().any(|s| s.0 == id) {
-                slots.push((id, plan.graph.updates.iter().any(|u| u.0 == id)));
-            }
-        }
         Ok(CudaProgram {
             advance: module.function("il_advance", 4, 0)?,
             state: RunState::new(&context, parts.fields)?,
             inputs: Inputs::new(&context, &plan.graph.inputs)?,
             outputs: Outputs::new(&context, &plan)?,
             context,
+            slots: Used::all(&plan),
             plan,
             sequence,
             kernels: parts.kernels,
             functions,
             memory,
-            slots,
             recordings: HashMap::new(),
             measured: None,
             _module: module,
@@ -93,7 +87,7 @@ impl CudaProgram {
     /// The addresses of all buffers of the plan, where values and next values of slots have these.
     fn addresses(&self, slots: &[[u64; 2]]) -> Vec<u64> {
         let of = |id: SlotId, spare: usize| {
-            self.slots.iter().position(|s| s.0 == id).map_or(0, |i| slots[i][spare])
+            self.slots.iter().position(|used| used.id == id).map_or(0, |i| slots[i][spare])
         };
         let at = |(i, home): (usize, &Home)| match home {
             Home::Arena(at) => self.memory.arena.at() + *at as u64,
@@ -186,21 +180,25 @@ impl CudaProgram {
         Ok(())
     }
 
-    /// Work of so many steps, recorded where it was not before.
-    fn record(&mut self, slots: &[[u64; 2]], steps: usize) -> Result<(), CudaError> {
+    /// Where values and next values are after one more step.
+    fn turned(&self, slots: &[[u64; 2]]) -> Vec<[u64; 2]> {
+        let turn = |([value, next], used): (&[u64; 2], &Used)| {
+            if used.moves { [*next, *value] } else { [*value, *next] }
+        };
+        slots.iter().zip(&self.slots).map(turn).collect()
+    }
+
+    /// Queues so many steps as one, recorded where they were not before.
+    fn queue_recorded(&mut self, slots: &[[u64; 2]], steps: usize) -> Result<(), CudaError> {
         let key = (slots.to_vec(), steps);
-        if self.recordings.contains_key(&key) {
-            return Ok(());
+        if let Some(recording) = self.recordings.get(&key) {
+            return recording.launch();
         }
-        let turned: Vec<[u64; 2]> = slots
-            .iter()
-            .zip(&self.slots)
-            .map(|(s, (_, moves))| if *moves { [s[1], s[0]] } else { *s })
-            .collect();
-        let sides = [self.addresses(slots), self.addresses(&turned)];
+        let sides = [self.addresses(slots), self.addresses(&self.turned(slots))];
         let recording = Recording::record(&self.context, || {
             (0..steps).try_for_each(|step| self.queue(&sides[step % 2]))
         })?;
+        recording.launch()?;
         self.recordings.insert(key, recording);
         Ok(())
     }
@@ -209,27 +207,20 @@ impl CudaProgram {
     fn run_steps(
         &mut self,
         controls: &[ControlBlock],
-        slots: &mut [[u64; 2]],
+        mut slots: Vec<[u64; 2]>,
         steps: usize,
     ) -> Result<Outcome, CudaError> {
         self.state.begin(controls)?;
         if self.measured.is_some() {
-            return self.run_measured(slots);
+            return self.run_measured(&slots);
         }
         let mut left = steps;
         for unit in UNITS {
             while left >= unit {
-                self.record(slots, unit)?;
-                if let Some(recording) = self.recordings.get(&(slots.to_vec(), unit)) {
-                    recording.launch()?;
-                }
+                self.queue_recorded(&slots, unit)?;
                 left -= unit;
                 if unit % 2 == 1 {
-                    slots.iter_mut().zip(&self.slots).for_each(|(s, (_, moves))| {
-                        if *moves {
-                            s.swap(0, 1);
-                        }
-                    });
+                    slots = self.turned(&slots);
                 }
             }
         }
@@ -282,9 +273,7 @@ impl CudaProgram {
         if let Some(cause) = store.lost() {
             return Err(lost(cause.to_string()));
         }
-        for (id, _) in &self.slots {
-            self.fits(*id, store)?;
-        }
+        self.slots.iter().try_for_each(|used| used.fits(store))?;
         let resident = DeviceSlots::of(store, &self.context).map_err(lost)?;
         let Some(device) = resident.as_any().downcast_ref::<DeviceSlots>() else {
             return Err(lost("the state is on another device".into()));
@@ -303,15 +292,13 @@ impl CudaProgram {
             if *done == 0 {
                 self.inputs.write(inputs)?;
             }
-            let places = self.slots.iter().map(|&(id, moves)| device.addresses(store, id, moves));
-            let mut places = places.collect::<Result<Vec<_>, _>>()?;
-            let outcome = self.run_steps(&controls, &mut places, steps)?;
+            let places = self.slots.iter().map(|used| device.addresses(store, used.id, used.moves));
+            let places = places.collect::<Result<Vec<_>, _>>()?;
+            let outcome = self.run_steps(&controls, places, steps)?;
             drop(turn);
             let counted = outcome.done.min(steps);
-            for &(id, moves) in &self.slots {
-                if moves && counted > 0 {
-                    device.moved(store, id, counted);
-                }
+            for used in self.slots.iter().filter(|used| used.moves && counted > 0) {
+                device.moved(store, used.id, counted);
             }
             *done += counted;
             *control = controls.swap_remove(counted);
@@ -323,25 +310,6 @@ impl CudaProgram {
             }
         }
         Ok(())
-    }
-
-    /// An error where a slot is not of the type that the program was built for.
-    fn fits(&self, id: SlotId, store: &Store) -> Result<(), Failure> {
-        let ty = store.ty(id);
-        let of = |home: &Home| matches!(home, Home::Slot(slot) | Home::Spare(slot) if *slot == id);
-        let other = self
-            .plan
-            .buffers
-            .iter()
-            .find(|b| of(&b.home) && (b.dtype != ty.dtype || b.len != ty.shape.elements()));
-        match other {
-            None => Ok(()),
-            Some(buffer) => {
-                let built = format!("{} elements of `{}`", buffer.len, buffer.dtype);
-                let name = &store.slot(id).name;
-                Err(Failure::Operation(format!("slot `{name}` is {ty}; the program was built for {built}")))
-            }
-        }
     }
 }
 

@@ -90,7 +90,7 @@ impl RunState {
     pub fn begin(&mut self, steps: &[ControlBlock]) -> Result<(), CudaError> {
         let words =
             steps.iter().take(1).chain(steps).flat_map(|control| {
-                self.fields.iter().map(|&field| bits(control, field)).collect::<Vec<u64>>()
+                self.fields.iter().map(|&field| control.word(field)).collect::<Vec<u64>>()
             });
         let words: Vec<u64> = words.collect();
         let host = self.host.get_mut();
@@ -124,16 +124,5 @@ impl RunState {
             length: long(32),
         });
         Outcome { done: word(4) as usize, not_finite: word(0) & 1 != 0, failed }
-    }
-}
-
-/// A field as the word that kernels read.
-fn bits(control: &ControlBlock, field: Control) -> u64 {
-    match field {
-        Control::Step => control.step as u64,
-        Control::Seed => control.seed as u64,
-        Control::FirstRow => control.first_row as u64,
-        Control::LearningRate => control.learning_rate.to_bits(),
-        Control::Number(i) => control.numbers.get(i as usize).copied().unwrap_or(0.0).to_bits(),
     }
 }

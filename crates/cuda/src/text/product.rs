@@ -29,7 +29,7 @@ pub fn plain<'a>(
     kernels(writer, dot, &program, 0, &stores, target).map(Some)
 }
 
-/// A product with its end; where the templates do not fit the operands, they are read as they lie.
+/// A product with its end. Plans make such steps only of operands that the templates fit.
 pub fn product<'a>(writer: &dyn Fn() -> Writer<'a>, e: &Epilogue, target: Target) -> Result<Vec<Kernel>, No> {
     kernels(writer, &e.dot, &e.program, e.product, &e.stores, target)
 }
