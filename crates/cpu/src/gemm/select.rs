@@ -9,7 +9,7 @@ use crate::isa::{Isa, Level};
 use crate::simd::neon::{F32x4, F64x2};
 #[cfg(target_arch = "x86_64")]
 use crate::{
-    gemm::bytes::{self, ByteDots8, ByteDots16, Side},
+    gemm::bytes::{self, ByteDots8, ByteDots16, Side, tiles},
     gemm::complex::{Complex32x4, Complex32x8, Complex64x2, Complex64x4},
     gemm::dots::{HalfDots16, HalfPair, WordDots16},
     gemm::integers::{Int32x8, Int32x16, Int64x4, Int64x8, Pairs8, Pairs16},
@@ -75,6 +75,8 @@ pub(crate) fn select(isa: Isa, a: DType, b: DType) -> Option<(Kernel, Operand, O
         (Bf16, Bf16) => both(f32_kernel(level), Operand::of::<f32, bf16>(level)),
         (F16, F16) => both(f32_kernel(level), Operand::of::<f32, f16>(level)),
         #[cfg(target_arch = "x86_64")]
+        (I8 | U8, I8 | U8) if isa.has_tiles() => tiles_of_bytes(a == I8, b == I8),
+        #[cfg(target_arch = "x86_64")]
         (I8 | U8, I8) if isa.has_byte_dots() => byte_dots(level, a == I8),
         #[cfg(target_arch = "x86_64")]
         (U8 | I8 | I16, U8 | I8 | I16) if isa.has_byte_dots() && level == Level::Avx512 => {
@@ -89,6 +91,19 @@ pub(crate) fn select(isa: Isa, a: DType, b: DType) -> Option<(Kernel, Operand, O
         _ => return None,
     };
     Some((kernel, left, right))
+}
+
+/// The kernel and the operands for products of bytes by tiles.
+#[cfg(target_arch = "x86_64")]
+fn tiles_of_bytes(a_signed: bool, b_signed: bool) -> (Kernel, Operand, Operand) {
+    let operand = |pack: PackFn| Operand { pack, same: false };
+    let run: KernelFn = match (a_signed, b_signed) {
+        (true, true) => tiles::amx::run::<true, true>,
+        (true, false) => tiles::amx::run::<true, false>,
+        (false, true) => tiles::amx::run::<false, true>,
+        (false, false) => tiles::amx::run::<false, false>,
+    };
+    (tiles::kernel(run), operand(tiles::left::<true>), operand(tiles::right::<true>))
 }
 
 /// The kernel and the operands for products of an A of bytes by a B of `i8`.

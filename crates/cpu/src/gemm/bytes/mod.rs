@@ -13,6 +13,7 @@ mod pack;
 mod rate;
 #[cfg(test)]
 pub(super) mod stand_ins;
+pub(super) mod tiles;
 
 pub(super) use along::{FEW, few_rows};
 #[cfg(target_arch = "x86_64")]
