@@ -5,8 +5,6 @@ use super::kernel::{KernelFn, Shape, block};
 use super::mac::{Cell, Fused, Mac, Packed, Plain};
 use super::pack::{self, PackFn};
 use crate::isa::{Isa, Level};
-#[cfg(target_arch = "aarch64")]
-use crate::simd::neon::{F32x4, F64x2};
 #[cfg(target_arch = "x86_64")]
 use crate::{
     gemm::bytes::{self, ByteDots8, ByteDots16, Side, tiles},
@@ -16,6 +14,11 @@ use crate::{
     gemm::kernel::{Blocking, Part},
     simd::avx2::{F32x8, F64x4},
     simd::avx512::{F32x16, F64x8},
+};
+#[cfg(target_arch = "aarch64")]
+use crate::{
+    gemm::bytes::{self, Dots4, Side, Widened4},
+    simd::neon::{F32x4, F64x2},
 };
 use ironlearn_ir::{Complex32, Complex64, DType, bf16, f16};
 
@@ -81,6 +84,14 @@ pub(crate) fn select(isa: Isa, a: DType, b: DType) -> Option<(Kernel, Operand, O
         #[cfg(target_arch = "x86_64")]
         (U8 | I8 | I16, U8 | I8 | I16) if isa.has_byte_dots() && level == Level::Avx512 => {
             (Kernel::of::<WordDots16, 14, 2>(avx512_vnni::<WordDots16, 14, 2>), pair(a), pair(b))
+        }
+        #[cfg(target_arch = "aarch64")]
+        (I8, I8) if level == Level::Neon => {
+            let kernel = match isa.has_byte_dots() {
+                true => Kernel::of::<Dots4, 8, 3>(block::<Dots4, 8, 3>),
+                false => Kernel::of::<Widened4, 6, 2>(block::<Widened4, 6, 2>),
+            };
+            both(kernel, Operand { pack: bytes::portable::<{ Side::PLAIN }>, same: false })
         }
         (U8 | I8 | I16, U8 | I8 | I16) => (pair_kernel(level), pair(a), pair(b)),
         // The low 32 bits of sums and products do not depend on the signs.
