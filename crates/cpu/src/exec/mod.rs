@@ -15,6 +15,7 @@ mod odometer;
 mod pooling;
 mod program;
 mod quick;
+mod random;
 mod reduce;
 mod region;
 mod rows;
