@@ -137,9 +137,8 @@ fn convolution_rate() {
                 print!("{isa:?} {inputs:2} to {outputs} of {side} {part:?}:");
                 for dtype in [DType::F32, DType::I8, DType::I16, DType::I32] {
                     let operands = [array(dtype, a.clone()), array(dtype, b.clone())];
-                    let times = [1, 2].map(|t| {
-                        seconds(isa, t, &operands, |x| x[0].conv(x[1], conv.clone())) * 1e3
-                    });
+                    let times =
+                        [1, 2].map(|t| seconds(isa, t, &operands, |x| x[0].conv(x[1], conv.clone())) * 1e3);
                     print!("  {dtype} {:.3} {:.3}", times[0], times[1]);
                 }
                 println!();

@@ -339,14 +339,10 @@ fn select_lanes<L: FloatLanes>(t: &mut Tile) {
     }
 }
 
-#[inline(always)]
 fn select<T: Copy>(t: &mut Tile) {
     let (c, a, b) = (t.x[0].cast::<bool>(), t.x[1].cast::<T>(), t.x[2].cast::<T>());
-    // SAFETY: the condition has `n` truth values, the others `n` elements of this type; both are there to be read.
-    each(t, |i| unsafe {
-        let (a, b) = (*a.add(i), *b.add(i));
-        if *c.add(i) { a } else { b }
-    });
+    // SAFETY: the condition has `n` truth values, the others `n` elements of this type.
+    each(t, |i| unsafe { if *c.add(i) { *a.add(i) } else { *b.add(i) } });
 }
 
 #[inline(always)]

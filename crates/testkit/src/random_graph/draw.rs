@@ -261,7 +261,7 @@ impl<'a, 'g> Draw<'a, 'g> {
 
     /// A convolution of some elements, or one of its gradients.
     fn conv(&mut self) -> Option<Dyn<'g>> {
-        let dtype = self.rng.pick(&[DType::F32, DType::F32, DType::F64, DType::I32]);
+        let dtype = self.rng.pick(&[DType::F32, DType::F32, DType::F64, DType::I32, DType::I8, DType::I16]);
         let x = self.such(|x| x.dtype() == dtype && x.shape().elements() >= 4)?;
         let n = x.shape().elements().min(160);
         let flat = x.reshape(&[x.shape().elements()].into());

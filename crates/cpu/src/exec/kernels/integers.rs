@@ -3,7 +3,7 @@
 use super::{One, Tile, TileKernel};
 use crate::isa::{Isa, Routine};
 use ironlearn_ir::DType;
-use ironlearn_ir::lanes::FloatLanes;
+use ironlearn_ir::lanes::{FloatLanes, IntLanes};
 use ironlearn_ir::prim::Elementwise;
 use ironlearn_ir::prim::cast::Convert;
 use std::marker::PhantomData;
@@ -72,11 +72,17 @@ impl<P: Elementwise, T: One> Routine for Map<P, T> {
 
 struct Select<T>(PhantomData<T>);
 
-impl<T: Copy> Routine for Select<T> {
+impl<T: IntLanes + From<bool>> Routine for Select<T> {
     type Args = Tile;
     #[inline(always)]
     fn call<F32: FloatLanes<Elem = f32>, F64: FloatLanes<Elem = f64>>(t: &mut Tile) {
-        super::select::<T>(t);
+        let (c, a, b) = (t.x[0].cast::<bool>(), t.x[1].cast::<T>(), t.x[2].cast::<T>());
+        // By a mask of all bits: vectors of truth values are slow to make from bytes.
+        // SAFETY: the condition has `n` truth values, the others `n` elements of this type.
+        super::each(t, |i| unsafe {
+            let (mask, b) = (T::from(*c.add(i)).negated(), *b.add(i));
+            b.xor((*a.add(i)).xor(b).and(mask))
+        });
     }
 }
 
