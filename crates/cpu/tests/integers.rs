@@ -160,3 +160,76 @@ fn random_bits_are_the_same_in_vectors() {
         }
     }
 }
+
+#[test]
+fn bytes_are_picked_from_tables() {
+    let n = 20_000;
+    for len in [256, 200, 64, 1] {
+        let table: Vec<i8> = bits(len, 8).map(|x| (x >> 24) as i8).collect();
+        let places: Vec<usize> = bits(n, 9).map(|x| x as usize % len).collect();
+        let expected: Vec<i8> = places.iter().map(|&p| table[p]).collect();
+        let table = Array::of([len], table).unwrap();
+        let wide = Array::of([n / 50, 50], places.iter().map(|&p| p as i64).collect()).unwrap();
+        for dtype in [DType::U8, DType::I32, DType::U32, DType::I64] {
+            let ty = TensorType::new(dtype, wide.shape().clone());
+            let index = prim::Primitive::eval(&prim::Cast(dtype), &[&wide], &ty).unwrap();
+            for isa in Isa::available() {
+                let y = run(isa, &[table.clone(), index.clone()], |x| x[0].gather(x[1], 0));
+                assert_eq!(y.as_slice::<i8>().unwrap(), expected, "{len} by {dtype}, {isa}");
+            }
+        }
+    }
+}
+
+#[test]
+fn an_index_outside_of_a_table_is_named() {
+    for (bad, index) in [
+        ("100", Array::of([600], [[7u8; 599].as_slice(), &[100]].concat()).unwrap()),
+        ("-1", Array::of([600], [[7i32; 599].as_slice(), &[-1]].concat()).unwrap()),
+        ("4294967303", Array::of([600], [[7i64; 599].as_slice(), &[(1 << 32) + 7]].concat()).unwrap()),
+    ] {
+        let tape = Tape::new(Mode::Infer);
+        let table = tape.input::<i8>([100]).node();
+        let place = tape.input_of(TensorType::new(index.dtype(), index.shape().clone()));
+        tape.output("y", table.gather(place, 0));
+        let graph = tape.finish().unwrap_or_else(|e| panic!("{e}")).0;
+        let inputs = [Array::of([100], vec![1i8; 100]).unwrap(), index];
+        let views: Vec<_> = inputs.iter().map(|a| a.view()).collect();
+        for isa in Isa::available() {
+            let mut program = Cpu::with_isa(isa, 2).compile(&graph, Options::default()).unwrap();
+            let failure = program.run(&views, &mut Store::new(), &ControlBlock::default()).unwrap_err();
+            let expected = format!("index {bad} at position 599 is outside of 0..100");
+            assert!(failure.to_string().contains(&expected), "{failure}");
+        }
+    }
+}
+
+/// Rows, columns and whole tensors, with equal elements.
+#[test]
+fn largest_integers_and_sums_are_those_of_the_interpreter() {
+    for shape in [vec![1], vec![5000], vec![64, 10], vec![33, 300], vec![3, 70, 9]] {
+        let shape = Shape::from(&shape[..]);
+        let wide: Vec<i64> = bits(shape.elements(), 7).map(|x| i64::from(x as i32 >> 24)).collect();
+        let wide = Array::of(shape.clone(), wide).unwrap();
+        for dtype in [DType::I8, DType::I16, DType::I32, DType::I64, DType::U8, DType::U32] {
+            let ty = TensorType::new(dtype, shape.clone());
+            let x = prim::Primitive::eval(&prim::Cast(dtype), &[&wide], &ty).unwrap();
+            let axes: Vec<usize> = (0..shape.rank()).collect();
+            for axes in axes.iter().map(std::slice::from_ref).chain([&axes[..]]) {
+                let ops = [
+                    prim::Op::from(prim::ArgMax(axes[0])),
+                    prim::Max(axes.to_vec()).into(),
+                    prim::Sum(axes.to_vec()).into(),
+                ];
+                for op in ops {
+                    let ty = op.primitive().infer(&[&ty]).unwrap();
+                    let expected = op.primitive().eval(&[&x], &ty).unwrap();
+                    for isa in Isa::available() {
+                        let y = run(isa, std::slice::from_ref(&x), |x| x[0].tape().push(op.clone(), x));
+                        assert!(y == expected, "{op} of {dtype} {shape}, {isa}: {y:?} is not {expected:?}");
+                    }
+                }
+            }
+        }
+    }
+}

@@ -223,13 +223,13 @@ macro_rules! float_lanes {
 float_lanes! { f32, u32, 127, 23; f64, u64, 1023, 52; }
 
 macro_rules! rescale {
-    ($($name:ident: $wide:ty),*) => {$(
+    ($($name:ident: $wide:ty, $unsigned:ty;)*) => {$(
         /// [`IntLanes::mul_shift_round`] in a type that holds products with room to spare; without branches, so that
         /// loops over it become vectors.
         #[inline(always)]
         fn $name(x: $wide, m: $wide, s: $wide) -> $wide {
-            let half = ((1 as $wide) << (s & 63)) >> 1;
-            let sum = x * m + half;
+            let half = (((1 as $unsigned) << (s & 63)) >> 1) as $wide;
+            let sum = (x * m).wrapping_add(half);
             // What lay in the middle has no bits left below; with s = 0 only a sum of 0 passes, and stays.
             let tie = sum & half.wrapping_add(half).wrapping_sub(1) == 0;
             let rounded = (sum >> (s & 63)) & !<$wide>::from(tie);
@@ -237,7 +237,7 @@ macro_rules! rescale {
         }
     )*};
 }
-rescale!(rescale64: i64, rescale128: i128);
+rescale! { rescale64: i64, u64; rescale128: i128, u128; }
 
 macro_rules! int_lanes {
     ($rescale:ident: $($t:ty),*) => {$(

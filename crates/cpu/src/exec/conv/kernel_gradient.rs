@@ -265,18 +265,36 @@ unsafe fn pack_channels<F: Form, S: Sums<Cell = F::Cell>>(
             }
             return;
         }
-        for p in (0..positions).step_by(F::GROUP) {
-            for i in 0..S::LANES {
-                let mut cell = F::Cell::default();
-                let here = if i < n { F::GROUP.min(positions - p) } else { 0 };
-                for j in 0..here {
-                    let held = F::held(*from.add(i * plane + p + j));
-                    (&raw mut cell).cast::<F::Held>().add(j).write(held);
-                }
-                to.add(p / F::GROUP * pitch + i).write(cell);
+        let whole = positions / F::GROUP;
+        for i in 0..S::LANES {
+            let (from, to) = (from.wrapping_add(i * plane), to.wrapping_add(i));
+            if i >= n {
+                (0..positions.div_ceil(F::GROUP)).for_each(|c| to.add(c * pitch).write(F::Cell::default()));
+                continue;
+            }
+            for c in 0..whole {
+                to.add(c * pitch).write(cell::<F>(from.add(c * F::GROUP), F::GROUP));
+            }
+            if whole * F::GROUP < positions {
+                let rest = cell::<F>(from.add(whole * F::GROUP), positions % F::GROUP);
+                to.add(whole * pitch).write(rest);
             }
         }
     }
+}
+
+/// The first `n` elements of a cell, held; zeros behind them.
+///
+/// # Safety
+/// `from` holds them.
+#[inline(always)]
+unsafe fn cell<F: Form>(from: *const F::Elem, n: usize) -> F::Cell {
+    let mut cell = F::Cell::default();
+    for j in 0..n {
+        // SAFETY: the caller's promise; a cell has room for as many.
+        unsafe { (&raw mut cell).cast::<F::Held>().add(j).write(F::held(*from.add(j))) }
+    }
+    cell
 }
 
 /// Some elements of the window by some registers of output channels, over one block of positions.

@@ -1,7 +1,8 @@
 //! Convolution and its gradients.
 //!
 //! [`Slide`] computes convolutions and input gradients, image by image, without unfolding windows: a copy of the
-//! image with its border is read in place by every element of the window. [`KernelGradient`] sums over images.
+//! image with its border is read in place by every element of the window. [`KernelGradient`] sums over images. Each is
+//! written once over the [`Form`]s of elements: several small integers are multiplied at once.
 
 mod across;
 mod band;
