@@ -123,6 +123,8 @@ pub trait IntLanes: OrdLanes {
     fn shift_right(self, b: Self) -> Self;
     /// `self · m / 2ˢ`, rounded once, half to even, wrapping to the type; 0 where `s` is not in 0..=62.
     fn mul_shift_round(self, m: Self, s: Self) -> Self;
+    /// `⌊√self⌋`, 0 where negative.
+    fn root_floor(self) -> Self;
 }
 
 macro_rules! scalar_lanes {
@@ -291,6 +293,10 @@ macro_rules! int_lanes {
             #[inline(always)]
             fn mul_shift_round(self, m: $t, s: $t) -> $t {
                 $rescale(self.into(), m.into(), s.into()) as $t
+            }
+            #[inline(always)]
+            fn root_floor(self) -> $t {
+                (self as i64).max(0).isqrt() as $t
             }
         }
     )*};
