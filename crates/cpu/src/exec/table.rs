@@ -110,7 +110,10 @@ impl<I: Index> Kernel for Narrow<'_, I> {
 
 fn pick(isa: Isa) -> Pick {
     #[cfg(target_arch = "x86_64")]
-    if isa.has_vnni() && is_x86_feature_detected!("avx512vbmi") {
+    if isa.level() == crate::isa::Level::Avx512
+        && isa.has_byte_dots()
+        && is_x86_feature_detected!("avx512vbmi")
+    {
         // SAFETY: the CPU has the instructions.
         return |table, index, out| unsafe { pick_vbmi(table, index, out) };
     }

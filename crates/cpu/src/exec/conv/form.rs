@@ -218,7 +218,7 @@ macro_rules! pairs {
                 unsafe {
                     match isa.level() {
                         #[cfg(target_arch = "x86_64")]
-                        Level::Avx512 if isa.has_vnni() => vectors::vnni::<Self, T, Dots16>(task),
+                        Level::Avx512 if isa.has_byte_dots() => vectors::vnni::<Self, T, Dots16>(task),
                         #[cfg(target_arch = "x86_64")]
                         Level::Avx512 => vectors::avx512::<Self, T, Words16>(task),
                         #[cfg(target_arch = "x86_64")]
@@ -241,6 +241,12 @@ pairs! { i8, vectors::words_of_bytes; i16, vectors::words; }
 /// Four bytes, of which those that are seen have 128 more than they should: the instruction takes them as unsigned.
 #[cfg(target_arch = "x86_64")]
 pub struct Quads;
+
+/// True where there is an instruction for [`Quads`].
+#[cfg(target_arch = "x86_64")]
+pub fn has_quads(isa: Isa) -> bool {
+    isa.level() == Level::Avx512 && isa.has_byte_dots()
+}
 
 #[cfg(target_arch = "x86_64")]
 impl Form for Quads {
@@ -269,7 +275,7 @@ impl Form for Quads {
         Layout::of_integers::<Self>(isa)
     }
     unsafe fn run<T: Task<Self>>(isa: Isa, task: T) {
-        debug_assert!(isa.has_vnni());
+        debug_assert!(has_quads(isa));
         // SAFETY: the caller's promise; the form is chosen where the CPU has VNNI.
         unsafe { vectors::vnni::<Self, T, Bytes16>(task) }
     }

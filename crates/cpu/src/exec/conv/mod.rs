@@ -58,7 +58,7 @@ macro_rules! with_form {
             DType::F32 => with_form!(as $F: Same<f32>; $body),
             DType::F64 => with_form!(as $F: Same<f64>; $body),
             #[cfg(target_arch = "x86_64")]
-            DType::I8 if $isa.has_vnni() => with_form!(as $F: Quads; $body),
+            DType::I8 if form::has_quads($isa) => with_form!(as $F: Quads; $body),
             DType::I8 => with_form!(as $F: Pairs<i8>; $body),
             DType::I16 => with_form!(as $F: Pairs<i16>; $body),
             _ => with_form!(as $F: Same<i32>; $body),
