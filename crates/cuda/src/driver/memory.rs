@@ -153,16 +153,3 @@ impl Drop for HostMemory {
         }
     }
 }
-
-impl Context {
-    /// Queues a copy within the device.
-    pub fn copy(&self, from: u64, to: u64, bytes: usize) -> Result<(), CudaError> {
-        if bytes == 0 || from == to {
-            return Ok(());
-        }
-        self.call("cuMemcpyDtoDAsync", || {
-            // SAFETY: addresses of contiguous views of a verified plan, each of so many bytes.
-            unsafe { sys::cuMemcpyDtoDAsync_v2(to, from, bytes, self.stream()) }
-        })
-    }
-}

@@ -3,11 +3,13 @@
 mod blame;
 mod bytes;
 mod compile;
+mod copies;
 mod inputs;
 mod measured;
 mod memory;
 mod outputs;
 mod program;
+mod scan;
 mod slots;
 mod state;
 #[cfg(test)]

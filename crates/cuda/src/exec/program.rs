@@ -1,6 +1,7 @@
 //! [`CudaProgram`]: a compiled plan with its memory, and how it is run.
 
-use super::compile::{self, Action, Loop, Parts, Sequence};
+use super::compile::{self, Action, Parts, Sequence};
+use super::copies::Copies;
 use super::inputs::Inputs;
 use super::measured::Measured;
 use super::memory::Memory;
@@ -26,14 +27,15 @@ const UNITS: [usize; 4] = [32, 8, 2, 1];
 
 /// A compiled plan with its memory.
 pub struct CudaProgram {
-    context: Arc<Context>,
+    pub(super) context: Arc<Context>,
     pub(super) plan: Arc<Plan>,
     sequence: Sequence,
     kernels: Vec<Kernel>,
     functions: Vec<Function>,
     advance: Function,
-    memory: Memory,
-    state: RunState,
+    pub(super) copies: Copies,
+    pub(super) memory: Memory,
+    pub(super) state: RunState,
     inputs: Inputs,
     outputs: Outputs,
     /// Slots that are read or written.
@@ -58,6 +60,7 @@ impl CudaProgram {
         let memory = Memory::new(&context, &plan, &sequence, &parts)?;
         Ok(CudaProgram {
             advance: module.function("il_advance", 4, 0)?,
+            copies: Copies::new(&module)?,
             state: RunState::new(&context, parts.fields)?,
             inputs: Inputs::new(&context, &plan.graph.inputs)?,
             outputs: Outputs::new(&context, &plan)?,
@@ -110,7 +113,7 @@ impl CudaProgram {
         self.advance.launch(&self.context, "il_advance", shape, &mut words)
     }
 
-    fn queue_all(&self, sequence: &Sequence, addresses: &[u64]) -> Result<(), CudaError> {
+    pub(super) fn queue_all(&self, sequence: &Sequence, addresses: &[u64]) -> Result<(), CudaError> {
         let whole = std::ptr::eq(sequence, &self.sequence);
         for (i, action) in sequence.actions.iter().enumerate() {
             if let (true, Some(measured)) = (whole, &self.measured) {
@@ -139,45 +142,6 @@ impl CudaProgram {
         let mut words: Vec<u64> = kernel.arguments.iter().map(word).collect();
         words.push(self.state.at());
         self.functions[index].launch(&self.context, &kernel.name, kernel.shape, &mut words)
-    }
-
-    /// The carries live in the buffers of the loop's results; what a step makes of them is copied back when it is
-    /// done.
-    fn queue_loop(&self, plan: &Plan, l: &Loop, addresses: &[u64]) -> Result<(), CudaError> {
-        let (scan, body) = (&l.scan, &*l.body.plan);
-        let at = |view: &View| compile::address(plan, addresses, view);
-        let copy = |from: u64, to: u64, bytes: usize| self.context.copy(from, to, bytes);
-        for (from, to) in scan.inputs[..scan.carries].iter().zip(&scan.results) {
-            copy(at(from), at(to), compile::bytes(plan, to))?;
-        }
-        let arena = self.memory.loops[l.arena].at();
-        for step in 0..scan.length {
-            let t = if scan.reverse { scan.length - 1 - step } else { step };
-            let of = |(i, buffer): (usize, &ironlearn_ir::plan::Buffer)| match &buffer.home {
-                Home::Arena(start) => arena + *start as u64,
-                Home::Constant(_) => self.memory.constant(Some(l.arena), i),
-                Home::Input(index) => {
-                    let index = *index as usize;
-                    if index < scan.carries {
-                        at(&scan.results[index])
-                    } else if index < scan.carries + scan.xs {
-                        at(&scan.inputs[index]) + (t * buffer.bytes()) as u64
-                    } else {
-                        at(&scan.inputs[index])
-                    }
-                }
-                Home::Control(field) => self.state.field(*field).unwrap_or(0),
-                _ => 0,
-            };
-            let inner: Vec<u64> = body.buffers.iter().enumerate().map(of).collect();
-            self.queue_all(&l.body, &inner)?;
-            for (i, (view, result)) in body.outputs.iter().zip(&scan.results).enumerate() {
-                let bytes = compile::bytes(body, view);
-                let to = at(result) + if i < scan.carries { 0 } else { (t * bytes) as u64 };
-                copy(compile::address(body, &inner, view), to, bytes)?;
-            }
-        }
-        Ok(())
     }
 
     /// Where values and next values are after one more step.
