@@ -170,9 +170,7 @@ impl Parts {
 
     /// The text of all kernels, with what stands before them.
     pub fn text(&self) -> String {
-        let kernels: Vec<String> = self.kernels.iter().map(Kernel::text).collect();
-        let products = if kernels.iter().any(|k| k.contains("il_gemm_")) { text::PRODUCTS } else { "" };
-        [text::PRELUDE, products].into_iter().chain(kernels.iter().map(String::as_str)).collect()
+        text::program(&self.kernels.iter().map(Kernel::text).collect::<Vec<_>>())
     }
 }
 
@@ -223,9 +221,9 @@ pub fn argument(argument: &Argument, addresses: &[u64], scratch: u64, counters: 
     }
 }
 
-/// The text of all kernels of a plan, with what stands before them: for tests that compile it for many devices.
-pub fn texts(plan: Plan, target: Target) -> Result<String, Failure> {
+/// All kernels of a plan: for tests that compile them for many devices.
+pub fn kernels(plan: Plan, target: Target) -> Result<Vec<Kernel>, Failure> {
     let mut parts = Parts::default();
     parts.sequence(&Arc::new(plan), target)?;
-    Ok(parts.text())
+    Ok(parts.kernels)
 }

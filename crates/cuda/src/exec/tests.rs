@@ -1,6 +1,6 @@
 //! Plans that were tampered with, so that a kernel reaches too far, under the checked build.
 
-use super::{Cuda, CudaProgram, Options, PlanOptions, plan};
+use super::{Cuda, CudaProgram, Options};
 use crate::driver;
 use ironlearn_ir::plan::{Home, Load, Plan, StepKind, View};
 use ironlearn_ir::{Array, ControlBlock, Failure, Graph, Mode, Program, Role, Store, Tape, TensorType};
@@ -27,9 +27,7 @@ fn step(store: &mut Store) -> Graph {
 }
 
 fn planned(graph: &Graph) -> Plan {
-    let options =
-        PlanOptions { fuse: true, check: true, regions: false, updates_last: true, epilogues: true };
-    plan(graph, options).expect("a plan")
+    super::planned(graph, Options::default()).expect("a plan")
 }
 
 /// Runs a plan that was tampered with, twice, and the sound one thereafter.

@@ -38,6 +38,12 @@ pub const PRODUCTS: &str = concat!(
     include_str!("../../kernels/gemm_bf16.cuh"),
 );
 
+/// The texts of kernels with what stands before them.
+pub fn program(kernels: &[String]) -> String {
+    let products = if kernels.iter().any(|k| k.contains("il_gemm_")) { PRODUCTS } else { "" };
+    [PRELUDE, products].into_iter().chain(kernels.iter().map(String::as_str)).collect()
+}
+
 /// Where an argument points to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Of {
