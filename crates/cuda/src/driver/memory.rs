@@ -125,6 +125,11 @@ impl HostMemory {
         Ok(HostMemory { context: context.clone(), at: at.cast(), bytes })
     }
 
+    /// The address, which is the same for the device.
+    pub fn at(&self) -> u64 {
+        self.at as u64
+    }
+
     /// The bytes.
     pub fn get(&self) -> &[u8] {
         if self.bytes == 0 {

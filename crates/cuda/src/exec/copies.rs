@@ -8,6 +8,7 @@ const TOGETHER: usize = 4;
 const THREADS: usize = 256;
 
 /// From an address to another, so many bytes.
+#[derive(Clone, std::marker::Copy)]
 pub struct Copy {
     pub from: u64,
     pub to: u64,

@@ -5,7 +5,7 @@ use super::copies::Copies;
 use super::inputs::Inputs;
 use super::measured::Measured;
 use super::memory::Memory;
-use super::outputs::Outputs;
+use super::outputs::{Outputs, REPORTED};
 use super::slots::DeviceSlots;
 use super::state::{Failed, MOST_STEPS, Outcome, RunState};
 use super::uses::Used;
@@ -19,6 +19,7 @@ use ironlearn_ir::profile::{SharedWork, StepProfile};
 use ironlearn_ir::program::check_inputs;
 use ironlearn_ir::{ArrayView, ControlBlock, Failure, Program, SlotId, Store};
 use std::collections::HashMap;
+use std::ops::Range;
 use std::sync::Arc;
 
 /// So many steps are recorded as one, where that many are asked for; of two or more even numbers, so that values and
@@ -58,11 +59,12 @@ impl CudaProgram {
         let function = |k: &Kernel| module.function(&k.name, k.arguments.len() + 1, k.shape.shared);
         let functions = parts.kernels.iter().map(function).collect::<Result<_, _>>()?;
         let memory = Memory::new(&context, &plan, &sequence, &parts)?;
+        let inputs = Inputs::new(RunState::end(parts.fields.len()), &plan.graph.inputs);
         Ok(CudaProgram {
-            advance: module.function("il_advance", 4, 0)?,
+            advance: module.function("il_advance", 5 + 3 * REPORTED, 0)?,
             copies: Copies::new(&module)?,
-            state: RunState::new(&context, parts.fields)?,
-            inputs: Inputs::new(&context, &plan.graph.inputs)?,
+            state: RunState::new(&context, parts.fields, inputs.bytes())?,
+            inputs,
             outputs: Outputs::new(&context, &plan)?,
             context,
             slots: Used::all(&plan),
@@ -94,7 +96,7 @@ impl CudaProgram {
         };
         let at = |(i, home): (usize, &Home)| match home {
             Home::Arena(at) => self.memory.arena.at() + *at as u64,
-            Home::Input(index) => self.inputs.at(*index as usize),
+            Home::Input(index) => self.state.at() + self.inputs.start(*index as usize) as u64,
             Home::Slot(id) => of(*id, 0),
             Home::Spare(id) => of(*id, 1),
             Home::Control(field) => self.state.field(*field).unwrap_or(0),
@@ -109,7 +111,13 @@ impl CudaProgram {
         self.queue_all(&self.sequence, addresses)?;
         let fields = self.state.fields() as u64;
         let shape = Shape { grid: [1, 1, 1], block: 32.max(fields.next_power_of_two() as u32), shared: 0 };
-        let mut words = [self.state.at(), self.state.control(), self.state.table(), fields];
+        let state = &self.state;
+        let mut words = [0; 5 + 3 * REPORTED];
+        words[..5].copy_from_slice(&[state.at(), state.control(), state.table(), fields, state.report()]);
+        let reported = self.outputs.reported(&self.plan, self.memory.arena.at());
+        for (word, copy) in words[5..].chunks_exact_mut(3).zip(reported) {
+            word.copy_from_slice(&[copy.from, copy.to, copy.bytes as u64]);
+        }
         self.advance.launch(&self.context, "il_advance", shape, &mut words)
     }
 
@@ -167,14 +175,17 @@ impl CudaProgram {
         Ok(())
     }
 
-    /// Runs up to [`MOST_STEPS`] steps, the slots being where `slots` says; gives what came of it.
+    /// Runs up to [`MOST_STEPS`] steps with these ranges of the inputs new, the slots being where `slots` says; gives what
+    /// came of it.
     fn run_steps(
         &mut self,
         controls: &[ControlBlock],
+        inputs: &[Range<usize>],
         mut slots: Vec<[u64; 2]>,
         steps: usize,
     ) -> Result<Outcome, CudaError> {
-        self.state.begin(controls)?;
+        self.state.begin(controls, inputs)?;
+        self.inputs.sent();
         if self.measured.is_some() {
             return self.run_measured(&slots);
         }
@@ -188,7 +199,6 @@ impl CudaProgram {
                 }
             }
         }
-        self.state.fetch()?;
         self.outputs.fetch(&self.plan, &self.memory.arena)?;
         self.context.synchronize()?;
         Ok(self.state.outcome())
@@ -197,7 +207,6 @@ impl CudaProgram {
     /// Runs one step without recording it, and measures its parts.
     fn run_measured(&mut self, slots: &[[u64; 2]]) -> Result<Outcome, CudaError> {
         self.queue(&self.addresses(slots))?;
-        self.state.fetch()?;
         self.outputs.fetch(&self.plan, &self.memory.arena)?;
         self.context.synchronize()?;
         if let Some(measured) = &mut self.measured {
@@ -253,12 +262,13 @@ impl CudaProgram {
                 controls.push(following);
             }
             let turn = context.turn();
-            if *done == 0 {
-                self.inputs.write(inputs)?;
-            }
+            let new = match *done {
+                0 => self.inputs.write(self.state.host_mut(), inputs),
+                _ => Vec::new(),
+            };
             let places = self.slots.iter().map(|used| device.addresses(store, used.id, used.moves));
             let places = places.collect::<Result<Vec<_>, _>>()?;
-            let outcome = self.run_steps(&controls, places, steps)?;
+            let outcome = self.run_steps(&controls, &new, places, steps)?;
             drop(turn);
             let counted = outcome.done.min(steps);
             for used in self.slots.iter().filter(|used| used.moves && counted > 0) {
