@@ -237,3 +237,12 @@ fn kernels_of_the_jobs_compile_without_spills() {
     let figure = format!("{count} for {} architectures, without spills", architectures.len());
     tier::report("kernels of the jobs as machine code", figure);
 }
+
+#[test]
+fn a_small_training_step_is_few_kernels() {
+    let Some(step) = graphs("mnist").into_iter().next() else { return };
+    let kernels = FULL.kernels(&step, true, "90a");
+    // Two layers, their gradients, cross-entropy and Adam: 31 steps of the plan.
+    assert!(planned(&step, Options::default()).unwrap().steps.len() > 25);
+    assert!(kernels.len() <= 11, "{:?}", kernels.iter().map(|k| &k.name).collect::<Vec<_>>());
+}
