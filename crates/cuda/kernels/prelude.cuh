@@ -182,6 +182,17 @@ template <class T> static IL_DEVICE T il_mul_shift_round(T x, T m, T s) {
   return (T)(down + (part > half || (part == half && (down & 1)) ? 1 : 0));
 }
 
+// Floor of the square root, one bit after the other; 0 where x is negative.
+template <class T> static IL_DEVICE T il_isqrt(T x) {
+  il_u64 rest = (il_i64)x > 0 ? (il_u64)x : 0, root = 0;
+  for (il_u64 bit = (il_u64)1 << 62; bit; bit >>= 2) {
+    bool fits = rest >= root + bit;
+    if (fits) rest -= root + bit;
+    root = (root >> 1) + (fits ? bit : 0);
+  }
+  return (T)root;
+}
+
 static IL_DEVICE double il_exp(double x) { return exp(x); }
 static IL_DEVICE double il_tanh(double x) { return tanh(x); }
 static IL_DEVICE double il_sigmoid(double x) { return 1.0 / (1.0 + exp(-x)); }

@@ -123,6 +123,8 @@ pub trait IntLanes: OrdLanes {
     fn shift_right(self, b: Self) -> Self;
     /// `self · m / 2ˢ`, rounded once, half to even, wrapping to the type; 0 where `s` is not in 0..=62.
     fn mul_shift_round(self, m: Self, s: Self) -> Self;
+    /// `⌊√self⌋`, 0 where negative.
+    fn root_floor(self) -> Self;
 }
 
 macro_rules! scalar_lanes {
@@ -282,6 +284,10 @@ macro_rules! int_lanes {
                 let down = product >> shift;
                 let up = shift > 0 && (low > half || (low == half && down & 1 == 1));
                 (down + up as i128) as $t
+            }
+            #[inline(always)]
+            fn root_floor(self) -> $t {
+                (self as i64).max(0).isqrt() as $t
             }
         }
     )*};

@@ -12,6 +12,7 @@ pub mod metric;
 pub mod nn;
 pub mod optim;
 pub mod picture;
+pub mod quant;
 pub mod report;
 pub mod schedule;
 mod scope;
