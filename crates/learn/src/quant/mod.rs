@@ -3,9 +3,11 @@
 //! | room | what |
 //! |---|---|
 //! | [`arithmetic`] | scales as integers, roundings, tables, bounds of sums: the rules of `docs/quantization.md` |
+//! | [`export`] | a network in other forms: source code |
 //! | [`model`] | a network of integers as data; it runs as any plan does, and by a plain reference |
 
 pub mod arithmetic;
+pub mod export;
 pub mod model;
 
 pub use arithmetic::{Code, Multiplier, Quantization, Requantize, Rounding};
