@@ -98,34 +98,44 @@ impl<T: Real> MultiHeadAttention<T> {
     /// Scores `[B, heads, L, L]` with a large negative number where the key must not be seen.
     #[track_caller]
     fn hide<'g>(&self, scores: Var<'g, T>, present: Option<Var<'g, bool>>) -> Var<'g, T> {
-        let (tape, len) = (scores.tape(), scores.dim(-1));
-        let hidden = if T::DTYPE == DType::F16 { -3e4 } else { -1e30 };
-        let mut scores = scores;
-        if self.causal {
-            let place = |axis| Var::<i32>::of(tape.iota_of(TensorType::new(DType::I32, [len, len]), axis));
-            let later = place(0).less(place(1));
-            scores = (!later).select(scores, hidden);
-        }
-        if let Some(present) = present {
-            let rows = scores.dim(0) as isize;
-            scores = present.reshape([rows, 1, 1, len as isize]).select(scores, hidden);
-        }
-        scores
+        let scores = if self.causal { without_later(scores) } else { scores };
+        let Some(present) = present else { return scores };
+        let (rows, len) = (scores.dim(0) as isize, scores.dim(-1) as isize);
+        present.reshape([rows, 1, 1, len]).select(scores, hidden::<T>())
     }
+}
+
+/// The score of a place that must not be seen.
+fn hidden<T: Real>() -> f64 {
+    if T::DTYPE == DType::F16 { -3e4 } else { -1e30 }
+}
+
+/// Scores `[.., L, L]` in which no place sees later ones.
+#[track_caller]
+pub(crate) fn without_later<T: Real>(scores: Var<'_, T>) -> Var<'_, T> {
+    let (tape, len) = (scores.tape(), scores.dim(-1));
+    let place = |axis| Var::<i32>::of(tape.iota_of(TensorType::new(DType::I32, [len, len]), axis));
+    let later = place(0).less(place(1));
+    (!later).select(scores, hidden::<T>())
 }
 
 /// Rotates each pair of features `(i, i + half)` of `[.., L, 2·half]` by `place·10000^(−i/half)`.
 #[track_caller]
-fn rotate<T: Real>(x: Var<'_, T>) -> Var<'_, T> {
+pub(crate) fn rotate<T: Real>(x: Var<'_, T>) -> Var<'_, T> {
     let (len, half) = (x.dim(-2), x.dim(-1) / 2);
     let table = |f: fn(f64) -> f64| {
-        let angle = |i: usize| (i / half) as f64 * math::pow(10_000.0, -((i % half) as f64) / half as f64);
-        let values = (0..len * half).map(|i| T::from_f64(f(angle(i))));
+        let values = rotary_angles(len, half).map(|angle| T::from_f64(f(angle)));
         x.tape().constant([len, half], values.collect::<Vec<_>>())
     };
     let (cos, sin) = (table(math::cos::<f64>), table(math::sin::<f64>));
     let (a, b) = (x.narrow(-1, 0, half), x.narrow(-1, half, 2 * half));
     concat(x.tape(), &[a * cos - b * sin, a * sin + b * cos], -1)
+}
+
+/// The angles by which pairs of features are rotated, `[places, half]`.
+pub(crate) fn rotary_angles(places: usize, half: usize) -> impl Iterator<Item = f64> {
+    let angle = move |i: usize| (i / half) as f64 * math::pow(10_000.0, -((i % half) as f64) / half as f64);
+    (0..places * half).map(angle)
 }
 
 impl<T: Real> Layer<T> for MultiHeadAttention<T> {

@@ -24,6 +24,7 @@ pub struct Network<T = f32> {
     scope: Scope,
     embedding: Option<Embedding<T>>,
     layers: Sequential<T>,
+    specs: Vec<LayerSpec>,
     summary: Summary,
 }
 
@@ -87,7 +88,24 @@ impl<T: Real> Network<T> {
             }
         }
         let summary = Summary { input: inputs, rows: assembly.rows };
-        Ok(Network { scope, embedding, layers, summary })
+        Ok(Network { scope, embedding, layers, specs: specs.to_vec(), summary })
+    }
+
+    /// A network with the same layers, weights and statistics, and nothing else of its training: no moments, no
+    /// count of steps. To be trained anew, from here.
+    ///
+    /// # Errors
+    /// [`Error::Memory`].
+    pub fn copy(&self) -> Result<Self, Error> {
+        let copy = Self::from_specs(self.inputs().clone(), &self.specs, self.scope.seed())?;
+        let (from, mut to) = (self.scope.store(), copy.scope.store_mut());
+        for id in to.ids() {
+            if let Some(same) = from.find(&to.slot(id).name) {
+                to.slot_mut(id).value_mut().data_mut().copy_from(from.slot(same).value().data().view());
+            }
+        }
+        drop((from, to));
+        Ok(copy)
     }
 
     /// What comes out for a batch `[B, ..]`: of floats of type `T`, or of whole numbers where the first layer
@@ -111,6 +129,11 @@ impl<T: Real> Network<T> {
     /// The scope that owns the parameters.
     pub fn scope(&self) -> &Scope {
         &self.scope
+    }
+
+    /// The descriptions of its layers.
+    pub fn specs(&self) -> &[LayerSpec] {
+        &self.specs
     }
 
     /// The table of layers.
@@ -303,6 +326,26 @@ mod tests {
         assert!(e.err().unwrap().to_string().starts_with("layer 0 (linear)"));
         let e = Network::<f32>::builder([]).linear(4).build(0);
         assert!(e.err().unwrap().to_string().starts_with("layer 0 (linear)"));
+    }
+
+    #[test]
+    fn a_copy_has_the_weights_and_nothing_of_the_training() {
+        let network = Network::<f32>::builder([3]).linear(4).batch_norm().linear(1).build(5).unwrap();
+        let count = network.scope().store().len();
+        let data = crate::Dataset::new(
+            ironlearn_ir::Array::of([4, 3], (0..12).map(|i| i as f32).collect()).unwrap(),
+            ironlearn_ir::Array::of([4, 1], vec![1.0f32; 4]).unwrap(),
+        );
+        let training = crate::Training::new(crate::Loss::Mse, crate::optim::Adam::new(0.1)).epochs(3);
+        let data = data.unwrap();
+        let mut trainer = training.build(&network, &data, None).unwrap();
+        trainer.run(&mut crate::train::Silent, &mut |_, _| Ok(())).unwrap();
+        let copy = network.copy().unwrap();
+        let (a, b) = (network.scope().store(), copy.scope().store());
+        assert!(a.len() > count && b.len() == count);
+        for id in b.ids() {
+            assert_eq!(a.slot(a.find(&b.slot(id).name).unwrap()).value(), b.slot(id).value());
+        }
     }
 
     #[test]

@@ -64,7 +64,7 @@ impl<const D: usize> ConvOptions<D> {
     }
 
     /// The window as the primitive takes it.
-    pub(super) fn window(&self) -> Window {
+    pub(crate) fn window(&self) -> Window {
         Window {
             stride: self.stride.to_vec(),
             dilation: self.dilation.to_vec(),

@@ -29,6 +29,7 @@ mod summary;
 
 pub use activation::Activation;
 pub use attention::MultiHeadAttention;
+pub(crate) use attention::{rotary_angles, rotate, without_later};
 pub use batch_norm::BatchNorm;
 pub use builder::{Network, NetworkBuilder};
 pub use conv::{Conv, Conv1d, Conv2d, ConvOptions};

@@ -27,7 +27,7 @@ pub struct Training {
     pub(super) loss: Loss,
     pub(super) optimizer: Optimizer,
     pub(super) options: Options,
-    pub(super) epochs: u64,
+    pub(crate) epochs: u64,
     pub(super) batch: Option<usize>,
     pub(super) accumulate: usize,
     pub(super) evaluate_every: u64,

@@ -5,6 +5,9 @@ use super::trace::Slots;
 use crate::{Error, Infer, Options, Outputs, Scope};
 use ironlearn_ir::{Array, ArrayView, TensorType};
 
+/// The name of what comes out.
+const CODES: &str = "codes";
+
 /// A network of integers compiled for batches of given numbers of rows, on the device of its options.
 ///
 /// ```
@@ -32,6 +35,27 @@ impl IntegerProgram {
     /// # Errors
     /// [`Error::Usage`] where the network is not whole; [`Error::Memory`].
     pub fn build(model: &IntegerModel, options: &Options, rows: &[usize]) -> Result<IntegerProgram, Error> {
+        IntegerProgram::with(model, options, rows, false)
+    }
+
+    /// The same, keeping the codes of every value: see [`IntegerProgram::values`].
+    ///
+    /// # Errors
+    /// As [`IntegerProgram::build`].
+    pub fn with_values(
+        model: &IntegerModel,
+        options: &Options,
+        rows: &[usize],
+    ) -> Result<IntegerProgram, Error> {
+        IntegerProgram::with(model, options, rows, true)
+    }
+
+    fn with(
+        model: &IntegerModel,
+        options: &Options,
+        rows: &[usize],
+        all: bool,
+    ) -> Result<IntegerProgram, Error> {
         model.check()?;
         let scope = Scope::root(0);
         let broken = |problem: String| Error::usage(problem, "make the network of integers again");
@@ -40,7 +64,14 @@ impl IntegerProgram {
         let signatures: Vec<Vec<TensorType>> =
             rows.iter().map(|&rows| vec![TensorType::new(dtype, model.input.batch(rows))]).collect();
         let infer = Infer::build_all(options, &scope, &signatures, |_tape, x| {
-            Outputs::of("codes", model.trace(x[0], &slots, &scope.store()))
+            let values = model.trace(x[0], &slots, &scope.store());
+            let mut outputs = Outputs::of(CODES, values[values.len() - 1]);
+            if all {
+                for (i, value) in values.into_iter().enumerate() {
+                    outputs = outputs.and(&i.to_string(), value);
+                }
+            }
+            outputs
         })?;
         Ok(IntegerProgram { infer })
     }
@@ -62,6 +93,21 @@ impl IntegerProgram {
     /// As [`IntegerProgram::run`].
     pub fn answer(&mut self, codes: &Array) -> Result<Array, Error> {
         Ok(self.run(codes.view())?.to_array())
+    }
+
+    /// Runs a batch and shows the codes of each value, by its number, where the program keeps them.
+    ///
+    /// # Errors
+    /// As [`IntegerProgram::run`].
+    pub fn values(
+        &mut self,
+        codes: ArrayView<'_>,
+        mut show: impl FnMut(usize, ArrayView<'_>),
+    ) -> Result<(), Error> {
+        let names = self.infer.names().len();
+        let report = self.infer.run(&(codes,))?;
+        (0..names).for_each(|i| report.get(&i.to_string()).into_iter().for_each(|value| show(i, value)));
+        Ok(())
     }
 
     /// Bytes of working memory beside the weights.

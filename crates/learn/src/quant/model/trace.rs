@@ -45,8 +45,8 @@ struct Tracing<'m, 'g> {
 }
 
 impl IntegerModel {
-    /// The codes that come out for a batch of codes `[rows, ..]`, on its tape.
-    pub(super) fn trace<'g>(&self, x: Dyn<'g>, slots: &Slots, store: &Store) -> Dyn<'g> {
+    /// The codes of every value for a batch of codes `[rows, ..]`, on its tape.
+    pub(super) fn trace<'g>(&self, x: Dyn<'g>, slots: &Slots, store: &Store) -> Vec<Dyn<'g>> {
         let (tape, rows) = (x.tape(), x.shape()[0]);
         let mut values = vec![x];
         for (node, slots) in self.nodes.iter().zip(&slots.0) {
@@ -57,7 +57,7 @@ impl IntegerModel {
                 node.inputs.iter().filter_map(|&i| Some((values[i], self.edge(i)?.quantization))).collect();
             values.push(tracing.node(node, &operands));
         }
-        values.pop().unwrap_or(x)
+        values
     }
 }
 
