@@ -127,15 +127,15 @@ impl Random {
         cases
     }
 
-    /// Linear layers whose sums do not fit into 32 bits: with a scale that suits the largest, and with a steep one,
-    /// which leaves codes of small sums alone within their ends.
+    /// Linear layers whose sums do not fit into 32 bits: with a scale that suits the largest, and with steep ones,
+    /// which leave codes of small sums alone within their ends.
     pub fn wide_sums(&mut self) -> Vec<Case> {
         let (x, y) = (self.codes(Code::I16), self.codes(Code::I16));
         let inputs = 3000;
         let gentle = self.requantize(y, 127.0 * 32_768.0 * inputs as f64, 2);
         let scale = Multiplier::of(self.within(1, 60) as f64 / 20.0).unwrap();
         let mut cases = Vec::new();
-        for by in [gentle.by.clone(), vec![scale]] {
+        for by in [gentle.by.clone(), vec![scale], vec![Multiplier::power_of_two(28).unwrap()]] {
             let requantize = Requantize { by, rounding: Rounding::HalfEven, ..gentle.clone() };
             let linear = Linear { inputs, weight: vec![127; 2 * inputs], bias: vec![-5, 7], requantize };
             assert!(linear.parts(Code::I16) > 1);

@@ -118,6 +118,15 @@ fn a_file_holds_the_whole_network_and_what_is_damaged_is_refused() {
 }
 
 #[test]
+fn scaled_sums_that_could_leave_64_bits_are_refused() {
+    let mut steepest = Random::new(1, ROUNDINGS).wide_sums().pop().unwrap().model;
+    steepest.check().unwrap();
+    let Op::Linear(linear) = &mut steepest.nodes[0].op else { panic!() };
+    linear.requantize.by = vec![Multiplier::power_of_two(29).unwrap()];
+    assert!(steepest.check().unwrap_err().to_string().contains("out of 64 bits"));
+}
+
+#[test]
 fn sums_at_the_bound_are_right_and_one_term_more_is_cut() {
     let most = i32::MAX as usize / (127 * 128);
     let y = Quantization { code: Code::I16, scale: 1.0, zero_point: 0 };
