@@ -8,6 +8,8 @@ mod quantization;
 mod requantize;
 mod rounding;
 mod table;
+#[cfg(test)]
+mod tests;
 
 pub use multiplier::Multiplier;
 pub use overflow::{Overflow, accumulator_bound, check_accumulator};

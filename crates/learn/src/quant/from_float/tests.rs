@@ -229,3 +229,69 @@ fn layers_without_a_form_are_named() {
     let error = quantizer.quantize(&rows(&[3, 5])).unwrap_err().to_string();
     assert!(error.contains("for calibration, where the network takes f32"), "{error}");
 }
+
+/// Sets all numbers of a slot.
+fn fill(network: &Network<f32>, name: &str, value: f32) {
+    let mut store = network.scope().store_mut();
+    let slot = store.find(name).unwrap();
+    store.slot_mut(slot).value_mut().as_slice_mut::<f32>().unwrap().fill(value);
+}
+
+/// The codes that come out for rows of codes, by the reference and by a plan.
+fn answers(model: &IntegerModel, rows: &[Vec<i32>]) -> Vec<i32> {
+    let expected: Vec<i32> = rows.iter().flat_map(|row| model.reference(row).unwrap()).collect();
+    let codes = rows.concat().into_iter().map(|c| c as i8).collect();
+    let batch = Array::of(model.input.batch(rows.len()), codes).unwrap();
+    let mut program = IntegerProgram::build(model, &Options::default(), &[rows.len()]).unwrap();
+    let y = program.answer(&batch).unwrap();
+    let found: Vec<i32> = (0..y.shape().elements()).map(|i| number_at(y.view(), i) as i32).collect();
+    assert_eq!(found, expected);
+    expected
+}
+
+#[test]
+fn weights_of_zero_and_rows_of_zero_give_the_bias() {
+    let network = Network::<f32>::builder([4]).linear(3).relu().linear(2).build(1).unwrap();
+    fill(&network, "0.weight", 0.0);
+    fill(&network, "0.bias", 0.5);
+    for rows in [rows(&[8, 4]), Array::of([8, 4], vec![0.0f32; 32]).unwrap()] {
+        let quantizer = Quantizer::new(&network, Settings::default()).unwrap();
+        let model = quantizer.quantize(&rows).unwrap().model;
+        let all: Vec<Vec<i32>> = [-128, 0, 127].map(|c| vec![c; 4]).into();
+        let codes = answers(&model, &all);
+        // Nothing depends on the input: three equal rows, the floats' value within a step.
+        assert!(codes.chunks(2).all(|row| row == &codes[..2]), "{codes:?}");
+        let (expected, _) = both(&network, &rows);
+        let q = model.output().quantization;
+        let steps = |i: usize| (q.value(codes[i]) - expected[i]).abs() / q.scale;
+        assert!(steps(0) < 300.0 && steps(1) < 300.0, "{codes:?} for {expected:?}");
+    }
+}
+
+#[test]
+fn the_smallest_input_code_meets_the_largest_weights() {
+    // -128 times ±127 in every product, at every instruction set's worst place.
+    let network = Network::<f32>::builder([64]).linear(5).build(1).unwrap();
+    for weight in [1.0, -1.0] {
+        fill(&network, "0.weight", weight);
+        let x =
+            Array::of([2, 64], (0..128).map(|i| if i % 2 == 0 { -1.0f32 } else { 1.0 }).collect()).unwrap();
+        let model = Quantizer::new(&network, Settings::default()).unwrap().quantize(&x).unwrap().model;
+        let ends = [-128, 127].map(|c| answers(&model, &[vec![c; 64]]));
+        assert!(ends.iter().all(|row| row.iter().all(|c| c == &row[0])), "{ends:?}");
+        assert_eq!(ends[0][0].signum(), -(weight as i32), "{ends:?}");
+        assert_eq!(ends[1][0].signum(), weight as i32, "{ends:?}");
+    }
+}
+
+#[test]
+fn a_bias_too_large_for_its_scale_makes_the_scale_larger() {
+    let network = Network::<f32>::builder([2]).linear(2).build(1).unwrap();
+    fill(&network, "0.weight", 1e-9);
+    fill(&network, "0.bias", 3.0);
+    let model =
+        Quantizer::new(&network, Settings::default()).unwrap().quantize(&rows(&[4, 2])).unwrap().model;
+    let codes = answers(&model, &[vec![5, 7]]);
+    let q = model.output().quantization;
+    assert!((q.value(codes[0]) - 3.0).abs() < 1e-3, "{}", q.value(codes[0]));
+}

@@ -1,0 +1,94 @@
+//! From a trained model to one of integers, as a user does it.
+#![allow(clippy::unwrap_used, reason = "a test may fail by it")]
+
+mod common;
+
+use common::{KINDS, folder, ironlearn, succeeds, text};
+use std::fs;
+
+#[test]
+fn every_kind_of_job_becomes_integers_that_answer_as_its_floats_do() {
+    let folder = folder();
+    let at = folder.path();
+    for (name, _) in KINDS.iter().filter(|(name, _)| *name != "skips") {
+        succeeds(at, &format!("train {name}.toml --out {name} --quiet"));
+        let wide = ["picture", "colours", "wide"].contains(name);
+        let activations = if wide { "--activations i16" } else { "" };
+        let found = succeeds(at, &format!("quantize {name} {activations} --json"));
+        assert!(found["layers"].as_array().unwrap().len() > 1, "{found}");
+        let last = found["layers"].as_array().unwrap().last().unwrap();
+        let noise = last["signal_to_noise"].as_f64().unwrap();
+        assert!(noise > 20.0, "{name}: {noise} dB: {found}");
+        let integers = format!("{name}/last.integers.safetensors");
+        let (a, b) = match *name {
+            "picture" | "colours" => {
+                let data = if *name == "picture" { "grey.png" } else { "colours.png" };
+                let psnr = |model: &str| {
+                    let measured = succeeds(at, &format!("evaluate {model} --data {data} --json"));
+                    measured["metrics"]["psnr"].as_f64().unwrap()
+                };
+                (psnr(name), psnr(&integers))
+            }
+            "regression" => {
+                let r2 = |model: &str| {
+                    let measured = succeeds(at, &format!("evaluate {model} --data numbers.json --json"));
+                    measured["metrics"]["mae"].as_f64().unwrap_or_default()
+                };
+                (r2(name), r2(&integers))
+            }
+            _ => continue,
+        };
+        assert!((a - b).abs() <= 0.05 * a.abs(), "{name}: {a} of floats, {b} of integers");
+    }
+}
+
+#[test]
+fn integers_are_trained_for_and_draw_and_predict() {
+    let folder = folder();
+    let at = folder.path();
+    succeeds(at, "train classes.toml --out classes --quiet");
+    succeeds(at, "quantize classes --qat 4 --out four.safetensors");
+    succeeds(at, "quantize classes --powers-of-two --per-layer --percentile 99.9 --out plain.safetensors");
+    assert_ne!(
+        fs::read(at.join("four.safetensors")).unwrap(),
+        fs::read(at.join("plain.safetensors")).unwrap()
+    );
+    succeeds(at, "predict four.safetensors --input x_test.npy --out answers.csv");
+    assert_eq!(fs::read_to_string(at.join("answers.csv")).unwrap().lines().count(), 20);
+    succeeds(at, "quantize classes --data x_test.npy --out rows.safetensors");
+    succeeds(at, "inspect four.safetensors");
+    succeeds(at, "train picture.toml --out picture --quiet");
+    succeeds(at, "quantize picture --activations i16 --out drawing.safetensors");
+    succeeds(at, "predict drawing.safetensors --grid 30x20 --out drawn.png");
+}
+
+#[test]
+fn what_cannot_be_quantized_is_refused_with_the_reason() {
+    let folder = folder();
+    let at = folder.path();
+    succeeds(at, "train classes.toml --out classes --quiet");
+    succeeds(at, "quantize classes --out integers.safetensors");
+    for (arguments, code, expected) in [
+        ("quantize integers.safetensors", 2, "is a network of integers already"),
+        ("quantize classes --percentile 20", 2, "a percentile of 20"),
+        ("quantize classes --data y.npy", 3, "y.npy"),
+        ("quantize missing.safetensors", 5, "missing.safetensors"),
+    ] {
+        let output = ironlearn(at, arguments);
+        let err = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(code), "{arguments}: {err}");
+        assert!(err.contains(expected), "{arguments}: {err}");
+    }
+    fs::copy(at.join("classes/last.safetensors"), at.join("last.integers.safetensors")).unwrap();
+    fs::copy(at.join("classes/last.safetensors"), at.join("last.safetensors")).unwrap();
+    let output = ironlearn(at, "quantize last.safetensors");
+    assert!(text(&output.stderr).contains("exists already"), "{}", text(&output.stderr));
+    // A damaged description is refused before anything is computed.
+    let bytes = fs::read(at.join("integers.safetensors")).unwrap();
+    let place = bytes.windows(10).position(|w| w == b"zero_point").unwrap();
+    let mut damaged = bytes.clone();
+    damaged[place] = b'Z';
+    fs::write(at.join("damaged.safetensors"), damaged).unwrap();
+    let output = ironlearn(at, "predict damaged.safetensors --input x_test.npy");
+    assert_eq!(output.status.code(), Some(3), "{}", text(&output.stderr));
+}
