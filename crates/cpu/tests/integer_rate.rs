@@ -1,83 +1,148 @@
-//! Layers of integers, with and without what follows their products:
+//! How fast the pieces of integer networks go:
 //! `cargo test --release -p ironlearn-cpu --test integer_rate -- --ignored --nocapture`.
 #![allow(missing_docs, clippy::unwrap_used)]
 
 use ironlearn_cpu::Cpu;
+use ironlearn_cpu::isa::Isa;
 use ironlearn_ir::plan::Options;
-use ironlearn_ir::prim::Dot;
-use ironlearn_ir::prim::elementwise::{Add, Maximum, Minimum, MulShiftRound};
+use ironlearn_ir::prim::{Conv, Part, RandomBits, Window};
 use ironlearn_ir::*;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-/// A network of layers whose sums become codes of 8 bits, requantized or just cut off, and its inputs.
-fn network(rows: usize, sizes: &[usize], requantized: bool) -> (Graph, Store, Array) {
-    let codes = |n: usize, seed: u64| -> Vec<i8> {
-        (0..n).map(|i| prim::philox(i as u64, seed, 7)[0] as i8).collect()
-    };
-    let mut store = Store::new();
+/// The shortest time of a run of the graph, of those that take 0.2 s together.
+fn seconds(isa: Isa, threads: usize, inputs: &[Array], trace: impl for<'g> Fn(&[Dyn<'g>]) -> Dyn<'g>) -> f64 {
     let tape = Tape::new(Mode::Infer);
-    let mut x = tape.input::<i8>([rows, sizes[0]]).node();
-    for (l, pair) in sizes.windows(2).enumerate() {
-        let w = Array::of([pair[1], pair[0]], codes(pair[0] * pair[1], l as u64)).unwrap();
-        let b = Array::of([pair[1]], (0..pair[1] as i32).collect::<Vec<i32>>()).unwrap();
-        let slots = [("w", w), ("b", b)].map(|(name, value)| {
-            let slot = store.add(&format!("{name}{l}"), Role::Parameter, value).unwrap();
-            tape.slot(slot, store.ty(slot))
-        });
-        let per_channel = |value: i32| tape.constant([pair[1]], vec![value; pair[1]]).node();
-        let number = |value: f64| tape.scalar_of(DType::I32, value);
-        let sums = x.dot(slots[0], &Dot { batch: vec![], contract: vec![(1, 1)] });
-        if !requantized {
-            x = sums.cast(DType::I8);
-            continue;
-        }
-        let codes = sums
-            .binary::<Add>(slots[1])
-            .ternary::<MulShiftRound>(per_channel((1 << 30) + 12_345), per_channel(41))
-            .binary::<Maximum>(number(-123.0))
-            .binary::<Minimum>(number(132.0))
-            .binary::<Add>(number(-5.0));
-        x = codes.cast(DType::I8);
+    let ty = |a: &Array| TensorType::new(a.dtype(), a.shape().clone());
+    let x: Vec<Dyn<'_>> = inputs.iter().map(|a| tape.input_of(ty(a))).collect();
+    tape.output("y", trace(&x));
+    let graph = tape.finish().unwrap_or_else(|e| panic!("{e}")).0;
+    let mut program = Cpu::with_isa(isa, threads).compile(&graph, Options::default()).unwrap();
+    let views: Vec<_> = inputs.iter().map(|a| a.view()).collect();
+    let (mut store, control) = (Store::new(), ControlBlock::default());
+    let (start, mut best) = (Instant::now(), f64::INFINITY);
+    while start.elapsed() < Duration::from_millis(200) {
+        let before = Instant::now();
+        program.run(&views, &mut store, &control).unwrap();
+        best = best.min(before.elapsed().as_secs_f64());
     }
-    tape.output("codes", x);
-    let (graph, _) = tape.finish().unwrap_or_else(|e| panic!("{e}"));
-    (graph, store, Array::of([rows, sizes[0]], codes(rows * sizes[0], 99)).unwrap())
+    best
 }
 
-/// Time that this thread has run, where the system tells, to a tick; it leaves out what other programs take.
-fn running(start: Instant) -> f64 {
-    let told = std::fs::read_to_string("/proc/thread-self/schedstat").ok();
-    let nanos = told.and_then(|text| text.split(' ').next()?.parse::<u64>().ok());
-    nanos.map_or_else(|| start.elapsed().as_secs_f64(), |nanos| nanos as f64 / 1e9)
+/// Numbers of a type that look random.
+fn array(dtype: DType, shape: impl Into<Shape>) -> Array {
+    let shape = shape.into();
+    let op = RandomBits { shape: shape.clone(), stream: 1 };
+    let mut bits = vec![0; shape.elements()];
+    op.fill(1, 2, 0, 0, &mut bits);
+    match dtype {
+        DType::F32 => Array::of(shape, bits.iter().map(|&x| x as f32 / u32::MAX as f32 - 0.5).collect()),
+        DType::I8 => Array::of(shape, bits.iter().map(|&x| (x >> 24) as i8).collect()),
+        DType::I16 => Array::of(shape, bits.iter().map(|&x| (x >> 16) as i16).collect()),
+        DType::U8 => Array::of(shape, bits.iter().map(|&x| (x >> 24) as u8).collect()),
+        _ => Array::of(shape, bits.iter().map(|&x| x as i32 >> 8).collect()),
+    }
+    .unwrap()
+}
+
+fn instruction_sets() -> Vec<Isa> {
+    let all = Isa::available();
+    all.into_iter().filter(|isa| ["avx2", "avx512"].contains(&isa.name())).collect()
 }
 
 #[test]
 #[ignore = "a benchmark: run it in release, alone"]
 fn integer_rate() {
-    let start = Instant::now();
-    for (rows, sizes) in
-        [(1024, vec![1024, 1024]), (1024, vec![784, 200, 100, 50, 10]), (4096, vec![784, 200, 100, 50, 10])]
-    {
-        for (name, requantized, regions) in [
-            ("sums cut off", false, false),
-            ("layers", true, false),
-            ("layers in blocks of rows", true, true),
-        ] {
-            let (graph, mut store, input) = network(rows, &sizes, requantized);
-            let options = Options { regions, ..Options::default() };
-            let mut program = Cpu::new(1).unwrap().compile(&graph, options).unwrap();
-            let mut best = f64::INFINITY;
-            for _ in 0..4 {
-                let (before, mut runs) = (running(start), 0);
-                while runs < 4 || running(start) - before < 0.1 {
-                    program.run(&[input.view()], &mut store, &ControlBlock::default()).unwrap();
-                    runs += 1;
+    let n = 1 << 20;
+    let one = |x: i32| Array::of([1], vec![x]).unwrap();
+    let table = Array::of([256], (0..256).map(|i| (i - 128) as i8).collect()).unwrap();
+    let scalars = [9i64, 4, 0].map(|x| Array::of(Shape::scalar(), vec![x]).unwrap());
+    let words = array(DType::I32, [n]);
+    let bytes = array(DType::I8, [n]);
+    type Trace = for<'g> fn(&[Dyn<'g>]) -> Dyn<'g>;
+    let rescale: Trace = |x| Var::<i32>::of(x[0]).mul_shift_round(Var::of(x[1]), Var::of(x[2])).node();
+    let requantize: Trace = |x| {
+        let y = Var::<i32>::of(x[0]).mul_shift_round(Var::of(x[1]), Var::of(x[2])).node();
+        y.cast(DType::I8)
+    };
+    let batch = |dtype| array(dtype, [64, n / 64]);
+    let channels = |x: i32| Array::of([n / 4096], vec![x; n / 4096]).unwrap();
+    let cases: Vec<(&str, Vec<Array>, Trace)> = vec![
+        ("mul_shift_round, one scale", vec![words.clone(), one(1 << 30 | 77), one(40)], rescale),
+        (
+            "mul_shift_round, by channel",
+            vec![array(DType::I32, [4096, n / 4096]), channels(1 << 30 | 77), channels(40)],
+            rescale,
+        ),
+        ("mul_shift_round, each", vec![words.clone(), words.clone(), words.clone()], rescale),
+        ("mul_shift_round to i8", vec![words.clone(), one(1 << 30 | 77), one(40)], requantize),
+        ("i32 to i8", vec![words.clone()], |x| x[0].cast(DType::I8)),
+        ("i8 to i32", vec![bytes.clone()], |x| x[0].cast(DType::I32)),
+        ("i16 to i8", vec![array(DType::I16, [n])], |x| x[0].cast(DType::I8)),
+        ("i32 to i64", vec![words.clone()], |x| x[0].cast(DType::I64)),
+        ("i8 + i8", vec![bytes.clone(), bytes.clone()], |x| (Var::<i8>::of(x[0]) + Var::of(x[1])).node()),
+        ("i8 max, one", vec![bytes.clone(), array(DType::I8, [1])], |x| {
+            Var::<i8>::of(x[0]).maximum(Var::<i8>::of(x[1])).node()
+        }),
+        ("i32 >> one", vec![words.clone(), one(5)], |x| (Var::<i32>::of(x[0]) >> Var::of(x[1])).node()),
+        ("i8 < i8", vec![bytes.clone(), bytes.clone()], |x| x[0].less(x[1])),
+        ("i8 where i8 < i8", vec![bytes.clone(), bytes.clone()], |x| x[0].less(x[1]).select(x[1], x[0])),
+        ("random bits", scalars.to_vec(), |x| {
+            x[0].tape().push(RandomBits { shape: [1 << 20].into(), stream: 5 }, x)
+        }),
+        ("largest i32", vec![words.clone()], |x| x[0].max(&[0])),
+        ("largest |i32|", vec![words.clone()], |x| Var::<i32>::of(x[0]).abs().node().max(&[0])),
+        ("largest i8", vec![bytes.clone()], |x| x[0].max(&[0])),
+        ("index of the largest i32", vec![words.clone()], |x| x[0].argmax(0)),
+        ("index in rows of 1024 i8", vec![array(DType::I8, [n / 1024, 1024])], |x| x[0].argmax(1)),
+        ("sum of i8 over a batch", vec![batch(DType::I8)], |x| x[0].sum(&[0])),
+        ("sum of i32 over a batch", vec![batch(DType::I32)], |x| x[0].sum(&[0])),
+        ("table by u8", vec![table.clone(), array(DType::U8, [n])], |x| x[0].gather(x[1], 0)),
+        ("table by i8 + 128", vec![table, bytes], |x| {
+            let offset = Var::<i32>::of(x[1].cast(DType::I32));
+            x[0].gather((offset + Var::of(offset.node().filled(128.0))).node(), 0)
+        }),
+    ];
+    println!("ns for an element, one thread and two");
+    for isa in instruction_sets() {
+        for (name, inputs, trace) in &cases {
+            let [one, two] = [1, 2].map(|t| seconds(isa, t, inputs, trace) * 1e9 / n as f64);
+            println!("{isa:?} {name:30} {one:7.3} {two:7.3}");
+        }
+    }
+}
+
+#[test]
+#[ignore = "a benchmark: run it in release, alone"]
+fn convolution_rate() {
+    println!("ms, one thread and two; 64 images, windows of 3 by 3");
+    for isa in instruction_sets() {
+        for (inputs, outputs, side) in [(1, 32, 28), (32, 64, 14)] {
+            for part in [Part::Output, Part::GradInput, Part::GradKernel] {
+                let (x, w) = (Shape::from([64, inputs, side, side]), Shape::from([outputs, inputs, 3, 3]));
+                let ones = vec![1; 2];
+                let window = Window {
+                    stride: ones.clone(),
+                    dilation: ones.clone(),
+                    before: ones.clone(),
+                    after: ones,
+                    groups: 1,
+                };
+                let conv = Conv { part, window, x, w };
+                let y = conv.output().unwrap();
+                let (a, b) = match part {
+                    Part::Output => (&conv.x, &conv.w),
+                    Part::GradInput => (&y, &conv.w),
+                    Part::GradKernel => (&conv.x, &y),
+                };
+                print!("{isa:?} {inputs:2} to {outputs} of {side} {part:?}:");
+                for dtype in [DType::F32, DType::I8, DType::I16, DType::I32] {
+                    let operands = [array(dtype, a.clone()), array(dtype, b.clone())];
+                    let times =
+                        [1, 2].map(|t| seconds(isa, t, &operands, |x| x[0].conv(x[1], conv.clone())) * 1e3);
+                    print!("  {dtype} {:.3} {:.3}", times[0], times[1]);
                 }
-                best = best.min((running(start) - before) / f64::from(runs));
+                println!();
             }
-            let multiplications: usize = sizes.windows(2).map(|s| rows * s[0] * s[1]).sum();
-            let rate = 2.0 * multiplications as f64 / best / 1e9;
-            println!("{rows} rows, {sizes:?}, {name}: {:.0} us, {rate:.1} Gop/s", best * 1e6);
         }
     }
 }
