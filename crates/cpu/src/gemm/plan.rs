@@ -1,6 +1,8 @@
 //! [`GemmPlan`]: a product with all decisions made.
 
 use super::bytes::{FEW, few_rows};
+#[cfg(target_arch = "x86_64")]
+use super::bytes::{ROWS, rows_across};
 use super::column::column_kernel;
 use super::kernel::{Blocking, KernelFn, Part, Way};
 use super::row::row_kernel;
@@ -76,6 +78,8 @@ impl GemmPlan {
         let bytes = spec.a_dtype == DType::I8 && spec.b_dtype == DType::I8;
         let along_memory = match (spec.a, spec.b) {
             (Strides { col: 1, .. }, Strides { row: 1, .. }) if bytes && spec.m <= FEW => Some(few_rows(isa)),
+            #[cfg(target_arch = "x86_64")]
+            (_, Strides { col: 1, .. }) if bytes && spec.m <= ROWS => rows_across(isa),
             _ if spec.m != 1 => None,
             (_, Strides { col: 1, .. }) => row_kernel(isa, spec.b_dtype),
             (_, Strides { row: 1, .. }) => column_kernel(isa, spec.b_dtype),

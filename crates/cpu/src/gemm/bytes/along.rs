@@ -3,6 +3,8 @@
 //!
 //! A sum has a register of its own, whose lanes are added up at the end.
 
+#[cfg(target_arch = "aarch64")]
+mod neon;
 #[cfg(target_arch = "x86_64")]
 pub(super) mod x86;
 
@@ -49,6 +51,10 @@ pub(in crate::gemm) fn few_rows(isa: Isa) -> KernelFn {
         (Level::Avx2, true) => x86::avx_vnni,
         #[cfg(target_arch = "x86_64")]
         (Level::Avx2, false) => x86::avx2,
+        #[cfg(target_arch = "aarch64")]
+        (Level::Neon, true) => neon::dots,
+        #[cfg(target_arch = "aarch64")]
+        (Level::Neon, false) => neon::pairs,
         _ => few::<i32, 1>,
     }
 }

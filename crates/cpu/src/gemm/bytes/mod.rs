@@ -5,19 +5,31 @@
 //! of its columns, from which the sums of a tile start. The sums of four products wrap as the sums do; no
 //! instruction that saturates is used.
 
+#[cfg(target_arch = "x86_64")]
+mod across;
 mod along;
 #[cfg(target_arch = "x86_64")]
 mod dots;
+#[cfg(target_arch = "aarch64")]
+mod neon;
 mod pack;
 #[cfg(test)]
 mod rate;
 #[cfg(test)]
 pub(super) mod stand_ins;
+#[cfg(any(target_arch = "x86_64", test))]
+pub(super) mod tiles;
 
+#[cfg(target_arch = "x86_64")]
+pub(super) use across::{ROWS, rows_across};
 pub(super) use along::{FEW, few_rows};
 #[cfg(target_arch = "x86_64")]
 pub(super) use dots::{ByteDots8, ByteDots16};
+#[cfg(target_arch = "aarch64")]
+pub(super) use neon::{Dots4, Widened4};
 pub(super) use pack::Side;
+#[cfg(target_arch = "aarch64")]
+pub(super) use pack::portable;
 #[cfg(target_arch = "x86_64")]
 pub(super) use pack::{avx2, avx512};
 

@@ -96,6 +96,23 @@ unsafe fn quads(src: *const u8, panel: &Panel, dst: *mut Quad, flip: u8) {
     }
 }
 
+/// Writes the panel, up to 16 lanes of 64 values of k, to `dst` as `[⌈k / 4⌉][16]` quads, as they are; `WIDE` by
+/// AVX-512.
+///
+/// # Safety
+/// As for [`portable`]; the CPU must have the instructions.
+#[inline]
+pub(super) unsafe fn tile<const WIDE: bool>(src: *const u8, panel: &Panel, dst: *mut Quad) {
+    // SAFETY: the caller's promise.
+    unsafe {
+        #[cfg(target_arch = "x86_64")]
+        if WIDE {
+            return avx512::<{ Side::PLAIN }>(src, panel, dst.cast());
+        }
+        quads(src, panel, dst, 0)
+    }
+}
+
 /// [`portable`], compiled for AVX2.
 ///
 /// # Safety
