@@ -9,6 +9,12 @@ use ironlearn_ir::prim::{Conv, Part, RandomBits, Window};
 use ironlearn_ir::*;
 use std::time::{Duration, Instant};
 
+/// Seconds that this thread has been running, where Linux tells: what others do meanwhile does not count.
+fn running() -> Option<f64> {
+    let text = std::fs::read_to_string("/proc/thread-self/schedstat").ok()?;
+    Some(text.split(' ').next()?.parse::<f64>().ok()? * 1e-9)
+}
+
 /// The shortest time of a run of the graph, of those that take 0.2 s together.
 fn seconds(isa: Isa, threads: usize, inputs: &[Array], trace: impl for<'g> Fn(&[Dyn<'g>]) -> Dyn<'g>) -> f64 {
     let tape = Tape::new(Mode::Infer);
@@ -21,9 +27,11 @@ fn seconds(isa: Isa, threads: usize, inputs: &[Array], trace: impl for<'g> Fn(&[
     let (mut store, control) = (Store::new(), ControlBlock::default());
     let (start, mut best) = (Instant::now(), f64::INFINITY);
     while start.elapsed() < Duration::from_millis(200) {
-        let before = Instant::now();
+        let (before, ran) = (Instant::now(), running());
         program.run(&views, &mut store, &control).unwrap();
-        best = best.min(before.elapsed().as_secs_f64());
+        let elapsed = before.elapsed().as_secs_f64();
+        let own = if threads == 1 { running().zip(ran).map(|(now, then)| now - then) } else { None };
+        best = best.min(own.map_or(elapsed, |own| own.min(elapsed)));
     }
     best
 }
