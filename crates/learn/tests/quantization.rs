@@ -33,7 +33,7 @@ fn pictures(folder: &std::path::Path, part: &str, shape: &[usize]) -> Dataset {
     let rows = labels.shape()[0];
     let pixels = images.as_slice::<u8>().unwrap().iter().map(|&p| f32::from(p) / 255.0).collect();
     let shape = [&[rows], shape].concat();
-    Dataset::new(Array::of(shape, pixels).unwrap(), labels.reshaped([rows, 1]).unwrap()).unwrap()
+    Dataset::new(Array::of(shape, pixels).unwrap(), labels).unwrap()
 }
 
 /// The share of rows whose largest answer is that of their class.

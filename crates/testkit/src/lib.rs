@@ -4,6 +4,7 @@ pub mod alloc;
 pub mod compare;
 pub mod corpus;
 pub mod gradcheck;
+pub mod machine_code;
 pub mod poison;
 pub mod random_graph;
 pub mod refusing;

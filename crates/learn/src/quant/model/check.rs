@@ -1,9 +1,9 @@
 //! Whether a network of integers is whole: what a file says is checked before anything is computed.
 
 use super::op::overflow;
-use super::{Edge, IntegerModel, Node, Op};
+use super::{Edge, IntegerModel, Linear, Node, Op};
 use crate::Error;
-use crate::quant::arithmetic::{Code, Requantize, Rounding, check_accumulator};
+use crate::quant::arithmetic::{Code, Requantize, Rounding, accumulator_bound, check_accumulator};
 
 /// The most elements of a row of a value.
 const MAX_ELEMENTS: usize = 1 << 31;
@@ -91,7 +91,8 @@ fn fits(node: &Node, operands: &[&Edge]) -> Result<(), String> {
         _ => 1,
     };
     ensure(operands.len() == arity, "another number of operands")?;
-    ensure(matches!(node.op, Op::Embedding(_)) || i8_in || i16_in, "32-bit codes are for embeddings")?;
+    let narrow = operands.iter().all(|o| o.quantization.code != Code::I32);
+    ensure(matches!(node.op, Op::Embedding(_)) || narrow, "32-bit codes are for embeddings")?;
     match &node.op {
         Op::Linear(l) => {
             ensure(l.inputs == last && l.weight.len() == l.inputs * l.bias.len(), "weights of another size")?;
@@ -100,6 +101,7 @@ fn fits(node: &Node, operands: &[&Edge]) -> Result<(), String> {
                 l.requantize.rounding == Rounding::HalfEven || l.parts(x.quantization.code) == 1,
                 "sums too long",
             )?;
+            ensure(wide_reach(l, x) < 2f64.powi(62), "a scale that takes its sums out of 64 bits")?;
             let shape = [&x.shape[..x.shape.len() - 1], &[l.bias.len()]].concat();
             ensure(out.shape == shape, "another shape")
         }
@@ -171,6 +173,8 @@ fn fits(node: &Node, operands: &[&Edge]) -> Result<(), String> {
                 x: x.batch(1),
             };
             ensure(pool.output().is_ok_and(|y| y[1..] == out.shape[..]), "another shape")?;
+            let largest = matches!(node.op, Op::MaxPool(_));
+            ensure(!largest || x.quantization == out.quantization, "codes that stand for other numbers")?;
             ensure(p.size.iter().product::<usize>() < 1 << 14, "windows of more than 16,383 elements")
         }
         Op::Softmax(s) => {
@@ -199,6 +203,7 @@ fn fits(node: &Node, operands: &[&Edge]) -> Result<(), String> {
                 "a table of another size",
             )?;
             let shape = [&x.shape[..], &[e.dimension]].concat();
+            ensure(out.quantization.code == Code::I8, "gives codes that have not 8 bits")?;
             ensure(x.quantization.code == Code::I32 && out.shape == shape, "another shape")
         }
         Op::Rotary(r) => {
@@ -237,6 +242,17 @@ fn fits(node: &Node, operands: &[&Edge]) -> Result<(), String> {
             ensure(out.shape == shape && x.quantization == out.quantization, "another shape")
         }
     }
+}
+
+/// The largest magnitude that a scaled sum of a layer that is cut into parts could have.
+fn wide_reach(l: &Linear, x: &Edge) -> f64 {
+    if l.parts(x.quantization.code) == 1 {
+        return 0.0;
+    }
+    let largest = -i64::from(x.quantization.code.low());
+    let rows = l.weight.chunks(l.inputs).zip(&l.bias);
+    let bound = rows.map(|(row, &b)| accumulator_bound(row, b.into(), largest)).max().unwrap_or(0);
+    bound as f64 * l.requantize.by.iter().map(|by| by.value()).fold(0.0, f64::max)
 }
 
 /// The convolution with the input's border already around it, as a primitive.

@@ -8,6 +8,8 @@ mod check;
 mod file;
 mod op;
 mod program;
+#[cfg(test)]
+pub(in crate::quant) mod random;
 mod reference;
 #[cfg(test)]
 mod tests;
