@@ -371,6 +371,7 @@ ratios() {
 
 cuda=$(libraries)
 export LD_LIBRARY_PATH="${LD_LIBRARY_PATH:-}${LD_LIBRARY_PATH:+${cuda:+:}}$cuda" IRONLEARN_CUDA_CACHE=$results/cache
+export IRONLEARN_DATA=$folder/data # of the tests
 compiling=
 if wanted gemm; then
     rm -f "$results/nvcc.status"

@@ -13,7 +13,7 @@ folder=${1:-target/gpu}
 most=55
 source=${IRONLEARN_DATA:-../shared/data}
 target=${CARGO_TARGET_DIR:-target}
-mkdir -p "$target" "$folder"/{bin,data,jobs,scripts,bench/{cuda,python,picture-quality},crates/cuda/kernels}
+mkdir -p "$target" "$folder"/{bin,data/{iron_learn,mnist},jobs,scripts,bench/{cuda,python,picture-quality},crates/cuda/kernels}
 rm -rf "$folder"/bin/* "$folder/results"
 
 # NAME PATH of each executable that cargo names in its messages: the program, and what tests crates/cuda. The tests of
@@ -44,6 +44,8 @@ take bench-ironlearn "$target/release/bench-ironlearn"
 
 [[ -d $folder/bench/data/mnist ]] || IRONLEARN_DATA=$source python3 bench/cuda/pack_data.py "$folder/bench/data"
 cp "$source/pictures/simba-200.png" "$folder/data/"
+cp "$source"/iron_learn/{linear,logistic,neural_net,image}.json "$folder/data/iron_learn/"
+cp "$source"/mnist/t10k-*.gz "$folder/data/mnist/"
 cp jobs/picture.toml "$folder/jobs/"
 cp bench/python/{cuda_peers,cuda_torch,cuda_cupy,torch_worker,worker}.py "$folder/bench/python/"
 cp bench/picture-quality/{compare,png}.py "$folder/bench/picture-quality/"

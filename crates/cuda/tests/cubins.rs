@@ -211,7 +211,7 @@ fn kernels_of_the_jobs_compile_without_spills() {
     if !compiler::is_present() {
         return;
     }
-    let graphs: Vec<Graph> = jobs::names().iter().flat_map(|name| graphs(name)).collect();
+    let graphs: Vec<Graph> = jobs::JOBS.iter().flat_map(|job| graphs(job.0)).collect();
     // The oldest architecture and that of the card which figures are of, in full precision; or all of all.
     let (architectures, precisions) = match tier::trials(0, 1) {
         0 => (vec!["80", "90a"], &PRECISIONS[..1]),

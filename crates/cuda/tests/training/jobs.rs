@@ -2,11 +2,11 @@
 
 use crate::checkpoints::values;
 use crate::common;
-use crate::files::{Size, job, names};
+use crate::files::{JOBS, Size, files, job};
 use crate::twice::{ALLOWED, compare_within};
 use ironlearn::Options;
 use ironlearn::job::{Dtype, Job};
-use ironlearn::task::{Request, train};
+use ironlearn::task::{Outcome, Request, train};
 use ironlearn::train::{Control, EpochReport, Watch};
 use ironlearn_testkit::tier;
 
@@ -54,15 +54,15 @@ impl Watch for Curve {
 
 type Named = Vec<(String, Vec<f64>)>;
 
-/// The curve of a run, and the state that it ends with.
-fn run(job: &Job, options: Options) -> (Named, Named) {
+/// The curve of a run, the state that it ends with, and what came of it.
+fn run(job: &Job, options: Options) -> (Named, Named, Outcome) {
     let directory = tempfile::tempdir().unwrap();
     let [last, best] = ["last", "best"].map(|name| directory.path().join(format!("{name}.safetensors")));
     let mut curve = Curve::default();
     let request = Request { job, options, resume_from: None, directory: directory.path(), last, best };
     let outcome = train(&request, &mut curve).unwrap();
-    assert_eq!((outcome.epoch, outcome.save_failure), (job.train.epochs, None));
-    (curve.0, values(directory.path()))
+    assert_eq!((outcome.epoch, &outcome.save_failure), (job.train.epochs, &None));
+    (curve.0, values(directory.path()), outcome)
 }
 
 fn agree(name: &str) {
@@ -71,13 +71,32 @@ fn agree(name: &str) {
     let scratch = tempfile::tempdir().unwrap();
     let Some(job) = job(name, &size, scratch.path(), &overrides) else { return };
     let allowed = if job.train.dtype == Dtype::F64 { ALLOWED_WIDE } else { ALLOWED };
-    let (found, ended) = run(&job, Options::default().cuda(cuda.clone()));
-    let (expected, right) = run(&job, Options::default());
+    let (found, ended, _) = run(&job, Options::default().cuda(cuda.clone()));
+    let (expected, right, _) = run(&job, Options::default());
     assert_eq!(expected.len() as u64, job.train.epochs);
     let losses = compare_within(allowed, name, &found, &expected);
     let state = compare_within(allowed, name, &ended, &right);
     let epochs = expected.len();
     tier::report(name, format!("{epochs} epochs, losses within {losses:.1e}, state within {state:.1e}"));
+}
+
+/// In batches the rows of a data set are gathered where the steps run, but for the CPU, whose memory they are in.
+#[test]
+fn rows_stay_on_the_gpu() {
+    let Some(cuda) = common::device() else { return };
+    let scratch = tempfile::tempdir().unwrap();
+    let gathers = |options: Options, batch: &'static str| {
+        let (size, overrides) = small("picture", false);
+        let overrides = [overrides, vec!["train.epochs=1", batch]].concat();
+        let job = job("picture", &size, scratch.path(), &overrides).unwrap();
+        let steps = run(&job, options.profile(true)).2.profile.steps;
+        steps.iter().filter(|step| step.operations.contains(&"gather")).count()
+    };
+    let gpu = Options::default().cuda(cuda.clone());
+    // Inputs and targets, of a whole batch and of the last one.
+    assert_eq!(gathers(gpu.clone(), "train.batch=200"), 4);
+    assert_eq!(gathers(gpu, "train.batch=full"), 0);
+    assert_eq!(gathers(Options::default(), "train.batch=200"), 0);
 }
 
 macro_rules! jobs {
@@ -86,7 +105,9 @@ macro_rules! jobs {
 
         #[test]
         fn no_job_is_missing() {
-            assert_eq!(names(), [$($name),*]);
+            let names = [$($name),*];
+            assert_eq!(JOBS.map(|job| job.0), names);
+            assert!(files().is_none_or(|files| files == names));
         }
     };
 }

@@ -39,10 +39,7 @@ impl<'d> Feed<'d> {
     pub fn fill(&mut self, epoch: u64, place: usize, x: &mut Array, y: &mut Array) -> Result<(), Error> {
         match self {
             Feed::Held { inputs, targets, seed, order, of } => {
-                if let (Some(seed), true) = (*seed, *of != Some(epoch)) {
-                    shuffle(seed ^ stream_of("order of rows", 0), epoch, order);
-                    *of = Some(epoch);
-                }
+                shuffle_for(epoch, *seed, order, of);
                 let rows = &order[place..place + x.shape()[0]];
                 copy_rows(inputs, rows, x, 0);
                 copy_rows(targets, rows, y, 0);
@@ -50,6 +47,22 @@ impl<'d> Feed<'d> {
             }
             Feed::Filed(windows) => windows.fill(epoch, place, x, y),
         }
+    }
+
+    /// Fills `rows` with the numbers of the rows from this place of the epoch's order on, of data in memory.
+    pub fn fill_places(&mut self, epoch: u64, place: usize, rows: &mut Array) {
+        if let (Feed::Held { seed, order, of, .. }, Some(rows)) = (self, rows.as_slice_mut::<u32>()) {
+            shuffle_for(epoch, *seed, order, of);
+            rows.copy_from_slice(&order[place..place + rows.len()]);
+        }
+    }
+}
+
+/// Puts rows into the order of an epoch, where they are in that `of` another one.
+fn shuffle_for(epoch: u64, seed: Option<u64>, order: &mut [u32], of: &mut Option<u64>) {
+    if let (Some(seed), true) = (seed, *of != Some(epoch)) {
+        shuffle(seed ^ stream_of("order of rows", 0), epoch, order);
+        *of = Some(epoch);
     }
 }
 

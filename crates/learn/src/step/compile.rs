@@ -127,6 +127,16 @@ impl Options {
         }
     }
 
+    /// Bytes of a data set that may be part of a program, so that its rows need not be sent with each step: a quarter of
+    /// what a GPU has free; none where steps run in the host's own memory, or are computed while they are traced.
+    pub(crate) fn room_for_rows(&self) -> usize {
+        match &self.executor {
+            #[cfg(feature = "cuda")]
+            Executor::Cuda(cuda) if self.shadow.is_none() => cuda.memory().map_or(0, |(free, _)| free / 4),
+            _ => 0,
+        }
+    }
+
     /// Inference with the moving average of each parameter, where the store has one; see
     /// [`Optimizer::average`](crate::optim::Optimizer::average).
     pub fn averaged(self, averaged: bool) -> Options {

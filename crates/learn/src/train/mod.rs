@@ -7,6 +7,7 @@ mod guard;
 mod health;
 mod model;
 mod progress;
+mod resident;
 mod trainer;
 mod training;
 mod watch;

@@ -7,6 +7,7 @@ use super::guard::Guard;
 use super::health::Health;
 use super::model::Model;
 use super::progress::{Progress, ProgressSlots};
+use super::resident::ResidentRows;
 use super::training::Training;
 use super::watch::{Control, EpochReport, Save, Start, Watch};
 use crate::data::{Feed, batch_of};
@@ -63,8 +64,8 @@ pub struct Trainer<'d> {
     /// Rows of an optimizer step.
     batch: usize,
     feed: Feed<'d>,
-    /// A buffer for each size of micro-batch.
-    buffers: Vec<[Array; 2]>,
+    /// A buffer for each size of micro-batch: inputs and targets, or the places of rows that the steps have.
+    buffers: Vec<Vec<Array>>,
     train_time: Duration,
 }
 
@@ -86,22 +87,34 @@ impl<'d> Trainer<'d> {
             ));
         }
         let batch = training.batch.unwrap_or(n).clamp(1, n);
+        let in_batches = batch < n && training.accumulate == 1;
+        let resident = match in_batches {
+            true => ResidentRows::of(&training.options, data, 2)?,
+            false => None,
+        };
         // Those of all batches, and of the last one of an epoch.
         let signatures_of = |batch: usize| -> Vec<Vec<TensorType>> {
             let of = |&rows: &usize| cuts(0, rows, training.accumulate).map(|(start, end)| end - start);
             let mut sizes: Vec<usize> = [batch, n % batch].iter().flat_map(of).collect();
             sizes.sort_unstable();
             sizes.dedup();
-            sizes.iter().map(|&rows| data.types(rows)).collect()
+            let of = |&rows: &usize| {
+                if resident.is_some() { vec![ResidentRows::places(rows)] } else { data.types(rows) }
+            };
+            sizes.iter().map(of).collect()
         };
         let signatures = signatures_of(batch);
         let scope = model.scope().clone();
         let options = training.options.clone().micro_batches(training.accumulate > 1);
         let of_rows = |signatures: &[Vec<TensorType>]| {
             Step::build_all(&options, &scope, training.optimizer.clone(), signatures, |tape, v| {
-                let predicted = model.predict(v[0]);
+                let [x, y] = match &resident {
+                    Some(rows) => rows.gather(tape, v[0]),
+                    None => [v[0], v[1]],
+                };
+                let predicted = model.predict(x);
                 let _layer = tape.enter("loss");
-                Outputs::loss(training.loss.apply(predicted, v[1]))
+                Outputs::loss(training.loss.apply(predicted, y))
             })
         };
         let fits = |batch: usize| of_rows(&signatures_of(batch)).is_ok();
@@ -119,9 +132,12 @@ impl<'d> Trainer<'d> {
         // A full batch is taken in the order of the data.
         let feed = Feed::new(data, (batch < n).then(|| scope.seed()))?;
         let best = if training.patience > 0 { Some(Best::of(&scope)?) } else { None };
-        let buffers = signatures.iter().map(|types| batch_of(types));
+        let buffers = signatures.iter().map(|types| match &types[..] {
+            [places] => Ok(vec![Array::try_zeros(places.dtype, places.shape.clone(), "places of rows")?]),
+            both => batch_of(both).map(Vec::from),
+        });
         Ok(Trainer {
-            buffers: buffers.collect::<Result<_, _>>()?,
+            buffers: buffers.collect::<Result<_, Error>>()?,
             training,
             scope,
             data,
@@ -242,14 +258,23 @@ impl<'d> Trainer<'d> {
         }
         let mut sum = 0.0;
         for (from, to) in cuts(start, end, self.training.accumulate) {
-            let fits = |[x, _]: &&mut [Array; 2]| x.shape()[0] == to - from;
-            let Some([x, y]) = self.buffers.iter_mut().find(fits) else { continue };
-            self.feed.fill(epoch, from, x, y)?;
-            let batch = (&*x, &*y);
-            let report = if self.training.accumulate == 1 {
-                self.step.run(&batch)
-            } else {
-                self.step.run_micro(&batch, Micro { first_row: from - start, rows, last: to == end })
+            let fits = |buffer: &&mut Vec<Array>| buffer[0].shape()[0] == to - from;
+            let Some(buffer) = self.buffers.iter_mut().find(fits) else { continue };
+            let report = match &mut buffer[..] {
+                [places] => {
+                    self.feed.fill_places(epoch, from, places);
+                    self.step.run(&*places)
+                }
+                [x, y] => {
+                    self.feed.fill(epoch, from, x, y)?;
+                    let batch = (&*x, &*y);
+                    if self.training.accumulate == 1 {
+                        self.step.run(&batch)
+                    } else {
+                        self.step.run_micro(&batch, Micro { first_row: from - start, rows, last: to == end })
+                    }
+                }
+                _ => continue,
             };
             let loss = report.map(|report| report.loss());
             sum += loss.map_err(|e| self.feed.with_rows_of_data(e, epoch, from))? * (to - from) as f64;
