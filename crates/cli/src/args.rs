@@ -31,6 +31,8 @@ pub enum Command {
     Predict(PredictOptions),
     /// Measure a trained network on a data set
     Evaluate(EvaluateOptions),
+    /// Make a network of integers of a trained network
+    Quantize(QuantizeOptions),
     /// Show what a job, model, checkpoint, data set or run directory holds
     Inspect(InspectOptions),
     /// Show what this machine offers, and what is missing
@@ -141,6 +143,48 @@ pub struct EvaluateOptions {
 }
 
 #[derive(Args)]
+pub struct QuantizeOptions {
+    /// A model, checkpoint or run directory
+    pub model: PathBuf,
+    /// Rows to calibrate with, as `predict` takes them [default: those that the model was trained on]
+    #[arg(long, value_name = "FILE")]
+    pub data: Option<PathBuf>,
+    /// The most rows to calibrate with, taken at even distances
+    #[arg(long, value_name = "N", default_value_t = 1024)]
+    pub rows: usize,
+    /// Train so many epochs more with integers simulated, on the data of the model's job
+    #[arg(long, value_name = "EPOCHS")]
+    pub qat: Option<u64>,
+    /// Bits of activations: i8, or i16 for regression and for pictures drawn from coordinates
+    #[arg(long, value_name = "TYPE", value_enum, default_value_t = Width::I8)]
+    pub activations: Width,
+    /// Let activations cover so many percent of their numbers [default: all]
+    #[arg(long, value_name = "PERCENT")]
+    pub percentile: Option<f64>,
+    /// Take only powers of two as scales
+    #[arg(long)]
+    pub powers_of_two: bool,
+    /// Take one scale for all weights of a layer, not one for each output
+    #[arg(long)]
+    pub per_layer: bool,
+    /// Where the network of integers goes [default: <model>.integers.safetensors]
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+    #[command(flatten)]
+    pub machine: MachineOptions,
+    /// End standard output with one line of JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Bits of activations.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, clap::ValueEnum)]
+pub enum Width {
+    I8,
+    I16,
+}
+
+#[derive(Args)]
 pub struct InspectOptions {
     /// The file or run directory
     pub file: PathBuf,
@@ -201,6 +245,7 @@ impl Arguments {
             Command::Train(options) => options.run.json,
             Command::Resume(options) => options.run.json,
             Command::Evaluate(options) => options.json,
+            Command::Quantize(options) => options.json,
             Command::Inspect(options) => options.json,
             Command::Doctor(options) => options.json,
             Command::Bench(options) => options.json,

@@ -3,8 +3,9 @@
 use crate::device::Machine;
 use crate::{metrics, predictions};
 use ironlearn::job::Job;
-use ironlearn::task::{self, Measures, Request, Trained};
-use ironlearn::train::Watch;
+use ironlearn::quant::from_float::Quantized;
+use ironlearn::task::{self, Measures, QuantizeRequest, Request, Trained};
+use ironlearn::train::{Silent, Watch};
 use ironlearn::{Error, Tensor};
 use std::path::{Path, PathBuf};
 
@@ -45,6 +46,9 @@ pub trait Engine {
 
     /// Measures of `model` on a data set.
     fn evaluate(&self, model: &Path, data: &Path, machine: &Machine) -> Result<Measures, Error>;
+
+    /// Makes a network of integers of a model, and writes it.
+    fn quantize(&self, request: &QuantizeRequest<'_>) -> Result<Quantized, Error>;
 }
 
 /// The engine of the library `ironlearn`.
@@ -94,5 +98,9 @@ impl Engine for Library {
 
     fn evaluate(&self, model: &Path, data: &Path, machine: &Machine) -> Result<Measures, Error> {
         Trained::load(model, &machine.options()?)?.evaluate(data)
+    }
+
+    fn quantize(&self, request: &QuantizeRequest<'_>) -> Result<Quantized, Error> {
+        task::quantize(request, &mut Silent)
     }
 }

@@ -26,16 +26,12 @@
 //! assert_eq!(x, [2.0; 37]);
 //! ```
 
-use ironlearn_ir::lanes::FloatLanes;
-use std::fmt;
-
-#[cfg(target_arch = "aarch64")]
-use crate::simd::neon::{F32x4, F64x2};
 #[cfg(target_arch = "x86_64")]
-use crate::simd::{
-    avx2::{F32x8, F64x4},
-    avx512::{F32x16, F64x8},
-};
+mod amx;
+mod entry;
+
+pub use entry::{Entry, Kernel, Routine};
+use std::fmt;
 
 /// The environment variable that [`Isa::from_env`] reads.
 pub const ISA_VARIABLE: &str = "IRONLEARN_ISA";
@@ -92,35 +88,73 @@ impl Level {
 
 /// An instruction set that this CPU has: a value of this type is the proof.
 ///
-/// Beside its level it may have dot products of pairs, which change the speed of some matrix products, but no bit of
-/// their results.
+/// Beside its level it may have dot products of pairs or of bytes, which change the speed of some matrix products, but
+/// no bit of their results.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Isa {
     level: Level,
-    vnni: bool,
+    bytes: bool,
     bf16: bool,
+    tiles: bool,
 }
 
-/// The name by which `IRONLEARN_ISA` asks for AVX-512 without VNNI and BF16.
-const PLAIN_AVX512: &str = "avx512f";
+/// The names by which `IRONLEARN_ISA` asks for an instruction set, each with its level and the dot products that it
+/// must have.
+const NAMES: [(&str, Level, Dots); 8] = [
+    ("scalar", Level::Scalar, Dots::None),
+    ("neon", Level::Neon, Dots::None),
+    ("dotprod", Level::Neon, Dots::Bytes),
+    ("avx2", Level::Avx2, Dots::None),
+    ("avxvnni", Level::Avx2, Dots::Bytes),
+    ("avx512f", Level::Avx512, Dots::None),
+    ("avx512", Level::Avx512, Dots::Any),
+    ("amx", Level::Avx512, Dots::Tiles),
+];
+
+/// Which dot products a name asks for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Dots {
+    None,
+    /// Those that the CPU has, but for tiles.
+    Any,
+    Bytes,
+    Tiles,
+}
 
 impl Isa {
     /// One element at a time: what every CPU has.
     pub const SCALAR: Isa = Isa::plain(Level::Scalar);
 
     const fn plain(level: Level) -> Isa {
-        Isa { level, vnni: false, bf16: false }
+        Isa { level, bytes: false, bf16: false, tiles: false }
     }
 
-    /// A level of this CPU with the dot products that this CPU has.
+    /// A level of this CPU with the dot products that this CPU has, but for tiles.
+    fn dots(level: Level) -> Isa {
+        match level {
+            #[cfg(target_arch = "x86_64")]
+            Level::Avx512 => Isa {
+                bytes: is_x86_feature_detected!("avx512vnni"),
+                bf16: is_x86_feature_detected!("avx512bf16"),
+                ..Isa::plain(level)
+            },
+            #[cfg(target_arch = "x86_64")]
+            Level::Avx2 => Isa { bytes: is_x86_feature_detected!("avxvnni"), ..Isa::plain(level) },
+            #[cfg(target_arch = "aarch64")]
+            Level::Neon => {
+                Isa { bytes: std::arch::is_aarch64_feature_detected!("dotprod"), ..Isa::plain(level) }
+            }
+            _ => Isa::plain(level),
+        }
+    }
+
+    /// A level of this CPU with all that this CPU has.
     fn whole(level: Level) -> Isa {
         #[cfg(target_arch = "x86_64")]
         if level == Level::Avx512 {
-            let (vnni, bf16) =
-                (is_x86_feature_detected!("avx512vnni"), is_x86_feature_detected!("avx512bf16"));
-            return Isa { level, vnni, bf16 };
+            return Isa { tiles: amx::on_this_cpu(), ..Isa::dots(level) };
         }
-        Isa::plain(level)
+        Isa::dots(level)
     }
 
     /// The widest instruction set of this CPU.
@@ -133,13 +167,15 @@ impl Isa {
     /// the same without.
     pub fn available() -> Vec<Isa> {
         let levels = Level::ALL.into_iter().filter(|level| level.on_this_cpu());
-        let mut all: Vec<Isa> = levels.flat_map(|level| [Isa::plain(level), Isa::whole(level)]).collect();
+        let all = |level| [Isa::plain(level), Isa::dots(level), Isa::whole(level)];
+        let mut all: Vec<Isa> = levels.flat_map(all).collect();
         all.dedup();
         all
     }
 
-    /// The instruction set named by the environment variable `IRONLEARN_ISA` (`scalar`, `neon`, `avx2`,
-    /// `avx512`, or `avx512f` for AVX-512 without VNNI and BF16), or the widest one where it is unset or empty.
+    /// The instruction set named by the environment variable `IRONLEARN_ISA`, or the widest one where it is unset or
+    /// empty: `scalar`, `neon`, `avx2`, `avx512f` without dot products, `dotprod` and `avxvnni` with those of bytes,
+    /// `avx512` with VNNI and BF16 where the CPU has them, `amx` with tiles too.
     ///
     /// # Errors
     /// Where the name is unknown, or the CPU has no such instruction set.
@@ -152,17 +188,35 @@ impl Isa {
     }
 
     fn named(name: &str) -> Result<Isa, String> {
-        let wanted = if name == PLAIN_AVX512 { Level::Avx512.name() } else { name };
-        let level = Level::ALL.into_iter().find(|level| level.name() == wanted);
-        let what = match level {
-            Some(level) if level.on_this_cpu() && name == PLAIN_AVX512 => return Ok(Isa::plain(level)),
-            Some(level) if level.on_this_cpu() => return Ok(Isa::whole(level)),
-            Some(_) => "this CPU has no such instruction set",
+        let what = match NAMES.iter().find(|known| known.0 == name) {
+            Some(&(_, level, dots)) => match Isa::with(level, dots) {
+                Some(isa) => return Ok(isa),
+                None => "this CPU has no such instruction set",
+            },
             None => "there is no instruction set of that name",
         };
-        let available = Level::ALL.into_iter().filter(|level| level.on_this_cpu());
-        let names = available.map(Level::name).collect::<Vec<_>>().join(", ");
+        let available = NAMES.iter().filter(|&&(_, level, dots)| Isa::with(level, dots).is_some());
+        let names = available.map(|known| known.0).collect::<Vec<_>>().join(", ");
         Err(format!("{ISA_VARIABLE}={name}: {what}; unset it or choose one of: {names}"))
+    }
+
+    /// The names that this CPU has no instruction set for.
+    #[cfg(test)]
+    pub(crate) fn missing() -> impl Iterator<Item = &'static str> {
+        NAMES.iter().filter(|&&(_, level, dots)| Isa::with(level, dots).is_none()).map(|known| known.0)
+    }
+
+    /// A level with some dot products, where this CPU has them.
+    fn with(level: Level, dots: Dots) -> Option<Isa> {
+        if !level.on_this_cpu() {
+            return None;
+        }
+        match dots {
+            Dots::None => Some(Isa::plain(level)),
+            Dots::Any => Some(Isa::dots(level)),
+            Dots::Bytes => Some(Isa::dots(level)).filter(|isa| isa.bytes),
+            Dots::Tiles => Some(Isa::whole(level)).filter(|isa| isa.tiles),
+        }
     }
 
     /// Which level this is.
@@ -180,9 +234,14 @@ impl Isa {
         }
     }
 
-    /// It has the dot products of AVX-512 VNNI.
-    pub fn has_vnni(self) -> bool {
-        self.vnni
+    /// It has dot products of bytes: those of AVX-512 VNNI, AVX-VNNI or NEON.
+    pub fn has_byte_dots(self) -> bool {
+        self.bytes
+    }
+
+    /// It has the products of tiles of bytes of AMX.
+    pub fn has_tiles(self) -> bool {
+        self.tiles
     }
 
     /// It has the dot products of AVX-512 BF16.
@@ -194,42 +253,19 @@ impl Isa {
     pub fn name(self) -> &'static str {
         self.level.name()
     }
-
-    /// Runs a kernel, compiled for this instruction set.
-    #[inline]
-    pub fn run<K: Kernel>(self, kernel: K) -> K::Out {
-        match self.level {
-            #[cfg(target_arch = "x86_64")]
-            // SAFETY: `self` proves that the CPU has the features.
-            Level::Avx512 => unsafe { run_avx512(kernel) },
-            #[cfg(target_arch = "x86_64")]
-            // SAFETY: `self` proves that the CPU has the features.
-            Level::Avx2 => unsafe { run_avx2(kernel) },
-            #[cfg(target_arch = "aarch64")]
-            Level::Neon => kernel.run::<F32x4, F64x2>(),
-            _ => kernel.run::<f32, f64>(),
-        }
-    }
-
-    /// The function of a routine, compiled for this instruction set: for tables that are made once and
-    /// called often.
-    pub fn entry<R: Routine>(self) -> Entry<R::Args> {
-        Entry(match self.level {
-            #[cfg(target_arch = "x86_64")]
-            Level::Avx512 => call_avx512::<R>,
-            #[cfg(target_arch = "x86_64")]
-            Level::Avx2 => call_avx2::<R>,
-            #[cfg(target_arch = "aarch64")]
-            Level::Neon => R::call::<F32x4, F64x2>,
-            _ => R::call::<f32, f64>,
-        })
-    }
 }
 
 impl fmt::Debug for Isa {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let plain = self.level == Level::Avx512 && !self.vnni && !self.bf16;
-        f.write_str(if plain { PLAIN_AVX512 } else { self.name() })
+        let plain = *self == Isa::plain(self.level);
+        let dots = match (plain, self.tiles) {
+            (true, _) => Dots::None,
+            (_, true) => Dots::Tiles,
+            _ if self.level == Level::Avx512 => Dots::Any,
+            _ => Dots::Bytes,
+        };
+        let name = NAMES.iter().find(|&&(_, level, known)| level == self.level && known == dots);
+        f.write_str(name.map_or(self.name(), |known| known.0))
     }
 }
 
@@ -239,121 +275,23 @@ impl fmt::Display for Isa {
     }
 }
 
-/// Code compiled once for each instruction set, with the data that it works on.
-///
-/// `run` and all that it calls in its loops must be `#[inline(always)]`, closures included (write loops rather
-/// than iterator chains of closures): what is not inlined is compiled without the instruction set. The result
-/// is the same either way, only slower.
-pub trait Kernel {
-    /// What the kernel returns.
-    type Out;
-    /// Does the work with lanes of the given types; loops over scalar integers are vectorised as well.
-    fn run<F32: FloatLanes<Elem = f32>, F64: FloatLanes<Elem = f64>>(self) -> Self::Out;
-}
-
-/// Code compiled once for each instruction set, without data: what [`Isa::entry`] makes pointers from.
-///
-/// The rule of inlining of [`Kernel`] holds here too.
-pub trait Routine {
-    /// What the routine reads and writes.
-    type Args: ?Sized;
-    /// Does the work with lanes of the given types.
-    fn call<F32: FloatLanes<Elem = f32>, F64: FloatLanes<Elem = f64>>(args: &mut Self::Args);
-}
-
-/// A function compiled for an instruction set of this CPU; made by [`Isa::entry`].
-pub struct Entry<A: ?Sized>(unsafe fn(&mut A));
-
-impl<A: ?Sized> Entry<A> {
-    /// Calls the function.
-    #[inline(always)]
-    pub fn call(self, args: &mut A) {
-        // SAFETY: made by `Isa::entry` alone, from an `Isa` that proves the CPU's features.
-        unsafe { (self.0)(args) }
-    }
-}
-
-impl<A: ?Sized> Clone for Entry<A> {
-    fn clone(&self) -> Self {
-        *self
-    }
-}
-
-impl<A: ?Sized> Copy for Entry<A> {}
-
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx2,fma,f16c")]
-fn run_avx2<K: Kernel>(kernel: K) -> K::Out {
-    kernel.run::<F32x8, F64x4>()
-}
-
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,f16c")]
-fn run_avx512<K: Kernel>(kernel: K) -> K::Out {
-    kernel.run::<F32x16, F64x8>()
-}
-
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx2,fma,f16c")]
-fn call_avx2<R: Routine>(args: &mut R::Args) {
-    R::call::<F32x8, F64x4>(args)
-}
-
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,f16c")]
-fn call_avx512<R: Routine>(args: &mut R::Args) {
-    R::call::<F32x16, F64x8>(args)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    struct Width;
-    impl Kernel for Width {
-        type Out = (usize, usize);
-        #[inline(always)]
-        fn run<F32: FloatLanes<Elem = f32>, F64: FloatLanes<Elem = f64>>(self) -> (usize, usize) {
-            (F32::WIDTH, F64::WIDTH)
-        }
-    }
-    impl Routine for Width {
-        type Args = [usize];
-        #[inline(always)]
-        fn call<F32: FloatLanes<Elem = f32>, F64: FloatLanes<Elem = f64>>(args: &mut [usize]) {
-            args.fill(F32::WIDTH);
-        }
-    }
-
-    #[test]
-    fn dispatch_reaches_the_lanes_of_each_level() {
-        for isa in Isa::available() {
-            let wide = match isa.level() {
-                Level::Scalar => (1, 1),
-                Level::Neon => (4, 2),
-                Level::Avx2 => (8, 4),
-                Level::Avx512 => (16, 8),
-            };
-            assert_eq!(isa.run(Width), wide, "{isa}");
-            let mut args = [0; 2];
-            isa.entry::<Width>().call(&mut args);
-            assert_eq!(args, [wide.0; 2], "{isa}");
-        }
-        assert_eq!(Isa::available().last(), Some(&Isa::detect()));
-    }
 
     #[test]
     fn names_that_cannot_be_had_are_errors() {
         assert_eq!(Isa::named("scalar"), Ok(Isa::SCALAR));
         assert_eq!(Isa::named(Isa::detect().name()), Ok(Isa::detect()));
-        assert!(
-            Isa::named(PLAIN_AVX512).is_ok_and(|isa| !isa.has_vnni() && !isa.has_bf16())
-                == Level::Avx512.on_this_cpu()
-        );
+        let plain = |isa: Isa| !isa.has_byte_dots() && !isa.has_bf16() && !isa.has_tiles();
+        assert!(Isa::named("avx512f").is_ok_and(plain) == Level::Avx512.on_this_cpu());
+        for isa in Isa::available() {
+            assert_eq!(Isa::named(&format!("{isa:?}")), Ok(isa));
+        }
         let unknown = Isa::named("sse9").expect_err("no such set");
         assert!(unknown.contains("sse9") && unknown.contains("of that name"), "{unknown}");
-        for level in Level::ALL.into_iter().filter(|level| !level.on_this_cpu()) {
-            let missing = Isa::named(level.name()).expect_err("not on this CPU");
+        for name in Isa::missing() {
+            let missing = Isa::named(name).expect_err("not on this CPU");
             assert!(missing.contains("this CPU has no") && missing.contains("scalar"), "{missing}");
         }
     }

@@ -9,9 +9,9 @@
 //   unsigned A_ALIGN, B_ALIGN                bytes that divide the address of every matrix of the batch
 //   static a_base(batch), b_base(batch)      elements from the pointer to the batch's matrix (64 bits)
 // An epilogue is a functor E:
-//   operator()(unsigned long long batch, unsigned row, unsigned col, float (&v)[8]) const   row < M, col + 8 <= N,
-//                                                                                            col divisible by 8
-//   one(batch, row, col, float v) const                                                      the edges of N
+//   operator()(unsigned long long batch, unsigned row, unsigned col, float (&v)[8]) const   row < M, col + 8 <= N;
+//                                                                            N and col are divisible by 8
+//   one(batch, row, col, float v) const                                                     of any other N
 // Grid: x = batches * tiles (il_tiles), z = SPLITS. Block and shared bytes: T::THREADS and T::SHARED of the tile T.
 // src/gemm_choice.rs chooses T and SPLITS from the shape: it counts the cycles of the multiprocessor with the most blocks.
 // Every element of the result is written by one thread, once; sums run in an order that depends on P and T alone.
@@ -181,12 +181,12 @@ __device__ __forceinline__ void il_pipeline(unsigned char* shared, Stages& next,
   __syncthreads();
 }
 
-// Hands 8 consecutive columns of a row to the epilogue, whole or, at the edge of N, one by one.
+// Hands 8 consecutive columns of a row to the epilogue: whole where all are, else one by one.
 template <class P, class E>
 __device__ __forceinline__ void il_emit(const E& epi, unsigned long long batch, unsigned row, unsigned col, float (&v)[8]) {
   if (row >= P::M) return;
-  if (col + 8 <= P::N) {
-    epi(batch, row, col, v);
+  if constexpr (P::N % 8 == 0) {
+    if (col < P::N) epi(batch, row, col, v);
   } else {
 #pragma unroll
     for (unsigned j = 0; j < 8; j++)

@@ -11,13 +11,8 @@ struct il_partial {
   }
   __device__ __forceinline__ void operator()(unsigned long long batch, unsigned row, unsigned col, float (&v)[8]) const {
     float* to = at(batch, row, col);
-    if constexpr (P::N % 4 == 0) {
-      *(float4*)to = make_float4(v[0], v[1], v[2], v[3]);
-      *(float4*)(to + 4) = make_float4(v[4], v[5], v[6], v[7]);
-    } else {
-#pragma unroll
-      for (unsigned j = 0; j < 8; j++) to[j] = v[j];
-    }
+    *(float4*)to = make_float4(v[0], v[1], v[2], v[3]);
+    *(float4*)(to + 4) = make_float4(v[4], v[5], v[6], v[7]);
   }
   __device__ __forceinline__ void one(unsigned long long batch, unsigned row, unsigned col, float v) const {
     *at(batch, row, col) = v;

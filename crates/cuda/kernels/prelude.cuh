@@ -266,10 +266,40 @@ template <class T> static IL_DEVICE T il_load_fresh(const T* p) { return *(const
 static IL_DEVICE float il_load_fresh(const il_bf16* p) { il_bf16 x; x.bits = *(const volatile unsigned short*)&p->bits; return il_load(x); }
 static IL_DEVICE float il_load_fresh(const il_f16* p) { il_f16 x; x.bits = *(const volatile unsigned short*)&p->bits; return il_load(x); }
 
-// Begins the next step: the control block of it is the next of a table.
-extern "C" __global__ void il_advance(IlState* state, il_u64* control, const il_u64* table, il_u64 fields) {
+static IL_DEVICE void il_copy_bytes_of(const void* from, void* to, il_u64 bytes) {
+  il_u64 first = blockIdx.x * (il_u64)blockDim.x + threadIdx.x, all = gridDim.x * (il_u64)blockDim.x;
+  unsigned together = (unsigned)((il_u64)from | (il_u64)to | bytes);
+  if (together % 16 == 0)
+    for (il_u64 i = first; i < bytes / 16; i += all) ((uint4*)to)[i] = ((const uint4*)from)[i];
+  else if (together % 4 == 0)
+    for (il_u64 i = first; i < bytes / 4; i += all) ((unsigned*)to)[i] = ((const unsigned*)from)[i];
+  else
+    for (il_u64 i = first; i < bytes; i += all) ((unsigned char*)to)[i] = ((const unsigned char*)from)[i];
+}
+
+// Begins the next step: the control block of it is the next of a table. What came of this one goes to the host: the state
+// up to its scratch, and up to three results.
+extern "C" __global__ void il_advance(IlState* state, il_u64* control, const il_u64* table, il_u64 fields, IlState* host,
+                                      const char* from0, char* to0, il_u64 bytes0, const char* from1, char* to1, il_u64 bytes1,
+                                      const char* from2, char* to2, il_u64 bytes2) {
   unsigned next = state->stop ? state->done : state->done + 1;
   if (threadIdx.x < fields) control[threadIdx.x] = table[next * fields + threadIdx.x];
   __syncthreads();
   if (threadIdx.x == 0) state->done = next;
+  __syncthreads();
+  il_copy_bytes_of(state, host, 48);
+  il_copy_bytes_of(from0, to0, bytes0);
+  il_copy_bytes_of(from1, to1, bytes1);
+  il_copy_bytes_of(from2, to2, bytes2);
+}
+
+// Up to four copies at once: one for each row of the grid.
+extern "C" __global__ void il_copy(const char* from0, char* to0, il_u64 bytes0, const char* from1, char* to1, il_u64 bytes1,
+                                   const char* from2, char* to2, il_u64 bytes2, const char* from3, char* to3, il_u64 bytes3) {
+  switch (blockIdx.y) {
+    case 0: return il_copy_bytes_of(from0, to0, bytes0);
+    case 1: return il_copy_bytes_of(from1, to1, bytes1);
+    case 2: return il_copy_bytes_of(from2, to2, bytes2);
+    default: return il_copy_bytes_of(from3, to3, bytes3);
+  }
 }

@@ -224,8 +224,25 @@ macro_rules! float_lanes {
 }
 float_lanes! { f32, u32, 127, 23; f64, u64, 1023, 52; }
 
+macro_rules! rescale {
+    ($($name:ident: $wide:ty, $unsigned:ty;)*) => {$(
+        /// [`IntLanes::mul_shift_round`] in a type that holds products with room to spare; without branches, so that
+        /// loops over it become vectors.
+        #[inline(always)]
+        fn $name(x: $wide, m: $wide, s: $wide) -> $wide {
+            let half = (((1 as $unsigned) << (s & 63)) >> 1) as $wide;
+            let sum = (x * m).wrapping_add(half);
+            // What lay in the middle has no bits left below; with s = 0 only a sum of 0 passes, and stays.
+            let tie = sum & half.wrapping_add(half).wrapping_sub(1) == 0;
+            let rounded = (sum >> (s & 63)) & !<$wide>::from(tie);
+            if (0..=62).contains(&s) { rounded } else { 0 }
+        }
+    )*};
+}
+rescale! { rescale64: i64, u64; rescale128: i128, u128; }
+
 macro_rules! int_lanes {
-    ($($t:ty),*) => {$(
+    ($rescale:ident: $($t:ty),*) => {$(
         impl NumLanes for $t {
             #[inline(always)]
             fn plus(self, b: $t) -> $t { self.wrapping_add(b) }
@@ -275,15 +292,7 @@ macro_rules! int_lanes {
             }
             #[inline(always)]
             fn mul_shift_round(self, m: $t, s: $t) -> $t {
-                let shift = s as i64;
-                if !(0..=62).contains(&shift) {
-                    return 0;
-                }
-                let product = self as i128 * m as i128;
-                let (low, half) = (product & ((1 << shift) - 1), (1i128 << shift) >> 1);
-                let down = product >> shift;
-                let up = shift > 0 && (low > half || (low == half && down & 1 == 1));
-                (down + up as i128) as $t
+                $rescale(self.into(), m.into(), s.into()) as $t
             }
             #[inline(always)]
             fn root_floor(self) -> $t {
@@ -292,4 +301,5 @@ macro_rules! int_lanes {
         }
     )*};
 }
-int_lanes!(u8, i8, i16, i32, i64, u32);
+int_lanes!(rescale64: u8, i8, i16, i32);
+int_lanes!(rescale128: i64, u32);

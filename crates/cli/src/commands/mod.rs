@@ -6,5 +6,6 @@ pub mod evaluate;
 pub mod help;
 pub mod inspect;
 pub mod predict;
+pub mod quantize;
 pub mod resume;
 pub mod train;

@@ -46,13 +46,16 @@ pub struct Leaf<'a> {
 /// How elements are combined.
 trait FoldElem: Element {
     const LOWEST: Self;
+    /// Sums are the same in whatever order: one running sum is enough, which the compiler makes vectors of.
+    const EXACT: bool = false;
     fn sum(self, b: Self) -> Self;
     fn largest(self, b: Self) -> Self;
 }
 
 macro_rules! fold_ordered {
-    ($($t:ty, $lowest:expr;)*) => {$(impl FoldElem for $t {
+    ($exact:literal: $($t:ty, $lowest:expr;)*) => {$(impl FoldElem for $t {
         const LOWEST: $t = $lowest;
+        const EXACT: bool = $exact;
         #[inline(always)]
         fn sum(self, b: $t) -> $t { self.plus(b) }
         #[inline(always)]
@@ -63,8 +66,8 @@ macro_rules! fold_ordered {
         }
     })*};
 }
-fold_ordered! {
-    f32, f32::NEG_INFINITY; f64, f64::NEG_INFINITY;
+fold_ordered! { false: f32, f32::NEG_INFINITY; f64, f64::NEG_INFINITY; }
+fold_ordered! { true:
     u8, u8::MIN; i8, i8::MIN; i16, i16::MIN; i32, i32::MIN; i64, i64::MIN; u32, u32::MIN;
 }
 macro_rules! fold_half {
@@ -154,6 +157,14 @@ unsafe fn row<T: FoldElem, const SUM: bool>(leaf: &mut Leaf<'_>) {
 /// Adds elements to the running sums.
 #[inline(always)]
 fn gather<T: FoldElem, const SUM: bool>(sums: &mut [T; WIDTH], elements: &[T]) {
+    if T::EXACT {
+        let mut sum = sums[0];
+        for &x in elements {
+            sum = combine::<T, SUM>(sum, x);
+        }
+        sums[0] = sum;
+        return;
+    }
     let mut chunks = elements.chunks_exact(WIDTH);
     for chunk in &mut chunks {
         for i in 0..WIDTH {

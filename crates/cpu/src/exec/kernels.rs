@@ -1,5 +1,7 @@
 //! The loops of elementwise operations over contiguous tiles, one for each primitive and element type.
 
+mod integers;
+
 use crate::isa::{Entry, Isa, Routine};
 use ironlearn_ir::lanes::{FloatLanes, NumLanes, OrdLanes};
 use ironlearn_ir::plan::{Instr, TileOp};
@@ -9,6 +11,7 @@ use ironlearn_ir::prim::{Compare, Elementwise};
 use ironlearn_ir::{Complex32, Complex64, DType, Element, bf16, dispatch, f16};
 use std::collections::HashMap;
 use std::marker::PhantomData;
+use std::mem::MaybeUninit;
 use std::sync::OnceLock;
 
 /// Operands of a tile kernel: `n` elements each, or one where the kernel was asked for so. Results may lie
@@ -66,11 +69,12 @@ pub fn kernel(isa: Isa, instr: &Instr, repeated: Repeated) -> Result<TileKernel,
         TileOp::Select => Ok(match instr.dtype {
             DType::F32 => TileKernel::Vector(isa.entry::<SelectF32>()),
             DType::F64 => TileKernel::Vector(isa.entry::<SelectF64>()),
-            other => TileKernel::Plain(dispatch!(other, T => select::<T>)),
+            other => integers::select(isa, other)
+                .unwrap_or_else(|| TileKernel::Plain(dispatch!(other, T => select::<T>))),
         }),
-        TileOp::Cast => {
-            Ok(TileKernel::Plain(dispatch!(instr.dtype, A => dispatch!(instr.out, B => cast::<A, B>))))
-        }
+        TileOp::Cast => Ok(integers::cast(isa, instr.dtype, instr.out).unwrap_or_else(|| {
+            TileKernel::Plain(dispatch!(instr.dtype, A => dispatch!(instr.out, B => cast::<A, B>)))
+        })),
     }
 }
 
@@ -110,12 +114,12 @@ impl Visitor for Collect {
         add(DType::F16, TileKernel::Plain(map::<P, f16>));
         add(DType::Bf16, TileKernel::Plain(map::<P, bf16>));
         add(DType::Bool, TileKernel::Plain(map::<P, bool>));
-        add(DType::U8, TileKernel::Plain(map::<P, u8>));
-        add(DType::I8, TileKernel::Plain(map::<P, i8>));
-        add(DType::I16, TileKernel::Plain(map::<P, i16>));
-        add(DType::I32, TileKernel::Plain(map::<P, i32>));
-        add(DType::I64, TileKernel::Plain(map::<P, i64>));
-        add(DType::U32, TileKernel::Plain(map::<P, u32>));
+        add(DType::U8, integers::map::<P, u8>(self.isa));
+        add(DType::I8, integers::map::<P, i8>(self.isa));
+        add(DType::I16, integers::map::<P, i16>(self.isa));
+        add(DType::I32, integers::map::<P, i32>(self.isa));
+        add(DType::I64, integers::map::<P, i64>(self.isa));
+        add(DType::U32, integers::map::<P, u32>(self.isa));
         add(DType::C64, TileKernel::Plain(map::<P, Complex32>));
         add(DType::C128, TileKernel::Plain(map::<P, Complex64>));
     }
@@ -145,11 +149,28 @@ impl One for bf16 {
     }
 }
 
+#[inline(always)]
 fn map<P: Elementwise, T: One>(t: &mut Tile) {
-    let (dst, x) = (t.dst.cast::<T>(), t.x.map(|p| p.cast::<T>()));
-    for i in 0..t.n {
-        // SAFETY: the tile's operands and result have `n` elements of this type.
-        unsafe { *dst.add(i) = T::one::<P>([*x[0].add(i), *x[1].add(i), *x[2].add(i)]) }
+    let x = t.x.map(|p| p.cast::<T>());
+    // SAFETY: the tile's operands have `n` elements of this type.
+    each(t, |i| unsafe { T::one::<P>([*x[0].add(i), *x[1].add(i), *x[2].add(i)]) });
+}
+
+/// Elements that [`each`] computes at a time.
+const BLOCK: usize = 256;
+
+/// Computes the elements of a result one by one. They go through memory of this function, which no operand lies
+/// over: so the compiler makes vectors of the loop also where the result does.
+#[inline(always)]
+fn each<T: Copy>(t: &mut Tile, f: impl Fn(usize) -> T) {
+    let mut block = [MaybeUninit::<T>::uninit(); BLOCK];
+    for start in (0..t.n).step_by(BLOCK) {
+        let n = BLOCK.min(t.n - start);
+        for (i, y) in block[..n].iter_mut().enumerate() {
+            y.write(f(start + i));
+        }
+        // SAFETY: the result has `t.n` elements of this type, of which these have been computed.
+        unsafe { t.dst.cast::<T>().add(start).copy_from_nonoverlapping(block.as_ptr().cast(), n) }
     }
 }
 
@@ -228,34 +249,31 @@ fn compare(isa: Isa, c: Compare, dtype: DType) -> Result<TileKernel, String> {
         (Compare::Less, DType::F64) => TileKernel::Vector(isa.entry::<LessF64>()),
         (Compare::Equal, DType::F32) => TileKernel::Vector(isa.entry::<EqualF32>()),
         (Compare::Equal, DType::F64) => TileKernel::Vector(isa.entry::<EqualF64>()),
-        (Compare::Equal, other) => TileKernel::Plain(dispatch!(other, T => equal::<T>)),
-        (Compare::Less, DType::U8) => TileKernel::Plain(less::<u8>),
-        (Compare::Less, DType::I8) => TileKernel::Plain(less::<i8>),
-        (Compare::Less, DType::I16) => TileKernel::Plain(less::<i16>),
-        (Compare::Less, DType::I32) => TileKernel::Plain(less::<i32>),
-        (Compare::Less, DType::I64) => TileKernel::Plain(less::<i64>),
-        (Compare::Less, DType::U32) => TileKernel::Plain(less::<u32>),
         (Compare::Less, DType::F16) => TileKernel::Plain(less::<f16>),
         (Compare::Less, DType::Bf16) => TileKernel::Plain(less::<bf16>),
-        (Compare::Less, other) => return Err(format!("`{other}` has no order")),
+        (Compare::Less, other) => {
+            return integers::less(isa, other).ok_or_else(|| format!("`{other}` has no order"));
+        }
+        (Compare::Equal, other) => integers::equal(isa, other)
+            .unwrap_or_else(|| TileKernel::Plain(dispatch!(other, T => equal::<T>))),
     })
 }
 
+#[inline(always)]
 fn less<T: PartialOrd + Copy>(t: &mut Tile) {
     compare_loop::<T>(t, |a, b| a < b);
 }
 
+#[inline(always)]
 fn equal<T: PartialEq + Copy>(t: &mut Tile) {
     compare_loop::<T>(t, |a, b| a == b);
 }
 
 #[inline(always)]
 fn compare_loop<T: Copy>(t: &mut Tile, f: impl Fn(T, T) -> bool) {
-    let (dst, a, b) = (t.dst.cast::<bool>(), t.x[0].cast::<T>(), t.x[1].cast::<T>());
-    for i in 0..t.n {
-        // SAFETY: the operands have `n` elements of this type, the result `n` truth values.
-        unsafe { *dst.add(i) = f(*a.add(i), *b.add(i)) }
-    }
+    let (a, b) = (t.x[0].cast::<T>(), t.x[1].cast::<T>());
+    // SAFETY: the operands have `n` elements of this type.
+    each(t, |i| unsafe { f(*a.add(i), *b.add(i)) });
 }
 
 macro_rules! float_compare {
@@ -322,18 +340,14 @@ fn select_lanes<L: FloatLanes>(t: &mut Tile) {
 }
 
 fn select<T: Copy>(t: &mut Tile) {
-    let (dst, c) = (t.dst.cast::<T>(), t.x[0].cast::<bool>());
-    let (a, b) = (t.x[1].cast::<T>(), t.x[2].cast::<T>());
-    for i in 0..t.n {
-        // SAFETY: the condition has `n` truth values, the others `n` elements of this type.
-        unsafe { *dst.add(i) = if *c.add(i) { *a.add(i) } else { *b.add(i) } }
-    }
+    let (c, a, b) = (t.x[0].cast::<bool>(), t.x[1].cast::<T>(), t.x[2].cast::<T>());
+    // SAFETY: the condition has `n` truth values, the others `n` elements of this type.
+    each(t, |i| unsafe { if *c.add(i) { *a.add(i) } else { *b.add(i) } });
 }
 
+#[inline(always)]
 fn cast<A: Convert, B: Convert>(t: &mut Tile) {
-    let (dst, a) = (t.dst.cast::<B>(), t.x[0].cast::<A>());
-    for i in 0..t.n {
-        // SAFETY: the operand and the result have `n` elements of their types.
-        unsafe { *dst.add(i) = convert::<A, B>(*a.add(i)) }
-    }
+    let a = t.x[0].cast::<A>();
+    // SAFETY: the operand has `n` elements of its type.
+    each(t, |i| unsafe { convert::<A, B>(*a.add(i)) });
 }

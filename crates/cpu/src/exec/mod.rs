@@ -1,6 +1,7 @@
 //! The executor: compiles a plan for this machine and runs it.
 
 mod adam;
+mod argmax;
 mod blame;
 mod conv;
 mod copy;
@@ -15,11 +16,13 @@ mod odometer;
 mod pooling;
 mod program;
 mod quick;
+mod random;
 mod reduce;
 mod region;
 mod rows;
 mod scan;
 mod small;
+mod table;
 mod tile;
 mod tree;
 
@@ -100,7 +103,7 @@ enum Step {
     Pool(Box<pooling::Pooling>),
     Gather(rows::Gather),
     ScatterAdd(rows::ScatterAdd),
-    ArgMax(rows::ArgMax),
+    ArgMax(argmax::ArgMax),
     Fill { out: View, value: f64 },
     Scan(Box<scan::Loop>),
     Region(Box<region::Region>),
@@ -203,6 +206,7 @@ fn compile(cpu: &Cpu, plan: &Plan, step: &PlanStep) -> Result<Step, Failure> {
             x: x.clone(),
             index: index.clone(),
             out: out.clone(),
+            table: table::Table::new(cpu.isa, x, dtype(x.buffer)),
         })),
         StepKind::ScatterAdd { x, index, out } => Ok(Step::ScatterAdd(rows::ScatterAdd {
             dtype: dtype(x.buffer),
@@ -212,7 +216,8 @@ fn compile(cpu: &Cpu, plan: &Plan, step: &PlanStep) -> Result<Step, Failure> {
             out: out.clone(),
         })),
         StepKind::ArgMax { x, out } => {
-            Ok(Step::ArgMax(rows::ArgMax { dtype: dtype(x.buffer), x: x.clone(), out: out.clone() }))
+            let (isa, dtype) = (cpu.isa, dtype(x.buffer));
+            Ok(Step::ArgMax(argmax::ArgMax { isa, dtype, x: x.clone(), out: out.clone() }))
         }
         StepKind::Fill { out, value } => Ok(Step::Fill { out: out.clone(), value: *value }),
         StepKind::Scan(s) => return scan::Loop::new(cpu, plan, s).map(|s| Step::Scan(Box::new(s))),

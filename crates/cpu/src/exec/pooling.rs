@@ -86,6 +86,7 @@ impl Pooling {
         match self.dtype {
             DType::F32 => self.run_as::<f32>(run),
             DType::F64 => self.run_as::<f64>(run),
+            DType::I8 => self.run_as::<i8>(run),
             _ => self.run_as::<i32>(run),
         }
     }
@@ -139,7 +140,7 @@ macro_rules! elements {
         }
     )*};
 }
-elements!(f32: x => !x.is_nan(), f64: x => !x.is_nan(), i32: _x => true);
+elements!(f32: x => !x.is_nan(), f64: x => !x.is_nan(), i32: _x => true, i8: _x => true);
 
 /// Some planes and their windows.
 struct Planes<'a, T> {

@@ -1,7 +1,8 @@
-//! Steps that move whole rows: gather, scatter-add, the index of the largest element, filling.
+//! Steps that move whole rows: gather, scatter-add, filling.
 
 use super::Run;
 use super::copy::store_strided;
+use super::table::Table;
 use crate::exec::odometer::Odometer;
 use ironlearn_ir::lanes::NumLanes;
 use ironlearn_ir::plan::{Plan, View};
@@ -9,7 +10,7 @@ use ironlearn_ir::prim::cast::{Convert, convert, from_f64};
 use ironlearn_ir::{Complex32, Complex64, DType, bf16, dispatch, f16};
 
 /// Extents `[outer, middle, inner]` of a view of rank 3.
-fn extents(view: &View) -> [usize; 3] {
+pub fn extents(view: &View) -> [usize; 3] {
     [view.dims[0], view.dims[1], view.dims[2]]
 }
 
@@ -34,7 +35,7 @@ fn reader(dtype: DType) -> fn(*const u8, usize, usize) -> Result<usize, String> 
 const GRAIN: usize = 8192;
 
 /// Calls `f` for each of `n` numbers, of which each stands for so many elements.
-fn each_of(run: &Run<'_>, n: usize, elements: usize, f: impl Fn(usize) + Sync) {
+pub fn each_of(run: &Run<'_>, n: usize, elements: usize, f: impl Fn(usize) + Sync) {
     let group = (GRAIN / elements.max(1)).max(1);
     run.each(n.div_ceil(group), |task, _| (task * group..((task + 1) * group).min(n)).for_each(&f));
 }
@@ -46,11 +47,18 @@ pub struct Gather {
     pub out: View,
     pub dtype: DType,
     pub index_dtype: DType,
+    /// In place of rows, where they are bytes of a short table.
+    pub table: Option<Table>,
 }
 
 impl Gather {
     pub fn run(&self, run: &Run<'_>) {
         let ([outer, len, inner], count) = (extents(&self.x), self.index.elements());
+        if let Some(table) = &self.table
+            && table.run(self, run)
+        {
+            return;
+        }
         let bytes = inner * self.dtype.size();
         let x = super::memory::Shared(run.addresses.element(self.x.buffer, self.x.offset, self.dtype.size()));
         let out =
@@ -130,54 +138,6 @@ impl ScatterAdd {
                         Err(message) => run.fail(message),
                     }
                 }
-            }
-        });
-    }
-}
-
-/// Index of the largest element along the middle axis; the first of equal ones, the first NaN if any.
-pub struct ArgMax {
-    pub x: View,
-    pub out: View,
-    pub dtype: DType,
-}
-
-impl ArgMax {
-    pub fn run(&self, run: &Run<'_>) {
-        match self.dtype {
-            DType::F32 => self.run_as::<f32>(run),
-            DType::F64 => self.run_as::<f64>(run),
-            DType::F16 => self.run_as::<f16>(run),
-            DType::Bf16 => self.run_as::<bf16>(run),
-            DType::U8 => self.run_as::<u8>(run),
-            DType::I8 => self.run_as::<i8>(run),
-            DType::I16 => self.run_as::<i16>(run),
-            DType::I32 => self.run_as::<i32>(run),
-            DType::I64 => self.run_as::<i64>(run),
-            DType::U32 => self.run_as::<u32>(run),
-            other => run.fail(format!("`{other}` has no order")),
-        }
-    }
-
-    #[allow(clippy::eq_op)]
-    fn run_as<T: PartialOrd + Copy>(&self, run: &Run<'_>) {
-        let [outer, len, inner] = extents(&self.x);
-        let x = super::memory::Shared(run.addresses.element(self.x.buffer, self.x.offset, self.dtype.size()));
-        let out = super::memory::Shared(run.addresses.element(self.out.buffer, self.out.offset, 8));
-        each_of(run, outer, len * inner, |o| {
-            for i in 0..inner {
-                // SAFETY: the extents are those of the view; every task writes its own results.
-                let at = |k: usize| unsafe { *x.at(0).cast::<T>().add((o * len + k) * inner + i) };
-                let mut best = 0;
-                for k in 1..len {
-                    let (a, b) = (at(k), at(best));
-                    // A NaN is not equal to itself.
-                    if a > b || (a != a && b == b) {
-                        best = k;
-                    }
-                }
-                // SAFETY: as above.
-                unsafe { *out.at(0).cast::<i64>().add(o * inner + i) = best as i64 }
             }
         });
     }

@@ -5,6 +5,7 @@ use super::copy::{copy_strided, repeat};
 use super::kernels::{Repeated, Tile, TileKernel, kernel, repeats};
 use super::memory::Shared;
 use super::odometer::{MAX_RANK, Odometer};
+use super::random::Words;
 use crate::isa::Isa;
 use ironlearn_ir::plan::{BufferId, Instr, Load, Plan, Program, Value, View};
 use ironlearn_ir::prim::RandomBits;
@@ -69,6 +70,7 @@ pub struct TileProgram {
     pub instructions: Vec<Instruction>,
     places: Vec<Place>,
     bytes: usize,
+    isa: Isa,
 }
 
 /// Addresses of all buffers of a run.
@@ -137,6 +139,7 @@ impl TileProgram {
             fills,
             places,
             bytes,
+            isa,
         })
     }
 
@@ -220,7 +223,7 @@ impl TileProgram {
                 }),
                 Fill::Random(bits, scalars, view) => {
                     // SAFETY: the three scalars are `i64`.
-                    let [seed, step, row] = scalars.map(|b| unsafe { *at.element(b, 0, 8).cast::<i64>() });
+                    let scalars = scalars.map(|b| unsafe { *at.element(b, 0, 8).cast::<i64>() });
                     let dst = dst.cast::<u32>();
                     Odometer::at(&self.dims, start).runs(
                         n,
@@ -229,14 +232,7 @@ impl TileProgram {
                         |i, first, count, stride| {
                             // SAFETY: a register has room for a tile.
                             let out = unsafe { std::slice::from_raw_parts_mut(dst.add(i), count) };
-                            if stride == 1 {
-                                bits.fill(seed, step, row, first as usize, out);
-                            } else {
-                                for (k, one) in out.iter_mut().enumerate() {
-                                    let place = (first + k as isize * stride) as usize;
-                                    bits.fill(seed, step, row, place, std::slice::from_mut(one));
-                                }
-                            }
+                            self.isa.run(Words { bits, scalars, first, stride, out });
                         },
                     );
                 }

@@ -21,6 +21,10 @@ pub(crate) struct Shape {
     pub cell: usize,
     /// Values of k in a packed element.
     pub group: usize,
+    /// Rows of sums that a panel of B begins with.
+    pub head: usize,
+    /// Values of k in one block of a sum, by its length.
+    pub block: fn(usize) -> usize,
 }
 
 impl Shape {
@@ -29,6 +33,12 @@ impl Shape {
         let (whole, rest) = (n / self.nr * self.nr, n % self.nr);
         let registers = next_registers(self.nr / self.lanes, self.lanes, rest);
         whole + if rest == 0 { 0 } else { registers * self.lanes }
+    }
+
+    /// Rows of packed elements, heads included, before the block of k that begins at `k`, or after all where `k` is
+    /// the length of the sums; blocks have `kc` values.
+    pub(crate) fn rows_ahead(&self, k: usize, kc: usize) -> usize {
+        k.div_ceil(self.group) + k.div_ceil(kc) * self.head
     }
 }
 
@@ -151,7 +161,7 @@ unsafe fn tiles<M: Mac, const MR: usize, const NV: usize>(plan: &Blocking, part:
                 Source { p, lane_step: 1, step: rows as isize }
             };
             let packed = |p: *const u8, panel: usize| {
-                let p = p.cast::<M::Packed>().add(panel * groups);
+                let p = p.cast::<M::Packed>().add(panel * (groups + M::HEAD));
                 Source { p, lane_step: 1, step: (registers * M::LANES) as isize }
             };
             let b = match plan.b_way {
@@ -162,8 +172,8 @@ unsafe fn tiles<M: Mac, const MR: usize, const NV: usize>(plan: &Blocking, part:
                 Way::Direct => packed(part.scratch.add(plan.a_bytes), 0),
                 Way::Packed => packed(part.scratch.add(plan.a_bytes), j - here.cols.start),
                 Way::Ahead => {
-                    let skip = here.k.start / M::Packed::GROUP * plan.ahead * size_of::<M::Packed>();
-                    packed(part.b.add(skip), j)
+                    let rows = plan.shape.rows_ahead(here.k.start, part.kc);
+                    packed(part.b.add(rows * plan.ahead * size_of::<M::Packed>()), j)
                 }
             };
             let target =
@@ -190,8 +200,8 @@ unsafe fn tiles<M: Mac, const MR: usize, const NV: usize>(plan: &Blocking, part:
 /// # Safety
 /// As for [`block`].
 unsafe fn pack_columns(plan: &Blocking, part: &Part, cols: Range<usize>, k: Range<usize>) {
-    let Shape { nr, cell, group, .. } = plan.shape;
-    let groups = k.len().div_ceil(group);
+    let Shape { nr, cell, group, head, .. } = plan.shape;
+    let groups = k.len().div_ceil(group) + head;
     let first = if plan.b_way == Way::Direct { cols.start + cols.len() / nr * nr } else { cols.start };
     for j in (first..cols.end).step_by(nr) {
         // SAFETY: the caller's promise.

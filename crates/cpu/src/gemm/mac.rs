@@ -3,6 +3,7 @@
 use super::integers::Pair;
 use half::{bf16, f16};
 use ironlearn_ir::lanes::{FloatLanes, NumLanes};
+use ironlearn_ir::plan::leaves;
 use ironlearn_ir::{Complex32, Complex64};
 
 /// A register of `LANES` neighbouring elements of one row of C while their sums are formed.
@@ -18,8 +19,22 @@ pub(crate) trait Mac: Copy {
     type Operand: Copy;
     /// Elements of C in one register.
     const LANES: usize;
+    /// Rows of sums, as wide as packed elements, that a panel of B begins with: what [`Mac::begin`] reads.
+    const HEAD: usize = 0;
+    /// Values of k in one block of a sum of `k`, which decides the order of the additions.
+    fn block(k: usize) -> usize {
+        leaves::block(k)
+    }
     /// Sums of nothing.
     fn zero() -> Self;
+    /// What the sums of a tile start from: with a head, its sums.
+    ///
+    /// # Safety
+    /// `head` must be valid for reading `HEAD` rows of `LANES` packed elements.
+    #[inline(always)]
+    unsafe fn begin(_head: *const Self::Packed) -> Self {
+        Self::zero()
+    }
     /// The same packed element in every lane.
     fn broadcast(x: Self::Packed) -> Self::Operand;
     /// `LANES` packed elements.

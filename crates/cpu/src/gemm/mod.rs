@@ -16,6 +16,8 @@
 //! `(256 + ⌈k/256⌉)·u·Σ|aᵢbᵢ|` for float sums with unit round-off u (2⁻²⁴, 2⁻⁵³). Complex numbers are multiplied without
 //! fused operations, and otherwise summed in the same order.
 //!
+//! Sums of integers are exact, or wrap, whatever their order: those of bytes are cut into longer blocks.
+//!
 //! The scalar kernel uses fused multiply-adds too, for the sake of the same bits: where the CPU has no such
 //! instruction they are slow functions of the C library.
 //!
@@ -23,6 +25,7 @@
 //! 34(3), 2008): a tile of C in registers, a panel of B in the first cache, a block of A in the second. An
 //! operand that few tiles share is read where it lies.
 
+mod bytes;
 mod column;
 #[cfg(target_arch = "x86_64")]
 mod complex;

@@ -5,7 +5,6 @@ use super::plan::blocking;
 use super::select::select;
 use super::{GemmError, GemmSpec};
 use crate::isa::Isa;
-use ironlearn_ir::plan::leaves;
 use std::ops::Range;
 
 /// A product `C = A·B` for many A and one B, such as the weights of a layer, which is packed ahead and shared
@@ -35,13 +34,14 @@ impl PackedGemm {
         let (kernel, a, b) = select(isa, spec.a_dtype, spec.b_dtype).ok_or(types)?;
         let (blocking, worker_bytes) = blocking(&kernel, a, b, &spec, spec.n, Way::Ahead);
         let GemmSpec { m, n, k, .. } = spec;
-        Ok(PackedGemm { kernel: kernel.run, blocking, m, n, k, kc: leaves::block(k), worker_bytes })
+        let kc = (kernel.shape.block)(k);
+        Ok(PackedGemm { kernel: kernel.run, blocking, m, n, k, kc, worker_bytes })
     }
 
     /// Bytes of the packed B.
     pub fn packed_bytes(&self) -> usize {
         let shape = self.blocking.shape;
-        self.k.div_ceil(shape.group) * shape.cell * self.blocking.ahead
+        shape.rows_ahead(self.k, self.kc) * shape.cell * self.blocking.ahead
     }
 
     /// Into how many independent tasks packing is cut.
@@ -65,7 +65,8 @@ impl PackedGemm {
         for task in tasks {
             let (p, j) = (task / self.panels() * self.kc, task % self.panels() * shape.nr);
             let (k, cols) = (p..self.k.min(p + self.kc), j..self.n.min(j + shape.nr));
-            let cells = p / shape.group * self.blocking.ahead + j * k.len().div_ceil(shape.group);
+            let panel = j * (k.len().div_ceil(shape.group) + shape.head);
+            let cells = shape.rows_ahead(p, self.kc) * self.blocking.ahead + panel;
             // SAFETY: the caller's promise; blocks of k stand one after another, and in each panels of columns.
             unsafe { pack_panel(&self.blocking, b, cols, k, packed.add(cells * shape.cell)) }
         }

@@ -1,5 +1,8 @@
 //! [`GemmPlan`]: a product with all decisions made.
 
+use super::bytes::{FEW, few_rows};
+#[cfg(target_arch = "x86_64")]
+use super::bytes::{ROWS, rows_across};
 use super::column::column_kernel;
 use super::kernel::{Blocking, KernelFn, Part, Way};
 use super::row::row_kernel;
@@ -7,10 +10,8 @@ use super::select::{Kernel, Operand, select};
 use super::{GemmError, GemmSpec, Strides};
 use crate::isa::Isa;
 use crate::pool::Pool;
-use ironlearn_ir::plan::leaves;
+use ironlearn_ir::DType;
 
-/// Longest block of k. A panel of B of this length and of a tile's columns takes half of a first cache.
-const LONGEST: usize = leaves::block(usize::MAX);
 /// Bytes of a block of A: a part of a second cache of 512 KiB.
 const A_BLOCK: usize = 192 << 10;
 /// Bytes of packed B that one worker holds.
@@ -74,10 +75,14 @@ impl GemmPlan {
         let spec = if transposed { transpose(spec) } else { spec };
         let (kernel, a, b) = select(isa, spec.a_dtype, spec.b_dtype).ok_or(types)?;
         let mut plan = GemmPlan::with_kernel(kernel, a, b, spec, threads);
-        let along_memory = match spec.b {
+        let bytes = spec.a_dtype == DType::I8 && spec.b_dtype == DType::I8;
+        let along_memory = match (spec.a, spec.b) {
+            (Strides { col: 1, .. }, Strides { row: 1, .. }) if bytes && spec.m <= FEW => Some(few_rows(isa)),
+            #[cfg(target_arch = "x86_64")]
+            (_, Strides { col: 1, .. }) if bytes && spec.m <= ROWS => rows_across(isa),
             _ if spec.m != 1 => None,
-            Strides { col: 1, .. } => row_kernel(isa, spec.b_dtype),
-            Strides { row: 1, .. } => column_kernel(isa, spec.b_dtype),
+            (_, Strides { col: 1, .. }) => row_kernel(isa, spec.b_dtype),
+            (_, Strides { row: 1, .. }) => column_kernel(isa, spec.b_dtype),
             _ => None,
         };
         if let Some(kernel) = along_memory {
@@ -108,7 +113,7 @@ impl GemmPlan {
             m: spec.m,
             n: spec.n,
             k: spec.k,
-            kc: leaves::block(spec.k),
+            kc: (kernel.shape.block)(spec.k),
             accumulate: spec.accumulate,
             rows,
             cols,
@@ -117,6 +122,13 @@ impl GemmPlan {
             worker_bytes,
             transposed: false,
         }
+    }
+
+    /// The plan with another kernel of a few rows, where it is for such.
+    #[cfg(test)]
+    pub(super) fn few(self, kernel: KernelFn) -> Option<GemmPlan> {
+        let is_for_few = self.m <= FEW && self.blocking.a.col == 1 && self.blocking.b.row == 1;
+        is_for_few.then_some(GemmPlan { kernel, ..self })
     }
 
     /// Bytes of scratch memory that one worker needs: a multiple of 64, possibly 0.
@@ -205,7 +217,8 @@ impl GemmPlan {
         if m == 0 || n == 0 || (k == 0 && accumulate) {
             return;
         }
-        let part = Part { a, b, c, scratch, rows: 0..m, cols: 0..n, k, kc: leaves::block(k), accumulate };
+        let kc = (self.blocking.shape.block)(k);
+        let part = Part { a, b, c, scratch, rows: 0..m, cols: 0..n, k, kc, accumulate };
         // SAFETY: the caller's promise; scratch memory was planned for the longest blocks of k.
         unsafe { (self.kernel)(&self.blocking, &part) }
     }
@@ -236,7 +249,8 @@ pub(super) fn blocking(
     let apart = !(spec.a.row.unsigned_abs() * shape.cell).is_multiple_of(PAGE) || spec.m <= shape.mr / 2;
     let direct_a = a.same && (cols <= SHARING_A || (b_way == Way::Ahead && apart));
     // The longest block of any sum of at most this length.
-    let depth = leaves::block(spec.k.min(LONGEST)).div_ceil(shape.group) * shape.cell;
+    let longest = (shape.block)(usize::MAX);
+    let depth = (shape.block)(spec.k.min(longest)).div_ceil(shape.group) * shape.cell;
     // Whole tiles that fit `bytes`, at least one.
     let fit = |bytes: usize, tile: usize| (bytes / depth.max(1) / tile).max(1) * tile;
     let mc = fit(A_BLOCK, shape.mr).min(spec.m.next_multiple_of(shape.mr)).max(1);
@@ -264,7 +278,8 @@ pub(super) fn blocking(
         a_bytes,
         ahead: shape.panels(spec.n),
     };
-    (blocking, a_bytes + (b_columns * depth).next_multiple_of(LINE))
+    let b_bytes = b_columns * (depth + shape.head * shape.cell);
+    (blocking, a_bytes + b_bytes.next_multiple_of(LINE))
 }
 
 /// True for a column C: as a row it fills registers.

@@ -5,16 +5,20 @@ use super::kernel::{KernelFn, Shape, block};
 use super::mac::{Cell, Fused, Mac, Packed, Plain};
 use super::pack::{self, PackFn};
 use crate::isa::{Isa, Level};
-#[cfg(target_arch = "aarch64")]
-use crate::simd::neon::{F32x4, F64x2};
 #[cfg(target_arch = "x86_64")]
 use crate::{
+    gemm::bytes::{self, ByteDots8, ByteDots16, Side, tiles},
     gemm::complex::{Complex32x4, Complex32x8, Complex64x2, Complex64x4},
     gemm::dots::{HalfDots16, HalfPair, WordDots16},
     gemm::integers::{Int32x8, Int32x16, Int64x4, Int64x8, Pairs8, Pairs16},
     gemm::kernel::{Blocking, Part},
     simd::avx2::{F32x8, F64x4},
     simd::avx512::{F32x16, F64x8},
+};
+#[cfg(target_arch = "aarch64")]
+use crate::{
+    gemm::bytes::{self, Dots4, Side, Widened4},
+    simd::neon::{F32x4, F64x2},
 };
 use ironlearn_ir::{Complex32, Complex64, DType, bf16, f16};
 
@@ -28,7 +32,8 @@ pub(crate) struct Kernel {
 impl Kernel {
     pub(crate) const fn of<M: Mac, const MR: usize, const NV: usize>(run: KernelFn) -> Kernel {
         let (cell, group) = (size_of::<M::Packed>(), M::Packed::GROUP);
-        Kernel { run, shape: Shape { mr: MR, nr: NV * M::LANES, lanes: M::LANES, cell, group } }
+        let (nr, lanes, head) = (NV * M::LANES, M::LANES, M::HEAD);
+        Kernel { run, shape: Shape { mr: MR, nr, lanes, cell, group, head, block: M::block } }
     }
 }
 
@@ -73,8 +78,20 @@ pub(crate) fn select(isa: Isa, a: DType, b: DType) -> Option<(Kernel, Operand, O
         (Bf16, Bf16) => both(f32_kernel(level), Operand::of::<f32, bf16>(level)),
         (F16, F16) => both(f32_kernel(level), Operand::of::<f32, f16>(level)),
         #[cfg(target_arch = "x86_64")]
-        (U8 | I8 | I16, U8 | I8 | I16) if isa.has_vnni() => {
+        (I8 | U8, I8 | U8) if isa.has_tiles() => tiles_of_bytes(a == I8, b == I8),
+        #[cfg(target_arch = "x86_64")]
+        (I8 | U8, I8) if isa.has_byte_dots() => byte_dots(level, a == I8),
+        #[cfg(target_arch = "x86_64")]
+        (U8 | I8 | I16, U8 | I8 | I16) if isa.has_byte_dots() && level == Level::Avx512 => {
             (Kernel::of::<WordDots16, 14, 2>(avx512_vnni::<WordDots16, 14, 2>), pair(a), pair(b))
+        }
+        #[cfg(target_arch = "aarch64")]
+        (I8, I8) if level == Level::Neon => {
+            let kernel = match isa.has_byte_dots() {
+                true => Kernel::of::<Dots4, 8, 3>(block::<Dots4, 8, 3>),
+                false => Kernel::of::<Widened4, 6, 2>(block::<Widened4, 6, 2>),
+            };
+            both(kernel, Operand { pack: bytes::portable::<{ Side::PLAIN }>, same: false })
         }
         (U8 | I8 | I16, U8 | I8 | I16) => (pair_kernel(level), pair(a), pair(b)),
         // The low 32 bits of sums and products do not depend on the signs.
@@ -85,6 +102,36 @@ pub(crate) fn select(isa: Isa, a: DType, b: DType) -> Option<(Kernel, Operand, O
         _ => return None,
     };
     Some((kernel, left, right))
+}
+
+/// The kernel and the operands for products of bytes by tiles.
+#[cfg(target_arch = "x86_64")]
+fn tiles_of_bytes(a_signed: bool, b_signed: bool) -> (Kernel, Operand, Operand) {
+    let operand = |pack: PackFn| Operand { pack, same: false };
+    let run: KernelFn = match (a_signed, b_signed) {
+        (true, true) => tiles::amx::run::<true, true>,
+        (true, false) => tiles::amx::run::<true, false>,
+        (false, true) => tiles::amx::run::<false, true>,
+        (false, false) => tiles::amx::run::<false, false>,
+    };
+    (tiles::kernel(run), operand(tiles::left::<true>), operand(tiles::right::<true>))
+}
+
+/// The kernel and the operands for products of an A of bytes by a B of `i8`.
+#[cfg(target_arch = "x86_64")]
+fn byte_dots(level: Level, signed: bool) -> (Kernel, Operand, Operand) {
+    let operand = |pack: PackFn| Operand { pack, same: false };
+    let [left, right]: [PackFn; 2] = match (level, signed) {
+        (Level::Avx512, true) => [bytes::avx512::<{ Side::RAISED }>, bytes::avx512::<{ Side::AFTER_SUMS }>],
+        (Level::Avx512, false) => [bytes::avx512::<{ Side::PLAIN }>, bytes::avx512::<{ Side::AFTER_ZEROS }>],
+        (_, true) => [bytes::avx2::<{ Side::RAISED }>, bytes::avx2::<{ Side::AFTER_SUMS }>],
+        (_, false) => [bytes::avx2::<{ Side::PLAIN }>, bytes::avx2::<{ Side::AFTER_ZEROS }>],
+    };
+    let kernel = match level {
+        Level::Avx512 => Kernel::of::<ByteDots16, 14, 2>(avx512_vnni::<ByteDots16, 14, 2>),
+        _ => Kernel::of::<ByteDots8, 6, 2>(avx_vnni::<ByteDots8, 6, 2>),
+    };
+    (kernel, operand(left), operand(right))
 }
 
 fn both(kernel: Kernel, operand: Operand) -> (Kernel, Operand, Operand) {
@@ -119,7 +166,18 @@ unsafe fn avx512<M: Mac, const MR: usize, const NV: usize>(plan: &Blocking, part
 /// As for [`block`].
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx2,fma,f16c")]
-unsafe fn avx512_vnni<M: Mac, const MR: usize, const NV: usize>(plan: &Blocking, part: &Part) {
+pub(super) unsafe fn avx512_vnni<M: Mac, const MR: usize, const NV: usize>(plan: &Blocking, part: &Part) {
+    // SAFETY: the caller's promise.
+    unsafe { block::<M, MR, NV>(plan, part) }
+}
+
+/// [`block`], compiled for AVX2 with AVX-VNNI.
+///
+/// # Safety
+/// As for [`block`].
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2,avxvnni,fma,f16c")]
+unsafe fn avx_vnni<M: Mac, const MR: usize, const NV: usize>(plan: &Blocking, part: &Part) {
     // SAFETY: the caller's promise.
     unsafe { block::<M, MR, NV>(plan, part) }
 }

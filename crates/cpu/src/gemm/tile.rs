@@ -19,7 +19,8 @@ pub(crate) struct Source<P> {
     pub step: isize,
 }
 
-/// A tile of `MR` rows and `NV` registers of columns: sums over `groups` groups of k, from zero, in order.
+/// A tile of `MR` rows and `NV` registers of columns: sums over `groups` groups of k, from zero or from those that B
+/// begins with, in order.
 ///
 /// # Safety
 /// The sources must hold the operands of the tile, the target its rows and columns; the CPU must have the
@@ -32,7 +33,17 @@ unsafe fn tile<M: Mac, const MR: usize, const NV: usize>(
     target: &Target<M::Out>,
 ) {
     let mut sums = [[M::zero(); NV]; MR];
-    let (mut ap, mut bp) = (a.p, b.p);
+    // Where there is nothing to add up, nothing has been packed.
+    if M::HEAD > 0 && groups > 0 {
+        for v in 0..NV {
+            // SAFETY: the caller's promise: B begins with its head.
+            let head = unsafe { M::begin(b.p.add(v * M::LANES)) };
+            for row in &mut sums {
+                row[v] = head;
+            }
+        }
+    }
+    let (mut ap, mut bp) = (a.p, b.p.wrapping_offset(M::HEAD as isize * b.step));
     for _ in 0..groups {
         // SAFETY: the caller's promise; the pointers stand at this group of k.
         unsafe {

@@ -143,7 +143,7 @@ unsafe fn squares_of_8(rows: [__m512i; 8]) -> [__m512i; 8] {
 /// # Safety
 /// The CPU must have AVX-512.
 #[inline(always)]
-unsafe fn quarters(x: [__m512i; 4]) -> [__m512i; 4] {
+pub(crate) unsafe fn quarters(x: [__m512i; 4]) -> [__m512i; 4] {
     // SAFETY: the caller's promise.
     unsafe {
         let even = [_mm512_shuffle_i32x4::<0x88>(x[0], x[1]), _mm512_shuffle_i32x4::<0x88>(x[2], x[3])];

@@ -125,6 +125,11 @@ impl HostMemory {
         Ok(HostMemory { context: context.clone(), at: at.cast(), bytes })
     }
 
+    /// The address, which is the same for the device.
+    pub fn at(&self) -> u64 {
+        self.at as u64
+    }
+
     /// The bytes.
     pub fn get(&self) -> &[u8] {
         if self.bytes == 0 {
@@ -151,18 +156,5 @@ impl Drop for HostMemory {
             // SAFETY: allocated by `new`.
             let _ = self.context.call("cuMemFreeHost", || unsafe { sys::cuMemFreeHost(self.at.cast()) });
         }
-    }
-}
-
-impl Context {
-    /// Queues a copy within the device.
-    pub fn copy(&self, from: u64, to: u64, bytes: usize) -> Result<(), CudaError> {
-        if bytes == 0 || from == to {
-            return Ok(());
-        }
-        self.call("cuMemcpyDtoDAsync", || {
-            // SAFETY: addresses of contiguous views of a verified plan, each of so many bytes.
-            unsafe { sys::cuMemcpyDtoDAsync_v2(to, from, bytes, self.stream()) }
-        })
     }
 }

@@ -31,6 +31,9 @@ pub struct Context {
     lost: Mutex<Option<String>>,
     /// Held by the thread whose turn on the stream it is.
     turn: Mutex<()>,
+    /// The calls of the driver so far, by name.
+    #[cfg(test)]
+    pub(crate) calls: Mutex<Vec<&'static str>>,
 }
 
 /// What a device is.
@@ -183,6 +186,8 @@ impl Context {
             description,
             lost: Mutex::new(None),
             turn: Mutex::new(()),
+            #[cfg(test)]
+            calls: Mutex::default(),
         };
         let mut stream = ptr::null_mut();
         let flags = sys::CUstream_flags::CU_STREAM_NON_BLOCKING as u32;
@@ -215,6 +220,8 @@ impl Context {
         f: impl FnOnce() -> sys::CUresult,
     ) -> Result<(), CudaError> {
         self.alive()?;
+        #[cfg(test)]
+        self.calls.lock().unwrap_or_else(PoisonError::into_inner).push(call);
         // SAFETY: the handle is retained as long as `self` lives.
         let bound = unsafe { sys::cuCtxSetCurrent(self.context) };
         let code = if bound == sys::CUresult::CUDA_SUCCESS { f() } else { bound };

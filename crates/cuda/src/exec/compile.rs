@@ -8,6 +8,9 @@ use ironlearn_ir::prim::Control;
 use ironlearn_ir::{DType, Failure};
 use std::sync::Arc;
 
+/// So many kernels back at most is a step computed with another.
+const FURTHEST: usize = 16;
+
 /// A plan, or the body of a loop, ready to be queued.
 pub struct Sequence {
     pub plan: Arc<Plan>,
@@ -71,8 +74,8 @@ impl Parts {
         }
         let mut actions = Vec::new();
         let mut steps = Vec::new();
-        // What the steps of the last kernel read and write.
-        let mut run: Vec<Place> = Vec::new();
+        // The kernels since the last action that is none.
+        let mut runs: Vec<Run> = Vec::new();
         for (number, step) in plan.steps.iter().enumerate() {
             steps.resize(actions.len(), number.saturating_sub(1));
             if let StepKind::Scan(scan) = &step.kind {
@@ -81,13 +84,13 @@ impl Parts {
                 let body = self.sequence(&Arc::new(scan.body.clone()), target)?;
                 actions.push(Action::Loop(Box::new(Loop { scan: (**scan).clone(), body, arena })));
                 self.look(plan, step, &mut actions);
-                run.clear();
+                runs.clear();
                 continue;
             }
             if let Some(product) = self.product(plan, step)? {
                 actions.push(product);
                 self.look(plan, step, &mut actions);
-                run.clear();
+                runs.clear();
                 continue;
             }
             let made = text::kernels(plan, step, self.kernels.len(), target);
@@ -96,17 +99,13 @@ impl Parts {
                 Failure::Operation(format!("{located}\n  use `--device cpu`"))
             };
             let made = made.map_err(unsupported)?;
-            let first = actions
-                .last()
-                .is_some_and(|a| matches!(a, Action::Kernel(k) if *k + 1 == self.kernels.len()));
-            if !first {
-                run.clear();
-            }
-            if self.joined(plan, &mut run, step, &made) {
+            if self.joined(plan, &mut runs, step, &made) {
                 continue;
             }
-            run = places(plan, step);
-            actions.extend(made.into_iter().map(|kernel| self.kernel(kernel)));
+            for kernel in made {
+                runs.push(Run { kernel: self.kernels.len(), places: places(plan, step) });
+                actions.push(self.kernel(kernel));
+            }
         }
         steps.resize(actions.len(), plan.steps.len().saturating_sub(1));
         Ok(Sequence { plan: plan.clone(), actions, steps })
@@ -153,27 +152,38 @@ impl Parts {
         Action::Kernel(self.kernels.len() - 1)
     }
 
-    /// Makes one kernel of a step and of the one before it, where neither needs anything that the other writes. True
-    /// where it did: then nothing more is to be done.
-    fn joined(&mut self, plan: &Plan, run: &mut Vec<Place>, step: &PlanStep, kernels: &[Kernel]) -> bool {
-        let new = places(plan, step);
+    /// Makes one kernel of a step and of an earlier one. They are computed at once where neither needs anything that the
+    /// other writes, or one after the other where both are little work; no kernel between them may need anything that the
+    /// step writes, or write what it needs. True where it did: then nothing more is to be done.
+    fn joined(&mut self, plan: &Plan, runs: &mut [Run], step: &PlanStep, kernels: &[Kernel]) -> bool {
         let [only] = kernels else { return false };
-        if run.is_empty() || new.iter().any(|n| run.iter().any(|r| r.conflicts(n))) {
-            return false;
+        let new = places(plan, step);
+        for run in runs.iter_mut().rev().take(FURTHEST) {
+            let waits = new.iter().any(|n| run.places.iter().any(|r| r.conflicts(n)));
+            let earlier = &mut self.kernels[run.kernel];
+            if (!waits && earlier.join(only)) || earlier.follow(only) {
+                run.places.extend(new);
+                return true;
+            }
+            if waits {
+                return false;
+            }
         }
-        let joined = self.kernels.last_mut().is_some_and(|last| last.join(only));
-        if joined {
-            run.extend(new);
-        }
-        joined
+        false
     }
 
     /// The text of all kernels, with what stands before them.
     pub fn text(&self) -> String {
-        let kernels: Vec<String> = self.kernels.iter().map(Kernel::text).collect();
-        let products = if kernels.iter().any(|k| k.contains("il_gemm_")) { text::PRODUCTS } else { "" };
-        [text::PRELUDE, products].into_iter().chain(kernels.iter().map(String::as_str)).collect()
+        text::program(&self.kernels.iter().map(Kernel::text).collect::<Vec<_>>())
     }
+}
+
+/// A kernel that others may join.
+struct Run {
+    /// Its place among all kernels.
+    kernel: usize,
+    /// What its steps read and write.
+    places: Vec<Place>,
 }
 
 /// Memory that a step reads or writes.
@@ -223,9 +233,9 @@ pub fn argument(argument: &Argument, addresses: &[u64], scratch: u64, counters: 
     }
 }
 
-/// The text of all kernels of a plan, with what stands before them: for tests that compile it for many devices.
-pub fn texts(plan: Plan, target: Target) -> Result<String, Failure> {
+/// All kernels of a plan: for tests that compile them for many devices.
+pub fn kernels(plan: Plan, target: Target) -> Result<Vec<Kernel>, Failure> {
     let mut parts = Parts::default();
     parts.sequence(&Arc::new(plan), target)?;
-    Ok(parts.text())
+    Ok(parts.kernels)
 }

@@ -1,57 +1,60 @@
-//! The inputs of a step: copied to the device where they differ from what is there.
+//! The inputs of a step: where they lie in the memory that host and device share, and which of them differ from what is
+//! on the device.
 
 use super::bytes;
-use crate::driver::{Context, DeviceMemory, HostMemory};
-use crate::error::CudaError;
 use ironlearn_ir::{ArrayView, TensorType};
-use std::sync::Arc;
+use std::ops::Range;
 
-/// Memory of the inputs, on both sides.
+/// The places of the inputs.
 pub struct Inputs {
-    device: DeviceMemory,
-    /// What the device has.
-    host: HostMemory,
     /// Where each input begins, and its length in bytes.
     places: Vec<(usize, usize)>,
-    /// Nothing was copied yet.
+    /// Bytes of all, from the first place on.
+    bytes: usize,
+    /// Nothing is on the device yet.
     fresh: bool,
 }
 
 impl Inputs {
-    /// For inputs of these types.
-    pub fn new(context: &Arc<Context>, types: &[TensorType]) -> Result<Inputs, CudaError> {
+    /// For inputs of these types, from byte `first` on.
+    pub fn new(first: usize, types: &[TensorType]) -> Inputs {
         let mut places = Vec::new();
-        let mut end = 0usize;
+        let mut end = first;
         for ty in types {
             places.push((end, ty.bytes()));
             end = (end + ty.bytes()).next_multiple_of(256);
         }
-        let (device, host) = (DeviceMemory::new(context, end, "the batch")?, HostMemory::new(context, end)?);
-        Ok(Inputs { device, host, places, fresh: true })
+        Inputs { places, bytes: end - first, fresh: true }
     }
 
-    /// Where an input is.
-    pub fn at(&self, index: usize) -> u64 {
-        self.places.get(index).map_or(0, |(start, _)| self.device.at() + *start as u64)
+    /// Where an input begins.
+    pub fn start(&self, index: usize) -> usize {
+        self.places.get(index).map_or(0, |place| place.0)
     }
 
-    /// Bytes of the device.
+    /// Bytes of all.
     pub fn bytes(&self) -> usize {
-        self.device.bytes()
+        self.bytes
     }
 
-    /// Queues copies of inputs of the types. Those that are on the device already, as the whole data set that every
-    /// step is computed on, are not copied again: comparing costs less.
-    pub fn write(&mut self, inputs: &[ArrayView<'_>]) -> Result<(), CudaError> {
+    /// Writes inputs of the types to the host's memory, and gives the ranges that are new. Those that are on the device
+    /// already, as the whole data set that every step is computed on, are not sent again: comparing costs less.
+    pub fn write(&mut self, host: &mut [u8], inputs: &[ArrayView<'_>]) -> Vec<Range<usize>> {
+        let mut changed = Vec::new();
         for (&(start, length), input) in self.places.iter().zip(inputs) {
             let new = bytes::of(input.data());
-            let held = &mut self.host.get_mut()[start..start + length];
+            let held = &mut host[start..start + length];
             if self.fresh || held != new {
                 held.copy_from_slice(new);
-                self.device.write(start, &self.host.get()[start..start + length])?;
+                changed.push(start..start + length);
             }
         }
+        self.fresh = true;
+        changed
+    }
+
+    /// What was written is on its way.
+    pub fn sent(&mut self) {
         self.fresh = false;
-        Ok(())
     }
 }

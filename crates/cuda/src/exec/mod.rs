@@ -3,18 +3,20 @@
 mod blame;
 mod bytes;
 mod compile;
+mod copies;
 mod inputs;
 mod measured;
 mod memory;
 mod outputs;
 mod program;
+mod scan;
 mod slots;
 mod state;
 #[cfg(test)]
 mod tests;
 mod uses;
 
-pub use compile::texts;
+pub use compile::kernels;
 pub use program::CudaProgram;
 
 use crate::blas::Blas;
@@ -22,7 +24,7 @@ use crate::compiler;
 use crate::driver::Context;
 use crate::error::CudaError;
 use crate::text::Target;
-use ironlearn_ir::plan::{Options as PlanOptions, plan};
+use ironlearn_ir::plan::{Options as PlanOptions, Plan, plan};
 use ironlearn_ir::{DType, Failure, Graph, passes};
 use std::env;
 use std::sync::Arc;
@@ -87,23 +89,7 @@ impl Cuda {
 
     /// Plans and compiles a graph.
     pub fn compile(&self, graph: &Graph, options: Options) -> Result<CudaProgram, Failure> {
-        let plan_options = PlanOptions {
-            fuse: options.fuse,
-            check: options.check,
-            regions: false,
-            updates_last: true,
-            epilogues: true,
-        };
-        let graph = match options.fuse {
-            true => passes::thin_products(graph),
-            false => graph.clone(),
-        };
-        let graph = match options.narrow {
-            Some(narrow) => passes::narrow_values(&graph, narrow),
-            None => graph,
-        };
-        let plan = plan(&graph, plan_options).map_err(|e| Failure::Operation(format!("no plan: {e}")))?;
-        CudaProgram::new(self, plan, options)
+        CudaProgram::new(self, planned(graph, options)?, options)
     }
 
     fn target(&self, options: Options) -> Target {
@@ -111,4 +97,24 @@ impl Cuda {
         let hopper = device.capability == (9, 0);
         Target { multiprocessors: device.multiprocessors, tf32: options.tf32, hopper }
     }
+}
+
+/// The plan of a graph for GPUs.
+pub fn planned(graph: &Graph, options: Options) -> Result<Plan, Failure> {
+    let plan_options = PlanOptions {
+        fuse: options.fuse,
+        check: options.check,
+        regions: false,
+        updates_last: true,
+        epilogues: true,
+    };
+    let graph = match options.fuse {
+        true => passes::thin_products(graph),
+        false => graph.clone(),
+    };
+    let graph = match options.narrow {
+        Some(narrow) => passes::narrow_values(&graph, narrow),
+        None => graph,
+    };
+    plan(&graph, plan_options).map_err(|e| Failure::Operation(format!("no plan: {e}")))
 }

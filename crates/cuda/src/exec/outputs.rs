@@ -1,11 +1,17 @@
 //! The results of the last run, on the host.
 
 use super::bytes;
+use super::copies::Copy;
 use crate::driver::{Context, DeviceMemory, HostMemory};
 use crate::error::CudaError;
-use ironlearn_ir::plan::{Home, Plan};
+use ironlearn_ir::plan::{Home, Plan, View};
 use ironlearn_ir::{ArrayView, DataRef, TensorType};
 use std::sync::Arc;
+
+/// So many results of at most so many bytes each are written to the host by the last kernel of a step, `il_advance` of
+/// kernels/prelude.cuh; others are copied.
+pub const REPORTED: usize = 3;
+const SHORT: usize = 1024;
 
 /// The results of the last run, on the host.
 pub struct Outputs {
@@ -30,12 +36,36 @@ impl Outputs {
         Ok(Outputs { host: HostMemory::new(context, end + 64)?, types, starts })
     }
 
-    /// Queues copies of all results, which are in the arena.
+    /// Where the results are in the arena, and where they go.
+    fn copies(&self, plan: &Plan, arena: u64) -> Vec<Copy> {
+        let all = plan.outputs.iter().zip(&self.types).zip(&self.starts);
+        let copy = |((view, ty), &start): ((&View, &TensorType), &usize)| {
+            let Home::Arena(at) = plan.buffer(view.buffer).home else { return None };
+            let from = arena + (at + view.offset * ty.dtype.size()) as u64;
+            Some(Copy { from, to: self.host.at() + start as u64, bytes: ty.bytes() })
+        };
+        all.filter_map(copy).filter(|copy| copy.bytes > 0).collect()
+    }
+
+    /// The copies that the last kernel of a step makes; those of no bytes where it makes none.
+    pub fn reported(&self, plan: &Plan, arena: u64) -> [Copy; REPORTED] {
+        let mut reported = [Copy { from: 0, to: 0, bytes: 0 }; REPORTED];
+        let copies = self.copies(plan, arena);
+        if copies.len() <= REPORTED && copies.iter().all(|copy| copy.bytes <= SHORT) {
+            reported[..copies.len()].copy_from_slice(&copies);
+        }
+        reported
+    }
+
+    /// Queues copies of the results that no kernel writes to the host.
     pub fn fetch(&mut self, plan: &Plan, arena: &DeviceMemory) -> Result<(), CudaError> {
-        for ((view, ty), &start) in plan.outputs.iter().zip(&self.types).zip(&self.starts) {
-            let Home::Arena(at) = plan.buffer(view.buffer).home else { continue };
-            let from = at + view.offset * ty.dtype.size();
-            arena.read(from, &mut self.host.get_mut()[start..start + ty.bytes()])?;
+        if self.reported(plan, arena.at()).iter().any(|copy| copy.bytes > 0) {
+            return Ok(());
+        }
+        for copy in self.copies(plan, arena.at()) {
+            let start = (copy.to - self.host.at()) as usize;
+            let to = &mut self.host.get_mut()[start..start + copy.bytes];
+            arena.read((copy.from - arena.at()) as usize, to)?;
         }
         Ok(())
     }

@@ -1,10 +1,11 @@
 //! [`CudaProgram`]: a compiled plan with its memory, and how it is run.
 
-use super::compile::{self, Action, Loop, Parts, Sequence};
+use super::compile::{self, Action, Parts, Sequence};
+use super::copies::Copies;
 use super::inputs::Inputs;
 use super::measured::Measured;
 use super::memory::Memory;
-use super::outputs::Outputs;
+use super::outputs::{Outputs, REPORTED};
 use super::slots::DeviceSlots;
 use super::state::{Failed, MOST_STEPS, Outcome, RunState};
 use super::uses::Used;
@@ -18,6 +19,7 @@ use ironlearn_ir::profile::{SharedWork, StepProfile};
 use ironlearn_ir::program::check_inputs;
 use ironlearn_ir::{ArrayView, ControlBlock, Failure, Program, SlotId, Store};
 use std::collections::HashMap;
+use std::ops::Range;
 use std::sync::Arc;
 
 /// So many steps are recorded as one, where that many are asked for; of two or more even numbers, so that values and
@@ -26,14 +28,15 @@ const UNITS: [usize; 4] = [32, 8, 2, 1];
 
 /// A compiled plan with its memory.
 pub struct CudaProgram {
-    context: Arc<Context>,
+    pub(super) context: Arc<Context>,
     pub(super) plan: Arc<Plan>,
     sequence: Sequence,
     kernels: Vec<Kernel>,
     functions: Vec<Function>,
     advance: Function,
-    memory: Memory,
-    state: RunState,
+    pub(super) copies: Copies,
+    pub(super) memory: Memory,
+    pub(super) state: RunState,
     inputs: Inputs,
     outputs: Outputs,
     /// Slots that are read or written.
@@ -56,10 +59,12 @@ impl CudaProgram {
         let function = |k: &Kernel| module.function(&k.name, k.arguments.len() + 1, k.shape.shared);
         let functions = parts.kernels.iter().map(function).collect::<Result<_, _>>()?;
         let memory = Memory::new(&context, &plan, &sequence, &parts)?;
+        let inputs = Inputs::new(RunState::end(parts.fields.len()), &plan.graph.inputs);
         Ok(CudaProgram {
-            advance: module.function("il_advance", 4, 0)?,
-            state: RunState::new(&context, parts.fields)?,
-            inputs: Inputs::new(&context, &plan.graph.inputs)?,
+            advance: module.function("il_advance", 5 + 3 * REPORTED, 0)?,
+            copies: Copies::new(&module)?,
+            state: RunState::new(&context, parts.fields, inputs.bytes())?,
+            inputs,
             outputs: Outputs::new(&context, &plan)?,
             context,
             slots: Used::all(&plan),
@@ -91,7 +96,7 @@ impl CudaProgram {
         };
         let at = |(i, home): (usize, &Home)| match home {
             Home::Arena(at) => self.memory.arena.at() + *at as u64,
-            Home::Input(index) => self.inputs.at(*index as usize),
+            Home::Input(index) => self.state.at() + self.inputs.start(*index as usize) as u64,
             Home::Slot(id) => of(*id, 0),
             Home::Spare(id) => of(*id, 1),
             Home::Control(field) => self.state.field(*field).unwrap_or(0),
@@ -106,11 +111,17 @@ impl CudaProgram {
         self.queue_all(&self.sequence, addresses)?;
         let fields = self.state.fields() as u64;
         let shape = Shape { grid: [1, 1, 1], block: 32.max(fields.next_power_of_two() as u32), shared: 0 };
-        let mut words = [self.state.at(), self.state.control(), self.state.table(), fields];
+        let state = &self.state;
+        let mut words = [0; 5 + 3 * REPORTED];
+        words[..5].copy_from_slice(&[state.at(), state.control(), state.table(), fields, state.report()]);
+        let reported = self.outputs.reported(&self.plan, self.memory.arena.at());
+        for (word, copy) in words[5..].chunks_exact_mut(3).zip(reported) {
+            word.copy_from_slice(&[copy.from, copy.to, copy.bytes as u64]);
+        }
         self.advance.launch(&self.context, "il_advance", shape, &mut words)
     }
 
-    fn queue_all(&self, sequence: &Sequence, addresses: &[u64]) -> Result<(), CudaError> {
+    pub(super) fn queue_all(&self, sequence: &Sequence, addresses: &[u64]) -> Result<(), CudaError> {
         let whole = std::ptr::eq(sequence, &self.sequence);
         for (i, action) in sequence.actions.iter().enumerate() {
             if let (true, Some(measured)) = (whole, &self.measured) {
@@ -141,45 +152,6 @@ impl CudaProgram {
         self.functions[index].launch(&self.context, &kernel.name, kernel.shape, &mut words)
     }
 
-    /// The carries live in the buffers of the loop's results; what a step makes of them is copied back when it is
-    /// done.
-    fn queue_loop(&self, plan: &Plan, l: &Loop, addresses: &[u64]) -> Result<(), CudaError> {
-        let (scan, body) = (&l.scan, &*l.body.plan);
-        let at = |view: &View| compile::address(plan, addresses, view);
-        let copy = |from: u64, to: u64, bytes: usize| self.context.copy(from, to, bytes);
-        for (from, to) in scan.inputs[..scan.carries].iter().zip(&scan.results) {
-            copy(at(from), at(to), compile::bytes(plan, to))?;
-        }
-        let arena = self.memory.loops[l.arena].at();
-        for step in 0..scan.length {
-            let t = if scan.reverse { scan.length - 1 - step } else { step };
-            let of = |(i, buffer): (usize, &ironlearn_ir::plan::Buffer)| match &buffer.home {
-                Home::Arena(start) => arena + *start as u64,
-                Home::Constant(_) => self.memory.constant(Some(l.arena), i),
-                Home::Input(index) => {
-                    let index = *index as usize;
-                    if index < scan.carries {
-                        at(&scan.results[index])
-                    } else if index < scan.carries + scan.xs {
-                        at(&scan.inputs[index]) + (t * buffer.bytes()) as u64
-                    } else {
-                        at(&scan.inputs[index])
-                    }
-                }
-                Home::Control(field) => self.state.field(*field).unwrap_or(0),
-                _ => 0,
-            };
-            let inner: Vec<u64> = body.buffers.iter().enumerate().map(of).collect();
-            self.queue_all(&l.body, &inner)?;
-            for (i, (view, result)) in body.outputs.iter().zip(&scan.results).enumerate() {
-                let bytes = compile::bytes(body, view);
-                let to = at(result) + if i < scan.carries { 0 } else { (t * bytes) as u64 };
-                copy(compile::address(body, &inner, view), to, bytes)?;
-            }
-        }
-        Ok(())
-    }
-
     /// Where values and next values are after one more step.
     fn turned(&self, slots: &[[u64; 2]]) -> Vec<[u64; 2]> {
         let turn = |([value, next], used): (&[u64; 2], &Used)| {
@@ -203,14 +175,17 @@ impl CudaProgram {
         Ok(())
     }
 
-    /// Runs up to [`MOST_STEPS`] steps, the slots being where `slots` says; gives what came of it.
+    /// Runs up to [`MOST_STEPS`] steps with these ranges of the inputs new, the slots being where `slots` says; gives what
+    /// came of it.
     fn run_steps(
         &mut self,
         controls: &[ControlBlock],
+        inputs: &[Range<usize>],
         mut slots: Vec<[u64; 2]>,
         steps: usize,
     ) -> Result<Outcome, CudaError> {
-        self.state.begin(controls)?;
+        self.state.begin(controls, inputs)?;
+        self.inputs.sent();
         if self.measured.is_some() {
             return self.run_measured(&slots);
         }
@@ -224,7 +199,6 @@ impl CudaProgram {
                 }
             }
         }
-        self.state.fetch()?;
         self.outputs.fetch(&self.plan, &self.memory.arena)?;
         self.context.synchronize()?;
         Ok(self.state.outcome())
@@ -233,7 +207,6 @@ impl CudaProgram {
     /// Runs one step without recording it, and measures its parts.
     fn run_measured(&mut self, slots: &[[u64; 2]]) -> Result<Outcome, CudaError> {
         self.queue(&self.addresses(slots))?;
-        self.state.fetch()?;
         self.outputs.fetch(&self.plan, &self.memory.arena)?;
         self.context.synchronize()?;
         if let Some(measured) = &mut self.measured {
@@ -289,12 +262,13 @@ impl CudaProgram {
                 controls.push(following);
             }
             let turn = context.turn();
-            if *done == 0 {
-                self.inputs.write(inputs)?;
-            }
+            let new = match *done {
+                0 => self.inputs.write(self.state.host_mut(), inputs),
+                _ => Vec::new(),
+            };
             let places = self.slots.iter().map(|used| device.addresses(store, used.id, used.moves));
             let places = places.collect::<Result<Vec<_>, _>>()?;
-            let outcome = self.run_steps(&controls, places, steps)?;
+            let outcome = self.run_steps(&controls, &new, places, steps)?;
             drop(turn);
             let counted = outcome.done.min(steps);
             for used in self.slots.iter().filter(|used| used.moves && counted > 0) {

@@ -1,6 +1,9 @@
 //! The state of a run, shared by host and device: what has failed, how many steps are done, and the control block of
 //! each step.
 //!
+//! Both sides have one block for it, with the inputs of a step behind, so that what is new goes to the device in one copy;
+//! and the last kernel of a step writes what came of it to the host's block.
+//!
 //! Steps follow each other on the device without the host: the last kernel of a step counts it and puts the next
 //! control block in place. Where a value is not finite, `stop` is set: new state is then not written any more, by no
 //! later step either, so that the state is that of the last step that was counted.
@@ -9,10 +12,13 @@ use crate::driver::{Context, DeviceMemory, HostMemory};
 use crate::error::CudaError;
 use ironlearn_ir::ControlBlock;
 use ironlearn_ir::prim::Control;
+use std::ops::Range;
 use std::sync::Arc;
 
 /// Bytes of `IlState` in kernels/prelude.cuh, rounded up.
 const STATE: usize = 128;
+/// Ranges that are so near to each other go to the device together.
+const NEAR: usize = 4096;
 /// The most steps that are queued before the host looks.
 pub const MOST_STEPS: usize = 64;
 
@@ -50,14 +56,29 @@ pub struct Failed {
 }
 
 impl RunState {
-    /// For a program that reads these fields of the control block.
-    pub fn new(context: &Arc<Context>, fields: Vec<Control>) -> Result<RunState, CudaError> {
-        let bytes = STATE + fields.len() * 8 * (MOST_STEPS + 2);
+    /// For a program that reads these fields of the control block, and has inputs of so many bytes.
+    pub fn new(context: &Arc<Context>, fields: Vec<Control>, inputs: usize) -> Result<RunState, CudaError> {
+        let bytes = RunState::end(fields.len()) + inputs;
         Ok(RunState {
-            device: DeviceMemory::new(context, bytes, "the control block")?,
+            device: DeviceMemory::new(context, bytes, "the control block and the batch")?,
             host: HostMemory::new(context, bytes)?,
             fields,
         })
+    }
+
+    /// Where the inputs begin behind the control blocks of so many fields.
+    pub fn end(fields: usize) -> usize {
+        (STATE + fields * 8 * (MOST_STEPS + 2)).next_multiple_of(256)
+    }
+
+    /// The host's side of all.
+    pub fn host_mut(&mut self) -> &mut [u8] {
+        self.host.get_mut()
+    }
+
+    /// Where the device writes what came of a run, for the host.
+    pub fn report(&self) -> u64 {
+        self.host.at()
     }
 
     /// The number of fields.
@@ -86,8 +107,8 @@ impl RunState {
         Some(self.control() + 8 * place as u64)
     }
 
-    /// Queues a new state, with the control blocks of some steps.
-    pub fn begin(&mut self, steps: &[ControlBlock]) -> Result<(), CudaError> {
+    /// Queues a new state, with the control blocks of some steps, and ranges of inputs that are new, in order.
+    pub fn begin(&mut self, steps: &[ControlBlock], inputs: &[Range<usize>]) -> Result<(), CudaError> {
         let words =
             steps.iter().take(1).chain(steps).flat_map(|control| {
                 self.fields.iter().map(|&field| control.word(field)).collect::<Vec<u64>>()
@@ -99,12 +120,19 @@ impl RunState {
         for (to, word) in host[STATE..end].chunks_exact_mut(8).zip(words) {
             to.copy_from_slice(&word.to_le_bytes());
         }
-        self.device.write(0, &self.host.get()[..end])
+        let mut range = 0..end;
+        for next in inputs {
+            if next.start > range.end + NEAR {
+                self.send(&range)?;
+                range.start = next.start;
+            }
+            range.end = next.end;
+        }
+        self.send(&range)
     }
 
-    /// Queues the copy of what came of it; see [`RunState::outcome`].
-    pub fn fetch(&mut self) -> Result<(), CudaError> {
-        self.device.read(0, &mut self.host.get_mut()[..STATE])
+    fn send(&self, range: &Range<usize>) -> Result<(), CudaError> {
+        self.device.write(range.start, &self.host.get()[range.clone()])
     }
 
     /// What came of it, after the stream was waited for.

@@ -1,9 +1,9 @@
 //! Plans that were tampered with, so that a kernel reaches too far, under the checked build.
 
-use super::{Cuda, CudaProgram, Options, PlanOptions, plan};
+use super::{Cuda, CudaProgram, Options};
 use crate::driver;
 use ironlearn_ir::plan::{Home, Load, Plan, StepKind, View};
-use ironlearn_ir::{Array, ControlBlock, Failure, Graph, Mode, Program, Role, Store, Tape, TensorType};
+use ironlearn_ir::{Array, ControlBlock, Failure, Graph, Mode, Program, Role, Store, Tape, TensorType, Var};
 use ironlearn_testkit::standin;
 
 /// Elements: enough for vectors of them to be read at once.
@@ -27,9 +27,7 @@ fn step(store: &mut Store) -> Graph {
 }
 
 fn planned(graph: &Graph) -> Plan {
-    let options =
-        PlanOptions { fuse: true, check: true, regions: false, updates_last: true, epilogues: true };
-    plan(graph, options).expect("a plan")
+    super::planned(graph, Options::default()).expect("a plan")
 }
 
 /// Runs a plan that was tampered with, twice, and the sound one thereafter.
@@ -90,4 +88,59 @@ fn a_write_out_of_range_is_named() {
         refused("a write", |plan| moved(plan, far, |home| matches!(home, Home::Arena(_))));
         refused("new state", |plan| moved(plan, far, |home| matches!(home, Home::Spare(_))));
     }
+}
+
+/// What is asked of the driver for one more step on each batch, after steps on two others.
+fn calls(inputs: usize, outputs: usize, batches: &[&[f32]]) -> Option<Vec<Vec<&'static str>>> {
+    let cuda = cuda()?;
+    let mut store = Store::new();
+    let slot =
+        store.add("w", Role::Parameter, Array::zeros(ironlearn_ir::DType::F32, [N])).expect("a new name");
+    let tape = Tape::new(Mode::Train);
+    let mut sum = tape.slot(slot, TensorType::new(ironlearn_ir::DType::F32, [N]));
+    for _ in 0..inputs {
+        sum = sum + tape.input::<f32>([N]).node();
+    }
+    for output in 0..outputs {
+        tape.output(&format!("y{output}"), Var::<f32>::of(sum).sum_all().node());
+    }
+    tape.assign(slot, sum);
+    let graph = tape.finish().expect("a sound graph").0;
+    let mut program = CudaProgram::new(&cuda, planned(&graph), Options::default()).expect("a program");
+    let mut run = |x: &[f32]| {
+        let x = Array::of([N], x.to_vec()).expect("as many as that");
+        let views: Vec<_> = (0..inputs).map(|_| x.view()).collect();
+        cuda.context.calls.lock().expect("nobody failed").clear();
+        program.run(&views, &mut store, &ControlBlock::default()).expect("a step");
+        let calls = cuda.context.calls.lock().expect("nobody failed").clone();
+        (calls, program.output(0).as_slice::<f32>().expect("a float")[0])
+    };
+    // One step from either side of the state is recorded.
+    let mut right = 0.0;
+    let mut all = Vec::new();
+    for batch in [&[1.0; N][..], &[2.0; N]].iter().chain(batches) {
+        let (calls, found) = run(batch);
+        right += batch.iter().sum::<f32>() * inputs as f32;
+        assert_eq!(found, right, "the sum of all so far");
+        all.push(calls);
+    }
+    Some(all.split_off(2))
+}
+
+#[test]
+fn a_small_step_is_a_copy_a_launch_and_a_wait() {
+    let expected = ["cuMemcpyHtoDAsync", "cuGraphLaunch", "cuStreamSynchronize"];
+    for inputs in 1..4 {
+        for outputs in 1..4 {
+            // A new batch, the same one again, and another.
+            let Some(found) = calls(inputs, outputs, &[&[3.0; N], &[3.0; N], &[4.0; N]]) else { return };
+            assert!(found.iter().all(|calls| calls[..] == expected), "{found:?}");
+        }
+    }
+    let Some(found) = calls(1, 4, &[&[3.0; N]]) else { return };
+    assert_eq!(
+        found[0].iter().filter(|call| **call == "cuMemcpyDtoHAsync").count(),
+        4,
+        "too many to be reported"
+    );
 }

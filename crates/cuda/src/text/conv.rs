@@ -78,6 +78,11 @@ fn aim(w: &mut Writer<'_>, conv: &Conv, spatial: usize, p: &[String]) {
     }
 }
 
+/// Adds a product, in the type of the sums: operands may be narrower.
+fn add_product(w: &mut Writer<'_>, acc: &str, a: &str, b: &str) {
+    w.line(format!("sum = il_add(sum, il_mul(({acc})({a}), ({acc})({b})));"));
+}
+
 fn output(mut w: Writer<'_>, conv: &Conv, l: &Lengths, x: &View, k: &View, out: &View) -> Kernel {
     let acc = computed(w.dtype(out.buffer));
     w.buffer(out.buffer, true);
@@ -90,7 +95,7 @@ fn output(mut w: Writer<'_>, conv: &Conv, l: &Lengths, x: &View, k: &View, out: 
     let at_x = place(&conv.x, &[vec![c[0].clone(), channel], names("q", l.spatial)].concat());
     let at_w = place(&conv.w, &[vec![c[1].clone(), "h".into()], names("k", l.spatial)].concat());
     let (a, b) = (w.read(x.buffer, flat(x, &at_x)), w.read(k.buffer, flat(k, &at_w)));
-    w.line(format!("sum = il_add(sum, il_mul({a}, {b}));"));
+    add_product(&mut w, acc, &a, &b);
     close(&mut w, l.spatial + 1);
     w.write(out.buffer, flat(out, "i"), "sum");
     w.each(out.elements())
@@ -117,7 +122,7 @@ fn input(mut w: Writer<'_>, conv: &Conv, l: &Lengths, g: &View, k: &View, out: &
     let within = format!("({} % {})", c[1], l.channels[0]);
     let at_w = place(&conv.w, &[vec![channel, within], names("k", l.spatial)].concat());
     let (a, b) = (w.read(g.buffer, flat(g, &at_y)), w.read(k.buffer, flat(k, &at_w)));
-    w.line(format!("sum = il_add(sum, il_mul({a}, {b}));"));
+    add_product(&mut w, acc, &a, &b);
     close(&mut w, l.spatial + 1);
     w.write(out.buffer, flat(out, "i"), "sum");
     w.each(out.elements())
@@ -142,7 +147,7 @@ fn kernel(mut w: Writer<'_>, conv: &Conv, l: &Lengths, x: &View, g: &View, out: 
     let at_x = place(&conv.x, &[vec![p[0].clone(), channel], names("q", l.spatial)].concat());
     let at_y = place(&l.y, &[&[p[0].clone(), c[0].clone()], &p[1..]].concat());
     let (a, b) = (w.read(x.buffer, flat(x, &at_x)), w.read(g.buffer, flat(g, &at_y)));
-    w.line(format!("sum = il_add(sum, il_mul({a}, {b}));"));
+    add_product(&mut w, acc, &a, &b);
     w.line("}");
     w.line(format!("__shared__ {acc} shared[{SHARING}];"));
     w.line("shared[threadIdx.x] = sum;");

@@ -8,6 +8,7 @@ mod argmax;
 mod conv;
 mod dot;
 mod index;
+mod kernel;
 mod pool;
 mod product;
 mod reduce;
@@ -16,13 +17,13 @@ mod tile;
 mod types;
 
 pub use index::Index;
+pub use kernel::Kernel;
 pub use product::is_on_tensor_cores;
 pub use tile::{Lanes, Place, Tile};
 
 use crate::driver::Shape;
 use ironlearn_ir::plan::{BufferId, Home, Plan, PlanStep, StepKind, View};
 use ironlearn_ir::{DType, NodeId};
-use std::fmt::Write;
 
 /// What stands before all kernels.
 pub const PRELUDE: &str = include_str!("../../kernels/prelude.cuh");
@@ -37,6 +38,12 @@ pub const PRODUCTS: &str = concat!(
     include_str!("../../kernels/gemm_tf32.cuh"),
     include_str!("../../kernels/gemm_bf16.cuh"),
 );
+
+/// The texts of kernels with what stands before them.
+pub fn program(kernels: &[String]) -> String {
+    let products = if kernels.iter().any(|k| k.contains("il_gemm_")) { PRODUCTS } else { "" };
+    [PRELUDE, products].into_iter().chain(kernels.iter().map(String::as_str)).collect()
+}
 
 /// Where an argument points to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -73,84 +80,6 @@ impl Argument {
         }
     }
 }
-
-/// One kernel.
-#[derive(Clone, Debug)]
-pub struct Kernel {
-    /// Its name in the text.
-    pub name: String,
-    /// What stands before it: types of its own.
-    types: String,
-    /// What its blocks do: so many of them each.
-    parts: Vec<(String, u32)>,
-    /// Its arguments; the state of the run comes last.
-    pub arguments: Vec<Argument>,
-    /// How it is launched.
-    pub shape: Shape,
-    /// Bytes of scratch memory.
-    pub scratch: usize,
-    /// Counters of its own.
-    pub counters: usize,
-    /// What it computes, for messages.
-    pub node: NodeId,
-    /// Its number among all kernels.
-    number: usize,
-    /// Its blocks may share a launch with those of others.
-    joins: bool,
-}
-
-impl Kernel {
-    /// Makes the blocks of another kernel those of this one, which computes both at once; false where that cannot be.
-    pub fn join(&mut self, other: &Kernel) -> bool {
-        let mut arguments = self.arguments.clone();
-        for argument in &other.arguments {
-            match arguments.iter_mut().find(|a| a.of == argument.of) {
-                Some(known) => known.writes |= argument.writes,
-                None => arguments.push(argument.clone()),
-            }
-        }
-        let alike = self.joins && other.joins && self.shape.block == other.shape.block;
-        if !alike || arguments.len() > MOST_ARGUMENTS {
-            return false;
-        }
-        self.arguments = arguments;
-        self.shape.grid[0] += other.shape.grid[0];
-        self.parts.extend(other.parts.iter().cloned());
-        true
-    }
-
-    /// Its text.
-    pub fn text(&self) -> String {
-        let mut text = self.types.clone();
-        let _ = write!(
-            text,
-            "extern \"C\" __global__ void __launch_bounds__({}) {}(",
-            self.shape.block, self.name
-        );
-        for a in &self.arguments {
-            let constant = if a.writes { "" } else { "const " };
-            let _ = write!(text, "{constant}{}* {}, ", types::memory(a.dtype), a.name);
-        }
-        text.push_str("IlState* state) {\n");
-        let _ = writeln!(text, "const unsigned il_kernel = {}; (void)il_kernel;", self.number);
-        let mut start = 0;
-        for (i, (part, blocks)) in self.parts.iter().enumerate() {
-            if self.parts.len() > 1 {
-                let otherwise = if i > 0 { "else " } else { "" };
-                let _ = writeln!(text, "{otherwise}if (blockIdx.x < {}u)", start + blocks);
-            }
-            let _ = writeln!(text, "{{\nconst unsigned il_block = blockIdx.x - {start}u; (void)il_block;");
-            text.push_str(part);
-            text.push_str("}\n");
-            start += blocks;
-        }
-        text.push_str("}\n");
-        text
-    }
-}
-
-/// The most arguments of a kernel that computes several steps.
-const MOST_ARGUMENTS: usize = 200;
 
 /// What kernels are written for.
 #[derive(Clone, Copy, Debug)]
@@ -318,8 +247,7 @@ impl<'a> Writer<'a> {
         self.line(format!("const {kind} i = ({kind})at;"));
         self.body.push_str(&body);
         self.line("}");
-        let kernel = self.finish(Shape { grid: [grid, 1, 1], block: block as u32, shared: 0 });
-        Kernel { joins: true, ..kernel }
+        self.finish(Shape { grid: [grid, 1, 1], block: block as u32, shared: 0 }).joining()
     }
 
     /// True where indices of this kernel need 64 bits.
@@ -347,18 +275,7 @@ impl<'a> Writer<'a> {
         if self.checks {
             text.push_str("if (bad) atomicOr(&state->stop, 1u);\n");
         }
-        Kernel {
-            name: self.name,
-            types: String::new(),
-            parts: vec![(text, shape.grid[0])],
-            arguments: self.arguments,
-            shape,
-            scratch: self.scratch,
-            counters: self.counters,
-            node: self.node,
-            number: self.number,
-            joins: false,
-        }
+        Kernel::new(self, text, shape)
     }
 }
 

@@ -180,8 +180,10 @@ fn end(
     stores: &[(Value, View)],
 ) -> Result<(String, String), No> {
     let before = std::mem::take(&mut w.body);
-    let many =
-        if o.n.is_multiple_of(LANES) { lanes(w, o, program, product, stores, LANES)? } else { String::new() };
+    let many = match o.n.is_multiple_of(LANES) {
+        true => Some(lanes(w, o, program, product, stores, LANES)?),
+        false => None,
+    };
     let one = lanes(w, o, program, product, stores, 1)?;
     w.body = before;
     let members: Vec<&super::Argument> =
@@ -194,18 +196,18 @@ fn end(
         })
         .collect();
     let given: Vec<&str> = members.iter().map(|a| &a.name[..]).chain(["state"]).collect();
-    let many = if many.is_empty() {
-        "for (int l = 0; l < 8; l++) one(batch, row, col + l, p[l]);".into()
-    } else {
-        many
-    };
+    let kernel = format!("const unsigned il_kernel = {}; (void)il_kernel;", w.number);
+    let many = many.map(|many| {
+        format!(
+            "IL_DEVICE void operator()(il_u64 batch, unsigned row, unsigned col, float (&p)[8]) const {{\n\
+             {kernel}\n{many}}}\n"
+        )
+    });
     let text = format!(
-        "struct {name}_E {{\n{declared}IlState* state;\n\
-         IL_DEVICE void operator()(il_u64 batch, unsigned row, unsigned col, float (&p)[8]) const {{\n\
-         const unsigned il_kernel = {number}; (void)il_kernel;\n{many}}}\n\
+        "struct {name}_E {{\n{declared}IlState* state;\n{}\
          IL_DEVICE void one(il_u64 batch, unsigned row, unsigned col, float element) const {{\n\
-         const unsigned il_kernel = {number}; (void)il_kernel;\nfloat p[1] = {{element}};\n{one}}}\n}};\n",
-        number = w.number,
+         {kernel}\nfloat p[1] = {{element}};\n{one}}}\n}};\n",
+        many.unwrap_or_default(),
     );
     // Looked at within the type, not by the kernel.
     w.checks = false;

@@ -12,6 +12,9 @@ use ironlearn_ir::plan::{Fold, Program, Value, View};
 /// Elements that a thread adds up at least, before more parts are made.
 const SHORTEST: usize = 16;
 
+/// Elements that a thread adds up at most where the kernel is little work.
+const LITTLE: usize = 64;
+
 /// The kernel of a reduction.
 pub fn reduce(
     mut w: Writer<'_>,
@@ -55,7 +58,8 @@ pub fn reduce(
         w.write(out.buffer, super::flat(out, "j"), "sum");
         w.line("}");
     }
-    Ok(vec![w.finish(shape.launch())])
+    let kernel = w.finish(shape.launch());
+    Ok(vec![if shape.length <= LITTLE * shape.block { kernel.small() } else { kernel }])
 }
 
 /// How many parts sums are cut into: enough to keep the device busy, none too short.
@@ -128,7 +132,7 @@ impl Reduction {
         w.line(format!(
             "const unsigned row = {row}, column = {column}, part = blockIdx.y; (void)row; (void)part;"
         ));
-        w.line(format!("const {kind} j = blockIdx.x * ({kind}){columns} + column;"));
+        w.line(format!("const {kind} j = il_block * ({kind}){columns} + column;"));
         let acc = computed(self.dtype);
         if self.block > 1 {
             w.line(format!("__shared__ {acc} shared[{}];", self.block * self.columns));

@@ -262,7 +262,7 @@ pub fn fused(mut writer: Writer<'_>, program: &Program, stores: &[(Value, View)]
     let mut place = Place { index: Index::new(&program.dims, format!("({flat})"), wide, "c"), lanes };
     let tile = Tile::new(&mut writer, program, &mut place, None)?;
     tile.store(&mut writer, stores, &mut place);
-    Ok(vec![writer.each(n / lanes)])
+    Ok(vec![writer.each(n / lanes).small()])
 }
 
 /// How many elements a thread computes: more than one where there are enough, and memory is read in order.

@@ -49,7 +49,8 @@ fn run(directory: &Path, options: &Options, resume: bool, stop: u64) -> Outcome 
     train(&request, &mut Stop(stop)).unwrap()
 }
 
-fn values(directory: &Path) -> Vec<(String, Vec<f64>)> {
+/// What the file of a run holds, but for the progress.
+pub fn values(directory: &Path) -> Vec<(String, Vec<f64>)> {
     let checkpoint = Checkpoint::load(&directory.join("last.safetensors")).unwrap();
     assert!(checkpoint.verified);
     let of = |(name, array)| (name, floats(&array));

@@ -3,8 +3,11 @@
 
 #[path = "../common/mod.rs"]
 mod common;
+#[path = "../common/jobs.rs"]
+mod files;
 
 mod checkpoints;
+mod jobs;
 mod layers;
 mod losses;
 mod optimizers;

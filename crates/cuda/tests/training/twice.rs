@@ -7,7 +7,9 @@ use ironlearn_testkit::rng::Rng;
 use ironlearn_testkit::tier;
 
 /// How far results of the two may be apart, relative to their norm.
-const ALLOWED: f64 = 1e-4;
+pub const ALLOWED: f64 = 1e-4;
+/// A norm below this one may be what rounding has left of zeros.
+const SMALLEST: f64 = 1e-6;
 
 /// What training came to: the outputs of each step, and the state after the last.
 #[derive(Default)]
@@ -46,6 +48,16 @@ pub fn floats(array: &Array) -> Vec<f64> {
 
 /// Names and values of two runs, compared; gives the largest distance relative to the norm.
 pub fn compare(what: &str, found: &[(String, Vec<f64>)], expected: &[(String, Vec<f64>)]) -> f64 {
+    compare_within(ALLOWED, what, found, expected)
+}
+
+/// The same with a bound of its own.
+pub fn compare_within(
+    allowed: f64,
+    what: &str,
+    found: &[(String, Vec<f64>)],
+    expected: &[(String, Vec<f64>)],
+) -> f64 {
     assert!(!expected.is_empty() && found.len() == expected.len(), "{what}");
     let norm = |values: &mut dyn Iterator<Item = f64>| values.map(|x| x * x).sum::<f64>().sqrt();
     let mut worst = 0.0f64;
@@ -53,8 +65,11 @@ pub fn compare(what: &str, found: &[(String, Vec<f64>)], expected: &[(String, Ve
         assert_eq!((name, found.len()), (other, expected.len()), "{what}");
         let off = norm(&mut found.iter().zip(expected).map(|(a, b)| a - b));
         let size = norm(&mut expected.iter().copied());
-        assert!(off.is_finite() && off <= ALLOWED * size, "{what}: `{name}` is off by {off:e} of {size:e}");
-        worst = worst.max(if size > 0.0 { off / size } else { 0.0 });
+        assert!(
+            off.is_finite() && off <= allowed * size.max(SMALLEST),
+            "{what}: `{name}` is off by {off:e} of {size:e}"
+        );
+        worst = worst.max(off / size.max(SMALLEST));
     }
     worst
 }

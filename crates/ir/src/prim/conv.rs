@@ -4,7 +4,8 @@
 //! `x` is `[N, C, spatial…]`, the kernel `w` `[O, C/groups, window…]`, `y` `[N, O, spatial…]` with
 //! `y[n, o, p] = Σ x[n, c, p·stride + k·dilation − before] · w[o, c, k]`. This form is linear in each of `x`,
 //! `w` and the gradient `g` of `y`; summing it over two of them gives the three parts, and the derivative of
-//! each part is another part. The transposed convolution is the part [`Part::GradInput`].
+//! each part is another part. The transposed convolution is the part [`Part::GradInput`]. Integers of 8 and 16 bits
+//! are summed in, and give, `i32`.
 
 use super::{Cost, Derivative, Misfit, Op, Primitive, Pullback, for_each_index};
 use crate::memory;
@@ -128,18 +129,16 @@ impl Primitive for Conv {
     }
     fn infer(&self, t: &[&TensorType]) -> Result<TensorType, Misfit> {
         let [a, b, out] = self.shapes().map_err(Misfit::new)?;
-        let out = TensorType::new(t[0].dtype, out);
+        let out = TensorType::new(t[0].dtype.accumulator(), out);
         if t[0].shape != a || t[1].shape != b || t[0].dtype != t[1].dtype {
             return Err(Misfit::with_guess(
                 format!("needs {a} and {b} of one type, found {} and {}", t[0], t[1]),
                 out,
             ));
         }
-        if !matches!(t[0].dtype, DType::F32 | DType::F64 | DType::I32) {
-            return Err(Misfit::with_guess(
-                format!("no convolution of `{}`: use f32, f64 or i32", t[0].dtype),
-                out,
-            ));
+        if !matches!(t[0].dtype, DType::F32 | DType::F64 | DType::I8 | DType::I16 | DType::I32) {
+            let message = format!("no convolution of `{}`: use f32, f64, i8, i16 or i32", t[0].dtype);
+            return Err(Misfit::with_guess(message, out));
         }
         Ok(out)
     }

@@ -126,11 +126,10 @@ impl Primitive for Pool {
         if t.len() != operands.len() || !fit {
             return Err(Misfit::with_guess(format!("needs {operands:?} of one type, found {t:?}"), out));
         }
-        if !matches!(out.dtype, DType::F32 | DType::F64 | DType::I32) {
-            return Err(Misfit::with_guess(
-                format!("no pooling of `{}`: use f32, f64 or i32", out.dtype),
-                out,
-            ));
+        let bytes = out.dtype == DType::I8 && self.kind == PoolKind::Max;
+        if !matches!(out.dtype, DType::F32 | DType::F64 | DType::I32) && !bytes {
+            let message = format!("no pooling of `{}`: use f32, f64 or i32, for maxima also i8", out.dtype);
+            return Err(Misfit::with_guess(message, out));
         }
         Ok(out)
     }
@@ -138,6 +137,7 @@ impl Primitive for Pool {
         match out.dtype {
             DType::F64 => self.eval_as::<f64>(x, out),
             DType::I32 => self.eval_as::<i32>(x, out),
+            DType::I8 => self.eval_as::<i8>(x, out),
             _ => {
                 let wide = |a: &Array| {
                     super::Cast(DType::F64).eval(&[a], &TensorType::new(DType::F64, a.shape().clone()))
@@ -198,7 +198,8 @@ impl<'g> Dyn<'g> {
     /// result, and then only that one has to be computed.
     #[track_caller]
     pub fn pool(self, kind: PoolKind, size: &[usize], stride: &[usize]) -> Dyn<'g> {
-        let (own, wide) = (self.dtype(), self.dtype().accumulator());
+        let own = self.dtype();
+        let wide = if kind == PoolKind::Max && own == DType::I8 { own } else { own.accumulator() };
         let (sizes, strides) = (size.to_vec(), stride.to_vec());
         let pool = Pool { kind, part: PoolPart::Output, size: sizes, stride: strides, x: self.shape() };
         if kind == PoolKind::Max

@@ -4,16 +4,17 @@ use super::preparation::Preparation;
 use crate::error::{Error, FileError, Place};
 use crate::io::checkpoint::{self, Checkpoint};
 use crate::job::Job;
+use crate::quant::IntegerModel;
 use ironlearn_ir::{Array, Role, Store};
 use serde::de::DeserializeOwned;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-const JOB: &str = "job";
-const PREPARATION: &str = "preparation";
+pub(super) const JOB: &str = "job";
+pub(super) const PREPARATION: &str = "preparation";
 const ROLES: &str = "roles";
-const VERSION: &str = "version";
+pub(super) const VERSION: &str = "version";
 const ISA: &str = "instruction_set";
 
 /// A model file that has been read.
@@ -115,6 +116,14 @@ impl ModelFile {
     /// The instruction set, or the GPU, with which it was computed.
     pub fn arithmetic(&self) -> &str {
         self.checkpoint.meta.get(ISA).map_or("unknown", String::as_str)
+    }
+
+    /// The network of integers that it holds; none where it holds one of floats.
+    ///
+    /// # Errors
+    /// [`Error::File`] where it is damaged.
+    pub fn integers(&self) -> Result<Option<IntegerModel>, Error> {
+        IntegerModel::from_checkpoint(&self.path, &self.checkpoint)
     }
 
     /// Gives the slots of a store the values of the file; slots of the file that the store lacks are made.

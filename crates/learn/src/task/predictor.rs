@@ -1,23 +1,43 @@
 //! [`Predictor`]: a network applied to any number of rows, in portions of one size.
 
 use super::preparation::Preparation;
+use crate::quant::{IntegerModel, IntegerProgram, Quantization};
 use crate::step::number_at;
 use crate::train::Model;
 use crate::{Error, Infer, Options, Outputs};
-use ironlearn_ir::{Array, DType, Real, TensorType};
+use ironlearn_ir::{Array, ArrayView, DType, Real, TensorType};
 
 /// Rows of a portion.
 const PORTION: usize = 1024;
 
 /// A network ready to answer. It reads the parameters where they stand, so it follows the training.
 pub struct Predictor {
-    infer: Infer,
+    network: Computing,
     batch: Array,
     width: usize,
     rows: usize,
     /// Answer of a row.
     answer: Vec<f64>,
     preparation: Preparation,
+}
+
+/// What computes.
+enum Computing {
+    Floats(Infer),
+    /// With what the codes that go in and come out stand for.
+    Integers(IntegerProgram, Quantization, Quantization),
+}
+
+impl Computing {
+    /// The answers for a batch, and what a number of theirs is worth.
+    fn run(&mut self, batch: &Array) -> Result<(Option<ArrayView<'_>>, Option<Quantization>), Error> {
+        match self {
+            Computing::Floats(infer) => Ok((infer.run(&(batch,))?.get("answer"), None)),
+            Computing::Integers(program, _, answers) => {
+                Ok((Some(program.run(batch.view())?), Some(*answers)))
+            }
+        }
+    }
 }
 
 impl Predictor {
@@ -42,7 +62,27 @@ impl Predictor {
         })?;
         let batch = Array::try_zeros(inputs, [rows, width], "a batch of inputs")?;
         let answer = vec![0.0; preparation.outputs];
-        Ok(Predictor { infer, batch, width, rows, answer, preparation: preparation.clone() })
+        let network = Computing::Floats(infer);
+        Ok(Predictor { network, batch, width, rows, answer, preparation: preparation.clone() })
+    }
+
+    /// A predictor that computes in integers.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] where the network is damaged, [`Error::Memory`].
+    pub fn of_integers(
+        options: &Options,
+        model: &IntegerModel,
+        preparation: &Preparation,
+        rows: usize,
+    ) -> Result<Predictor, Error> {
+        let (rows, width) = (rows.clamp(1, PORTION), preparation.inputs());
+        let (codes, answers) = (model.input.quantization, model.output().quantization);
+        let program = IntegerProgram::build(model, options, &[rows])?;
+        let batch = Array::try_zeros(codes.code.dtype(), model.input.batch(rows), "a batch of inputs")?;
+        let answer = vec![0.0; preparation.outputs];
+        let network = Computing::Integers(program, codes, answers);
+        Ok(Predictor { network, batch, width, rows, answer, preparation: preparation.clone() })
     }
 
     /// Answers so many rows: `input` writes the inputs of a row, `take` gets its answer. False where it was stopped
@@ -64,8 +104,11 @@ impl Predictor {
                 input(start + i, &mut buffer);
                 self.write(i, &buffer);
             }
-            let report = self.infer.run(&(&self.batch,))?;
-            let Some(outputs) = report.get("answer") else { continue };
+            let (Some(outputs), scale) = self.network.run(&self.batch)? else { continue };
+            let number = |i: usize| {
+                let x = number_at(outputs, i);
+                scale.map_or(x, |q| q.value(x as i32))
+            };
             let outputs_of_row = self.answer.len();
             if outputs.shape().elements() != self.rows * outputs_of_row {
                 return Err(Error::usage(
@@ -79,7 +122,7 @@ impl Predictor {
             }
             for i in 0..here {
                 let row = &mut self.answer;
-                (0..outputs_of_row).for_each(|c| row[c] = number_at(outputs, i * outputs_of_row + c));
+                (0..outputs_of_row).for_each(|c| row[c] = number(i * outputs_of_row + c));
                 self.preparation.answer(row);
                 take(start + i, row);
             }
@@ -90,12 +133,22 @@ impl Predictor {
     /// Writes a row of the portion.
     fn write(&mut self, row: usize, values: &[f64]) {
         let range = row * self.width..(row + 1) * self.width;
+        let code = |x: f64| match self.network {
+            Computing::Integers(_, codes, _) => codes.quantize(x),
+            Computing::Floats(_) => x as i32,
+        };
         if let Some(batch) = self.batch.as_slice_mut::<f32>() {
             batch[range].iter_mut().zip(values).for_each(|(to, &x)| *to = x as f32);
         } else if let Some(batch) = self.batch.as_slice_mut::<f64>() {
             batch[range].copy_from_slice(values);
         } else if let Some(batch) = self.batch.as_slice_mut::<i64>() {
             batch[range].iter_mut().zip(values).for_each(|(to, &x)| *to = x as i64);
+        } else if let Some(batch) = self.batch.as_slice_mut::<i8>() {
+            batch[range].iter_mut().zip(values).for_each(|(to, &x)| *to = code(x) as i8);
+        } else if let Some(batch) = self.batch.as_slice_mut::<i16>() {
+            batch[range].iter_mut().zip(values).for_each(|(to, &x)| *to = code(x) as i16);
+        } else if let Some(batch) = self.batch.as_slice_mut::<i32>() {
+            batch[range].iter_mut().zip(values).for_each(|(to, &x)| *to = code(x));
         }
     }
 

@@ -51,6 +51,16 @@ impl Trained {
 
     fn of<T: Real>(file: ModelFile, options: &Options) -> Result<Trained, Error> {
         let network = described::<T>(file.path(), &file.job, &file.preparation, file.bytes())?;
+        if let Some(model) = file.integers()? {
+            let ModelFile { job, preparation, .. } = file;
+            let predictor = Predictor::of_integers(options, &model, &preparation, ROWS)?;
+            return Ok(Trained {
+                predictor,
+                preparation,
+                summary: network.summary().clone(),
+                job: Some(job),
+            });
+        }
         file.restore(&mut network.scope().store_mut())?;
         let ModelFile { job, preparation, .. } = file;
         let options = recipe::options(&job, options);
@@ -139,7 +149,7 @@ pub(super) fn measures_of_drawing(drawn: &Picture, source: &Picture) -> Result<M
 }
 
 /// The network that a model file describes, for the weights of which it has so many bytes.
-fn described<T: Real>(
+pub(super) fn described<T: Real>(
     path: &Path,
     job: &Job,
     preparation: &Preparation,

@@ -261,7 +261,7 @@ impl<'a, 'g> Draw<'a, 'g> {
 
     /// A convolution of some elements, or one of its gradients.
     fn conv(&mut self) -> Option<Dyn<'g>> {
-        let dtype = self.rng.pick(&[DType::F32, DType::F32, DType::F64, DType::I32]);
+        let dtype = self.rng.pick(&[DType::F32, DType::F32, DType::F64, DType::I32, DType::I8, DType::I16]);
         let x = self.such(|x| x.dtype() == dtype && x.shape().elements() >= 4)?;
         let n = x.shape().elements().min(160);
         let flat = x.reshape(&[x.shape().elements()].into());
@@ -290,7 +290,7 @@ impl<'a, 'g> Draw<'a, 'g> {
 
     /// The pooling of some elements, and what goes back from it.
     fn pool(&mut self) -> Option<Dyn<'g>> {
-        let dtype = self.rng.pick(&[DType::F32, DType::F32, DType::F64, DType::I32]);
+        let dtype = self.rng.pick(&[DType::F32, DType::F32, DType::F64, DType::I32, DType::I8]);
         let x = self.such(|x| x.dtype() == dtype && x.shape().elements() >= 4)?;
         let n = x.shape().elements().min(160);
         let flat = x.reshape(&[x.shape().elements()].into());
@@ -301,6 +301,7 @@ impl<'a, 'g> Draw<'a, 'g> {
         let mut each = |low, high| (0..rank).map(|_| self.rng.int(low, high) as usize).collect::<Vec<_>>();
         let (size, stride) = (each(1, 3), each(1, 3));
         let kind = self.rng.pick(&[PoolKind::Sum, PoolKind::Max]);
+        let kind = if dtype == DType::I8 { PoolKind::Max } else { kind };
         let pool = Pool { kind, part: PoolPart::Output, size, stride, x: x.shape() };
         let g = random_array(dtype, &pool.output().ok()?, self.rng);
         let g = self.tape.constant_of(g);

@@ -1,7 +1,8 @@
 use super::*;
 use crate::engine::{Input, Outcome};
 use crate::metrics::MetricsFiles;
-use ironlearn::task::Measures;
+use ironlearn::quant::from_float::Quantized;
+use ironlearn::task::{Measures, QuantizeRequest};
 use ironlearn::train::{Control, EpochReport, Start, Watch};
 use std::fs;
 use std::path::Path;
@@ -78,6 +79,10 @@ impl Engine for Pretend {
     }
 
     fn evaluate(&self, _: &Path, _: &Path, _: &Machine) -> Result<Measures, Error> {
+        unreachable!("these tests only train")
+    }
+
+    fn quantize(&self, _: &QuantizeRequest<'_>) -> Result<Quantized, Error> {
         unreachable!("these tests only train")
     }
 }

@@ -1,6 +1,7 @@
 //! [`Across`]: a tile of a [`Slide`](super::slide::Slide) whose lanes are channels; its results are transposed in
 //! registers on their way to memory.
 
+use super::form::Form;
 use super::sums::{Sums, is_wide};
 use ironlearn_ir::plan::leaves;
 
@@ -8,25 +9,25 @@ use ironlearn_ir::plan::leaves;
 pub const PIXELS: [usize; 4] = [14, 8, 4, 1];
 
 /// Up to two registers of channels by some results of a row.
-pub struct Across<'a, T> {
+pub struct Across<'a, F: Form> {
     pub terms: &'a [u32],
-    pub panel: *const T,
+    pub panel: *const F::Cell,
     /// What the first result sees, and where it belongs.
-    pub grid: *const T,
-    pub to: *mut T,
+    pub grid: *const F::Cell,
+    pub to: *mut F::Sum,
     /// Elements from one channel to the next.
     pub pitch: usize,
     /// Channels that exist.
     pub channels: usize,
 }
 
-impl<T: Copy + Default + 'static> Across<'_, T> {
+impl<F: Form> Across<'_, F> {
     /// Computes the tile of so many results, one of [`PIXELS`].
     ///
     /// # Safety
     /// Terms, panel, grid and results are those of a slide.
     #[inline(always)]
-    pub unsafe fn compute<S: Sums<Elem = T>>(&self, pixels: usize) {
+    pub unsafe fn compute<S: Sums<Cell = F::Cell, Elem = F::Sum>>(&self, pixels: usize) {
         // Narrower registers are never told to: there is nothing to compile for them.
         if !is_wide::<S>() {
             return;
@@ -49,15 +50,23 @@ impl<T: Copy + Default + 'static> Across<'_, T> {
     /// # Safety
     /// As for [`Across::compute`].
     #[inline(always)]
-    unsafe fn sum<S: Sums<Elem = T>, const M: usize, const NV: usize>(&self) {
-        let zero = S::splat(T::default());
+    unsafe fn sum<S: Sums<Cell = F::Cell, Elem = F::Sum>, const M: usize, const NV: usize>(&self) {
+        let zero = S::all(F::Sum::default());
         let mut total = [[zero; M]; NV];
         let mut panel = self.panel;
-        for (b, block) in self.terms.chunks(leaves::block(self.terms.len())).enumerate() {
+        let block = if F::EXACT { self.terms.len() } else { leaves::block(self.terms.len()) };
+        for (b, block) in self.terms.chunks(block.max(1)).enumerate() {
             let mut sums = [[zero; M]; NV];
+            if F::SHIFTED {
+                for (v, sums) in sums.iter_mut().enumerate() {
+                    // SAFETY: the panel begins with heads, which have the size of a cell.
+                    *sums = [unsafe { S::sums(panel.add(v * S::LANES).cast()) }; M];
+                }
+                panel = panel.wrapping_add(NV * S::LANES);
+            }
             for &term in block {
                 let seen = self.grid.wrapping_add(term as usize);
-                let mut w = [zero; NV];
+                let mut w = [S::splat(F::Cell::default()); NV];
                 // SAFETY: the caller's promise.
                 unsafe {
                     for (v, w) in w.iter_mut().enumerate() {
@@ -66,7 +75,7 @@ impl<T: Copy + Default + 'static> Across<'_, T> {
                     for i in 0..M {
                         let x = S::splat(*seen.add(i));
                         for (sums, w) in sums.iter_mut().zip(w) {
-                            sums[i] = sums[i].mac(w, x);
+                            sums[i] = sums[i].mac(x, w);
                         }
                     }
                 }

@@ -1,10 +1,10 @@
 //! [`Band`]: the results of a [`Slide`] in a part of one image, tile by tile.
 
 use super::across::Across;
+use super::form::{Form, Task};
 use super::grid::copy;
 use super::slide::{Phase, Slide};
-use super::sums::{Sums, is_wide, sums_kernel};
-use ironlearn_ir::lanes::FloatLanes;
+use super::sums::{Sums, is_wide};
 use ironlearn_ir::plan::leaves;
 
 /// Registers of results of a tile.
@@ -13,31 +13,28 @@ const REGISTERS: usize = 3;
 const WIDEST: usize = 16;
 
 /// A band of one image.
-pub struct Band<'a, T> {
+pub struct Band<'a, F: Form> {
     pub slide: &'a Slide,
     pub band: usize,
     /// The image that is read, the panels, the image of results.
-    pub from: *const T,
-    pub panels: *const T,
-    pub to: *mut T,
+    pub from: *const F::Elem,
+    pub panels: *const F::Cell,
+    pub to: *mut F::Sum,
     /// Scratch memory: for the copy of a group's channels, and for results.
-    pub grid: *mut T,
-    pub results: *mut T,
+    pub grid: *mut F::Cell,
+    pub results: *mut F::Sum,
 }
 
-sums_kernel!(Band);
-
-impl<T: Copy + Default + 'static> Band<'_, T> {
-    /// # Safety
-    /// The pointers are valid for the sizes of the slide.
+impl<F: Form> Task<F> for Band<'_, F> {
     #[inline(always)]
-    unsafe fn compute<S: Sums<Elem = T>>(self) {
+    unsafe fn compute<S: Sums<Cell = F::Cell, Elem = F::Sum>>(self) {
         let s = self.slide;
         let start = self.band * s.band;
         // SAFETY: groups and phases lie in the operands, the band's places in each.
         unsafe {
             for group in 0..s.groups {
-                s.grid.fill(s.source, self.from.add(group * s.source * s.source_plane), self.grid, start);
+                let from = self.from.add(group * s.source * s.source_plane);
+                s.grid.fill::<F>(s.source, F::GROUP, from, self.grid.cast(), start);
                 let to = self.to.add(group * s.target * s.target_plane + start * s.target_place);
                 for phase in s.phases(self.band) {
                     let panels = self.panels.add(phase.panel + group * phase.group_panel);
@@ -51,11 +48,18 @@ impl<T: Copy + Default + 'static> Band<'_, T> {
             }
         }
     }
+}
 
+impl<F: Form> Band<'_, F> {
     /// # Safety
-    /// As for [`Band::compute`]; `to` has room for the results.
+    /// The pointers are valid for the sizes of the slide; `to` has room for the results.
     #[inline(always)]
-    unsafe fn tiles<S: Sums<Elem = T>>(&self, phase: &Phase, panels: *const T, to: *mut T) {
+    unsafe fn tiles<S: Sums<Cell = F::Cell, Elem = F::Sum>>(
+        &self,
+        phase: &Phase,
+        panels: *const F::Cell,
+        to: *mut F::Sum,
+    ) {
         let target = self.slide.target;
         if self.slide.across {
             // SAFETY: the caller's promise.
@@ -65,7 +69,7 @@ impl<T: Copy + Default + 'static> Band<'_, T> {
             let (mut channel, mut panel) = (0, panels);
             while channel < target {
                 let channels = self.slide.next(channel);
-                let tile = Tile {
+                let tile = Tile::<F> {
                     terms: &phase.terms,
                     panel,
                     grid: self.grid,
@@ -77,7 +81,7 @@ impl<T: Copy + Default + 'static> Band<'_, T> {
                 };
                 // SAFETY: the caller's promise.
                 unsafe { tile.compute::<S>(channels) };
-                panel = panel.wrapping_add(channels * phase.terms.len());
+                panel = panel.wrapping_add(self.slide.panel(phase.terms.len(), channels));
                 channel += channels;
             }
         }
@@ -88,13 +92,18 @@ impl<T: Copy + Default + 'static> Band<'_, T> {
     /// # Safety
     /// As for [`Band::tiles`].
     #[inline(always)]
-    unsafe fn tiles_across<S: Sums<Elem = T>>(&self, phase: &Phase, panels: *const T, to: *mut T) {
+    unsafe fn tiles_across<S: Sums<Cell = F::Cell, Elem = F::Sum>>(
+        &self,
+        phase: &Phase,
+        panels: *const F::Cell,
+        to: *mut F::Sum,
+    ) {
         let target = self.slide.target;
         for &[from, at] in &phase.registers {
             let (mut channel, mut panel) = (0, panels);
             while channel < target {
                 let channels = self.slide.next(channel);
-                let tile = Across {
+                let tile = Across::<F> {
                     terms: &phase.terms,
                     panel,
                     grid: self.grid.wrapping_add(from as usize),
@@ -104,7 +113,7 @@ impl<T: Copy + Default + 'static> Band<'_, T> {
                 };
                 // SAFETY: the caller's promise.
                 unsafe { tile.compute::<S>(phase.each) };
-                panel = panel.wrapping_add(channels * phase.terms.len());
+                panel = panel.wrapping_add(self.slide.panel(phase.terms.len(), channels));
                 channel += channels;
             }
         }
@@ -113,9 +122,9 @@ impl<T: Copy + Default + 'static> Band<'_, T> {
     /// Copies results to where they belong.
     ///
     /// # Safety
-    /// As for [`Band::compute`]; `to` is where the band's results begin.
+    /// As for [`Band::tiles`]; `to` is where the band's results begin.
     #[inline(always)]
-    unsafe fn copy_out(&self, phase: &Phase, to: *mut T) {
+    unsafe fn copy_out(&self, phase: &Phase, to: *mut F::Sum) {
         for channel in 0..self.slide.target {
             for &[from, at] in &phase.rows {
                 // SAFETY: rows of results, and their places in the channel.
@@ -123,7 +132,7 @@ impl<T: Copy + Default + 'static> Band<'_, T> {
                     let from = self.results.add(channel * phase.pitch + from);
                     let to = to.add(channel * self.slide.target_plane + at);
                     if phase.row_step == 1 {
-                        copy(from, 1, to, phase.row);
+                        copy(from, 1, to, 1, phase.row, |x| x);
                         continue;
                     }
                     for i in 0..phase.row {
@@ -136,12 +145,12 @@ impl<T: Copy + Default + 'static> Band<'_, T> {
 }
 
 /// Some channels by some registers of results.
-struct Tile<'a, T> {
+struct Tile<'a, F: Form> {
     terms: &'a [u32],
-    panel: *const T,
-    grid: *const T,
+    panel: *const F::Cell,
+    grid: *const F::Cell,
     registers: &'a [[u32; 2]],
-    to: *mut T,
+    to: *mut F::Sum,
     pitch: usize,
     /// Results of a channel: what a register has beyond them is dropped.
     end: usize,
@@ -149,13 +158,13 @@ struct Tile<'a, T> {
     channels: usize,
 }
 
-impl<T: Copy + Default + 'static> Tile<'_, T> {
+impl<F: Form> Tile<'_, F> {
     /// Computes the tile of so many channels, a power of two.
     ///
     /// # Safety
     /// Terms, panel, grid and results are those of a slide.
     #[inline(always)]
-    unsafe fn compute<S: Sums<Elem = T>>(&self, channels: usize) {
+    unsafe fn compute<S: Sums<Cell = F::Cell, Elem = F::Sum>>(&self, channels: usize) {
         // SAFETY: the caller's promise.
         unsafe {
             match (channels, self.registers.len()) {
@@ -178,18 +187,27 @@ impl<T: Copy + Default + 'static> Tile<'_, T> {
     /// # Safety
     /// As for [`Tile::compute`]; there are `NV` registers.
     #[inline(always)]
-    unsafe fn sum<S: Sums<Elem = T>, const M: usize, const NV: usize>(&self) {
-        let zero = S::splat(T::default());
+    unsafe fn sum<S: Sums<Cell = F::Cell, Elem = F::Sum>, const M: usize, const NV: usize>(&self) {
+        let zero = S::all(F::Sum::default());
         let mut total = [[zero; NV]; M];
         let mut grids = [self.grid; NV];
         for (grid, register) in grids.iter_mut().zip(self.registers) {
             *grid = grid.wrapping_add(register[0] as usize);
         }
         let mut panel = self.panel;
-        for (b, block) in self.terms.chunks(leaves::block(self.terms.len())).enumerate() {
+        let block = if F::EXACT { self.terms.len() } else { leaves::block(self.terms.len()) };
+        for (b, block) in self.terms.chunks(block.max(1)).enumerate() {
             let mut sums = [[zero; NV]; M];
+            if F::SHIFTED {
+                for (i, sums) in sums.iter_mut().enumerate() {
+                    // SAFETY: the panel begins with heads, which have the size of a cell.
+                    let begin = unsafe { panel.add(i).cast::<F::Sum>().read_unaligned() };
+                    *sums = [S::all(begin); NV];
+                }
+                panel = panel.wrapping_add(M);
+            }
             for &term in block {
-                let mut x = [zero; NV];
+                let mut x = [S::splat(F::Cell::default()); NV];
                 // SAFETY: the caller's promise.
                 unsafe {
                     for (x, grid) in x.iter_mut().zip(&grids) {
@@ -198,7 +216,7 @@ impl<T: Copy + Default + 'static> Tile<'_, T> {
                     for (i, sums) in sums.iter_mut().enumerate() {
                         let w = S::splat(*panel.add(i));
                         for (sum, x) in sums.iter_mut().zip(x) {
-                            *sum = sum.mac(w, x);
+                            *sum = sum.mac(x, w);
                         }
                     }
                 }
@@ -220,7 +238,7 @@ impl<T: Copy + Default + 'static> Tile<'_, T> {
     /// # Safety
     /// As for [`Tile::sum`].
     #[inline(always)]
-    unsafe fn write<S: Sums<Elem = T>, const M: usize, const NV: usize>(&self, total: &[[S; NV]; M]) {
+    unsafe fn write<S: Sums<Elem = F::Sum>, const M: usize, const NV: usize>(&self, total: &[[S; NV]; M]) {
         // All `M`, so that the loop is unrolled and the sums stay in registers.
         for (i, total) in total.iter().enumerate() {
             if i >= self.channels {
@@ -228,7 +246,7 @@ impl<T: Copy + Default + 'static> Tile<'_, T> {
             }
             for (sum, &[_, at]) in total.iter().zip(self.registers) {
                 let at = at as usize;
-                let mut rest = [T::default(); WIDEST];
+                let mut rest = [F::Sum::default(); WIDEST];
                 // SAFETY: results that exist are written; a register has at most `WIDEST` elements.
                 unsafe {
                     let to = self.to.add(i * self.pitch + at);

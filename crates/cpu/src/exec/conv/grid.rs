@@ -5,8 +5,9 @@
 //! whatever the stride.
 
 use super::super::odometer::indices;
+use super::form::Form;
 
-/// Elements after the last channel, which vectors at the end of a row read too.
+/// Cells after the last channel, which vectors at the end of a row read too.
 const SLACK: usize = 16;
 
 /// One axis of the copied image.
@@ -111,17 +112,25 @@ impl Grid {
         self.axes[self.axes.len() - 1].per_phase
     }
 
-    /// Elements that the copy of so many channels takes.
-    pub fn elements(&self, channels: usize) -> usize {
+    /// Cells that the copy of channels takes which fill so many.
+    pub fn cells(&self, channels: usize) -> usize {
         channels * self.channel + SLACK
     }
 
-    /// Copies channels; the first element of the first of several axes is that of window `window`.
+    /// Copies channels, as many of which go into a cell as it has room for, or as `group` says; the first element of
+    /// the first of several axes is that of window `window`.
     ///
     /// # Safety
-    /// `from` holds the channels, `to` has room for [`Grid::elements`].
+    /// `from` holds the channels, `to` has room for [`Grid::cells`] of so many elements.
     #[inline(always)]
-    pub unsafe fn fill<T: Copy + Default>(&self, channels: usize, from: *const T, to: *mut T, window: usize) {
+    pub unsafe fn fill<F: Form>(
+        &self,
+        channels: usize,
+        group: usize,
+        from: *const F::Elem,
+        to: *mut F::Seen,
+        window: usize,
+    ) {
         let last = self.axes.len() - 1;
         let (first, step) = (self.axes[0], self.axes[last].stride);
         let (moved, pitch) = match last {
@@ -132,15 +141,23 @@ impl Grid {
         // SAFETY: rows lie in the copy, elements that are read inside of the image, as the caller promises.
         unsafe {
             // All at once: borders are short, and there are many.
-            for i in 0..self.elements(channels) {
-                to.add(i).write(T::default());
+            for i in 0..self.cells(channels.div_ceil(group)) * group {
+                to.add(i).write(F::NOTHING);
             }
-            for c in 0..channels {
+            for c in (0..channels).step_by(group) {
                 let (from, to) = (from.add(c * self.plane), to.add(c * self.channel));
                 for row in &self.rows {
                     let i = row.first + moved;
                     if rows.contains(&i) {
-                        copy(from.offset(row.from + i * pitch), step, to.add(row.to), row.n);
+                        let (from, to) = (from.offset(row.from + i * pitch), to.add(row.to * group));
+                        let together = group.min(channels - c);
+                        if together > 1 && together == F::GROUP {
+                            interleave::<F>(from, self.plane, step, to.cast(), row.n);
+                            continue;
+                        }
+                        for k in 0..together {
+                            copy(from.add(k * self.plane), step, to.add(k), group, row.n, F::seen);
+                        }
                     }
                 }
             }
@@ -148,26 +165,71 @@ impl Grid {
     }
 }
 
-/// Copies `n` elements that lie `step` apart, in blocks of which the last lies over the one before it: rows are
-/// short, and a call for each would take longer.
+/// Elements that are copied together: rows are short, and a call for each would take longer.
+const BLOCK: usize = 8;
+
+/// Copies `n` elements that lie `step` apart to places `to_step` apart, converted, in blocks of which the last lies
+/// over the one before it.
 ///
 /// # Safety
 /// `from` holds the elements, `to` has room for them.
 #[inline(always)]
-pub unsafe fn copy<T: Copy>(from: *const T, step: usize, to: *mut T, n: usize) {
+pub unsafe fn copy<A: Copy, B: Copy>(
+    from: *const A,
+    step: usize,
+    to: *mut B,
+    to_step: usize,
+    n: usize,
+    convert: impl Fn(A) -> B,
+) {
     // SAFETY: blocks end before `n`; unaligned arrays are read and written as such.
     unsafe {
-        if step == 1 && n >= 8 {
+        if step == 1 && to_step == 1 && n >= BLOCK {
             let block = |i: usize| {
-                to.add(i).cast::<[T; 8]>().write_unaligned(from.add(i).cast::<[T; 8]>().read_unaligned());
+                let block = from.add(i).cast::<[A; BLOCK]>().read_unaligned();
+                to.add(i).cast::<[B; BLOCK]>().write_unaligned(block.map(&convert));
             };
-            for i in (0..n - 7).step_by(8) {
+            for i in (0..n - (BLOCK - 1)).step_by(BLOCK) {
                 block(i);
             }
-            return block(n - 8);
+            return block(n - BLOCK);
         }
         for i in 0..n {
-            to.add(i).write(from.add(i * step).read());
+            to.add(i * to_step).write(convert(from.add(i * step).read()));
+        }
+    }
+}
+
+/// [`copy`] of as many channels as a cell has elements, `plane` apart, to cells.
+///
+/// # Safety
+/// `from` holds the elements, `to` has room for `n` cells.
+#[inline(always)]
+unsafe fn interleave<F: Form>(from: *const F::Elem, plane: usize, step: usize, to: *mut F::Cell, n: usize) {
+    // SAFETY: blocks end before `n`; unaligned arrays are read and written as such, and a cell has `GROUP` elements.
+    unsafe {
+        let block = |i: usize| {
+            let mut cells = [F::Cell::default(); BLOCK];
+            let seen = cells.as_mut_ptr().cast::<F::Seen>();
+            for k in 0..F::GROUP {
+                let row = from.add(k * plane + i).cast::<[F::Elem; BLOCK]>().read_unaligned();
+                for (j, x) in row.into_iter().enumerate() {
+                    seen.add(j * F::GROUP + k).write(F::seen(x));
+                }
+            }
+            to.add(i).cast::<[F::Cell; BLOCK]>().write_unaligned(cells);
+        };
+        if step == 1 && n >= BLOCK {
+            for i in (0..n - (BLOCK - 1)).step_by(BLOCK) {
+                block(i);
+            }
+            return block(n - BLOCK);
+        }
+        for i in 0..n {
+            for k in 0..F::GROUP {
+                let x = from.add(k * plane + i * step).read();
+                to.add(i).cast::<F::Seen>().add(k).write(F::seen(x));
+            }
         }
     }
 }

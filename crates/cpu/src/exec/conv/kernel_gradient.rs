@@ -2,12 +2,13 @@
 //! summed over the positions of each image and over the images along the fixed tree.
 //!
 //! Lanes are the kernel's output channels, so sums over positions are in order whatever the lanes; the gradient
-//! is packed to `[position][channel]` for it. Positions are cut into blocks as the terms of a product are.
+//! is packed to `[position][channel]` for it. Positions are cut into blocks as the terms of a product are. Where
+//! several elements are multiplied at once they are neighbouring positions of a row, which zeros fill up.
 
+use super::form::{Form, Layout, Task};
 use super::grid::{Axis, Grid};
-use super::sums::{Sums, is_wide, sums_kernel};
+use super::sums::{Sums, is_wide};
 use ironlearn_ir::Shape;
-use ironlearn_ir::lanes::FloatLanes;
 use ironlearn_ir::plan::leaves;
 use ironlearn_ir::prim;
 
@@ -33,18 +34,22 @@ pub struct KernelGradient {
     /// Runs of positions one after another in the grid, and where those of each block of positions begin.
     runs: Vec<Run>,
     blocks: Vec<usize>,
-    lanes: usize,
+    /// Cells of a channel, and the runs of positions that are packed to cells one after another.
+    cells: usize,
+    spans: Vec<Run>,
+    layout: Layout,
 }
 
-/// Positions one after another.
+/// Positions one after another, and the first of their cells.
 struct Run {
     grid: usize,
     position: usize,
     n: usize,
+    cell: usize,
 }
 
 impl KernelGradient {
-    pub fn new(conv: &prim::Conv, y: &Shape, lanes: usize) -> KernelGradient {
+    pub fn new(conv: &prim::Conv, y: &Shape, layout: Layout) -> KernelGradient {
         let w = &conv.window;
         let axes = (0..conv.x.rank() - 2).map(|a| Axis {
             length: conv.x[a + 2],
@@ -60,8 +65,8 @@ impl KernelGradient {
         let terms = (0..conv.w[1]).flat_map(|c| window.iter().map(move |e| c * channel + e)).collect();
         let (last, row) = (y.rank() - 1, y[y.rank() - 1]);
         let positions: usize = y[2..].iter().product();
-        let block = leaves::block(positions);
-        let (mut runs, mut blocks) = (Vec::new(), vec![0]);
+        let block = if layout.exact { positions.max(1) } else { leaves::block(positions) };
+        let (mut runs, mut blocks, mut cells) = (Vec::new(), vec![0], 0);
         for (line, index) in super::indices(&y[2..last]).enumerate() {
             let start: usize = index.iter().zip(&grid.steps).map(|(i, s)| i * s).sum();
             let mut q = 0;
@@ -71,34 +76,42 @@ impl KernelGradient {
                     blocks.push(runs.len());
                 }
                 let n = (row - q).min(block - position % block);
-                runs.push(Run { grid: start + q, position, n });
+                runs.push(Run { grid: start + q, position, n, cell: cells });
+                cells += n.div_ceil(layout.group);
                 q += n;
             }
         }
         blocks.push(runs.len());
+        let span = |run: &Run| Run { ..*run };
+        let spans = match row.is_multiple_of(layout.group) {
+            true => vec![Run { grid: 0, position: 0, n: positions, cell: 0 }],
+            false => runs.iter().map(span).collect(),
+        };
         let outputs = conv.w[0] / w.groups;
         KernelGradient {
             images: conv.x[0],
             groups: w.groups,
             inputs: conv.w[1],
             outputs,
-            filled: outputs.next_multiple_of(lanes),
+            filled: outputs.next_multiple_of(layout.lanes),
             input_plane: conv.x[2..].iter().product(),
             positions,
             grid,
             terms,
             runs,
             blocks,
-            lanes,
+            cells,
+            spans,
+            layout,
         }
     }
 
-    /// Elements of the copy of a group's input channels, and of its packed gradient.
-    pub fn grid_elements(&self) -> usize {
-        self.grid.elements(self.inputs).next_multiple_of(16)
+    /// Bytes of the copy of a group's input channels, and of its packed gradient.
+    pub fn grid_bytes(&self) -> usize {
+        self.grid.cells(self.inputs) * (self.layout.bytes / self.layout.group)
     }
-    pub fn packed_elements(&self) -> usize {
-        self.positions * self.filled
+    pub fn packed_bytes(&self) -> usize {
+        self.cells * self.filled * self.layout.bytes
     }
 
     /// Elements of a sum: `[group][term][output channel]`.
@@ -125,35 +138,31 @@ impl KernelGradient {
 }
 
 /// The images of one leaf.
-pub struct Leaf<'a, T> {
+pub struct Leaf<'a, F: Form> {
     pub gradient: &'a KernelGradient,
     pub images: std::ops::Range<usize>,
     /// The operands, the sum.
-    pub x: *const T,
-    pub g: *const T,
-    pub sum: *mut T,
+    pub x: *const F::Elem,
+    pub g: *const F::Elem,
+    pub sum: *mut F::Sum,
     /// Scratch memory: for the copy of a group's input channels, and for its packed gradient.
-    pub grid: *mut T,
-    pub packed: *mut T,
+    pub grid: *mut F::Seen,
+    pub packed: *mut F::Cell,
 }
 
-sums_kernel!(Leaf);
-
-impl<T: Copy + Default + 'static> Leaf<'_, T> {
-    /// # Safety
-    /// The pointers are valid for the sizes of the gradient.
+impl<F: Form> Task<F> for Leaf<'_, F> {
     #[inline(always)]
-    unsafe fn compute<S: Sums<Elem = T>>(self) {
+    unsafe fn compute<S: Sums<Cell = F::Cell, Elem = F::Sum>>(self) {
         let k = self.gradient;
         // SAFETY: images and groups lie in the operands, a group's sums in the sum.
         unsafe {
             if self.images.is_empty() {
-                (0..k.sum_elements()).for_each(|i| self.sum.add(i).write(T::default()));
+                (0..k.sum_elements()).for_each(|i| self.sum.add(i).write(F::Sum::default()));
             }
             for image in self.images.clone() {
                 for group in 0..k.groups {
                     let at = image * k.groups + group;
-                    k.grid.fill(k.inputs, self.x.add(at * k.inputs * k.input_plane), self.grid, 0);
+                    k.grid.fill::<F>(k.inputs, 1, self.x.add(at * k.inputs * k.input_plane), self.grid, 0);
                     self.pack::<S>(self.g.add(at * k.outputs * k.positions));
                     let sum = self.sum.add(group * k.terms.len() * k.filled);
                     self.add_image::<S>(sum, image > self.images.start);
@@ -161,26 +170,32 @@ impl<T: Copy + Default + 'static> Leaf<'_, T> {
             }
         }
     }
+}
 
+impl<F: Form> Leaf<'_, F> {
     /// Packs the gradient of a group, panel by panel: `[position][channel]`.
     ///
     /// # Safety
     /// `g` holds the group's channels.
     #[inline(always)]
-    unsafe fn pack<S: Sums<Elem = T>>(&self, g: *const T) {
+    unsafe fn pack<S: Sums<Cell = F::Cell, Elem = F::Sum>>(&self, g: *const F::Elem) {
         let k = self.gradient;
         let mut to = self.packed;
         let mut channel = 0;
         while channel < k.filled {
-            let width = (REGISTERS * k.lanes).min(k.filled - channel);
+            let width = (REGISTERS * k.layout.lanes).min(k.filled - channel);
             for i in (0..width).step_by(S::LANES) {
                 let n = (k.outputs - channel - i).min(S::LANES);
-                // SAFETY: channels that exist are read, the panel is written.
-                unsafe {
-                    pack_channels::<S>(g.add((channel + i) * k.positions), k.positions, n, to.add(i), width)
+                for span in &k.spans {
+                    let from = (channel + i) * k.positions + span.position;
+                    // SAFETY: channels that exist are read, the panel is written.
+                    unsafe {
+                        let to = to.add(span.cell * width + i);
+                        pack_channels::<F, S>(g.add(from), k.positions, span.n, n, to, width)
+                    }
                 }
             }
-            to = to.wrapping_add(width * k.positions);
+            to = to.wrapping_add(width * k.cells);
             channel += width;
         }
     }
@@ -190,16 +205,16 @@ impl<T: Copy + Default + 'static> Leaf<'_, T> {
     /// # Safety
     /// The copy and the packed gradient are those of the group.
     #[inline(always)]
-    unsafe fn add_image<S: Sums<Elem = T>>(&self, sum: *mut T, add: bool) {
+    unsafe fn add_image<S: Sums<Cell = F::Cell, Elem = F::Sum>>(&self, sum: *mut F::Sum, add: bool) {
         let k = self.gradient;
         for (b, ends) in k.blocks.windows(2).enumerate() {
             let runs = &k.runs[ends[0]..ends[1]];
             let (mut panel, mut channel) = (self.packed.cast_const(), 0);
             while channel < k.filled {
-                let width = (REGISTERS * k.lanes).min(k.filled - channel);
+                let width = (REGISTERS * k.layout.lanes).min(k.filled - channel);
                 let most = if is_wide::<S>() { WIDE } else { NARROW };
                 for (t, terms) in k.terms.chunks(most).enumerate() {
-                    let tile = Tile {
+                    let tile = Tile::<F> {
                         runs,
                         terms,
                         grid: self.grid,
@@ -216,63 +231,88 @@ impl<T: Copy + Default + 'static> Leaf<'_, T> {
                         }
                     }
                 }
-                panel = panel.wrapping_add(width * k.positions);
+                panel = panel.wrapping_add(width * k.cells);
                 channel += width;
             }
         }
     }
 }
 
-/// Packs `n` channels of so many positions, one after another, to rows of channels, `pitch` apart, filled up with
-/// zeros to a register.
+/// Packs `n` channels of so many positions, one after another, the channels `plane` apart, to rows of cells, `pitch`
+/// apart, filled up with zeros to a register.
 ///
 /// # Safety
 /// `from` holds the channels, `to` has room for the rows.
 #[inline(always)]
-unsafe fn pack_channels<S: Sums>(
-    from: *const S::Elem,
+unsafe fn pack_channels<F: Form, S: Sums<Cell = F::Cell>>(
+    from: *const F::Elem,
+    plane: usize,
     positions: usize,
     n: usize,
-    to: *mut S::Elem,
+    to: *mut F::Cell,
     pitch: usize,
 ) {
     // SAFETY: as the caller promises; registers of 64 bytes are those of AVX-512.
     unsafe {
         #[cfg(target_arch = "x86_64")]
         if is_wide::<S>() {
-            use crate::gemm::transpose::{load, square};
-            for p in (0..positions).step_by(S::LANES) {
-                let cells = S::LANES.min(positions - p);
-                let row = |i: usize| load(from.add(i * positions + p), cells);
-                square(row, n, to.add(p * pitch), pitch, cells, S::LANES);
+            let most = S::LANES * F::GROUP;
+            for p in (0..positions).step_by(most) {
+                let here = most.min(positions - p);
+                let row = |i: usize| F::row(from.add(i * plane + p), here);
+                let to = to.add(p / F::GROUP * pitch);
+                crate::gemm::transpose::square(row, n, to, pitch, here.div_ceil(F::GROUP), S::LANES);
             }
             return;
         }
-        for p in 0..positions {
-            for i in 0..S::LANES {
-                let x = if i < n { *from.add(i * positions + p) } else { S::Elem::default() };
-                to.add(p * pitch + i).write(x);
+        let whole = positions / F::GROUP;
+        for i in 0..S::LANES {
+            let (from, to) = (from.wrapping_add(i * plane), to.wrapping_add(i));
+            if i >= n {
+                (0..positions.div_ceil(F::GROUP)).for_each(|c| to.add(c * pitch).write(F::Cell::default()));
+                continue;
+            }
+            for c in 0..whole {
+                to.add(c * pitch).write(cell::<F>(from.add(c * F::GROUP), F::GROUP));
+            }
+            if whole * F::GROUP < positions {
+                let rest = cell::<F>(from.add(whole * F::GROUP), positions % F::GROUP);
+                to.add(whole * pitch).write(rest);
             }
         }
     }
 }
 
+/// The first `n` elements of a cell, held; zeros behind them.
+///
+/// # Safety
+/// `from` holds them.
+#[inline(always)]
+unsafe fn cell<F: Form>(from: *const F::Elem, n: usize) -> F::Cell {
+    let mut cell = F::Cell::default();
+    for j in 0..n {
+        // SAFETY: the caller's promise; a cell has room for as many.
+        unsafe { (&raw mut cell).cast::<F::Held>().add(j).write(F::held(*from.add(j))) }
+    }
+    cell
+}
+
 /// Some elements of the window by some registers of output channels, over one block of positions.
-struct Tile<'a, T> {
+struct Tile<'a, F: Form> {
     runs: &'a [Run],
     terms: &'a [usize],
-    grid: *const T,
-    panel: *const T,
-    to: *mut T,
+    grid: *const F::Seen,
+    panel: *const F::Cell,
+    to: *mut F::Sum,
     pitch: usize,
     add: bool,
 }
 
-impl<T: Copy + Default + 'static> Tile<'_, T> {
+impl<F: Form> Tile<'_, F> {
     /// # Safety
     /// Runs, terms, grid, panel and sums are those of a gradient.
     #[inline(always)]
-    unsafe fn compute<S: Sums<Elem = T>, const NV: usize>(&self) {
+    unsafe fn compute<S: Sums<Cell = F::Cell, Elem = F::Sum>, const NV: usize>(&self) {
         // SAFETY: the caller's promise.
         unsafe {
             match self.terms.len() {
@@ -291,28 +331,35 @@ impl<T: Copy + Default + 'static> Tile<'_, T> {
     /// # Safety
     /// As for [`Tile::compute`].
     #[inline(always)]
-    unsafe fn sum<S: Sums<Elem = T>, const M: usize, const NV: usize>(&self) {
-        let mut sums = [[S::splat(T::default()); NV]; M];
+    unsafe fn sum<S: Sums<Cell = F::Cell, Elem = F::Sum>, const M: usize, const NV: usize>(&self) {
+        let zero = S::all(F::Sum::default());
+        // What the sums have too much where a zero is seen as something else.
+        let (mut sums, mut beyond) = ([[zero; NV]; M], [zero; NV]);
         let last = self.terms.len() - 1;
         let terms: [usize; M] = std::array::from_fn(|t| self.terms[t.min(last)]);
         for run in self.runs {
             let mut x = self.grid.wrapping_add(run.grid);
-            let mut g = self.panel.wrapping_add(run.position * NV * S::LANES);
-            for _ in 0..run.n {
-                let mut row = [S::splat(T::default()); NV];
+            let mut g = self.panel.wrapping_add(run.cell * NV * S::LANES);
+            for _ in 0..run.n.div_ceil(F::GROUP) {
+                let mut row = [S::splat(F::Cell::default()); NV];
                 // SAFETY: the caller's promise.
                 unsafe {
                     for (v, g_v) in row.iter_mut().enumerate() {
                         *g_v = S::load(g.add(v * S::LANES));
                     }
                     for (sums, &term) in sums.iter_mut().zip(&terms) {
-                        let seen = S::splat(*x.add(term));
+                        let seen = S::splat(x.add(term).cast::<F::Cell>().read_unaligned());
                         for (sum, g) in sums.iter_mut().zip(row) {
                             *sum = sum.mac(seen, g);
                         }
                     }
                 }
-                x = x.wrapping_add(1);
+                if F::SHIFTED {
+                    for (beyond, g) in beyond.iter_mut().zip(row) {
+                        *beyond = beyond.mac(S::splat(F::EMPTY), g);
+                    }
+                }
+                x = x.wrapping_add(F::GROUP);
                 g = g.wrapping_add(NV * S::LANES);
             }
         }
@@ -323,9 +370,10 @@ impl<T: Copy + Default + 'static> Tile<'_, T> {
             }
             for (v, sum) in sums.iter().enumerate() {
                 let to = self.to.wrapping_add(t * self.pitch + v * S::LANES);
+                let sum = if F::SHIFTED { sum.minus(beyond[v]) } else { *sum };
                 // SAFETY: the caller's promise.
                 unsafe {
-                    let sum = if self.add { S::load(to).plus(*sum) } else { *sum };
+                    let sum = if self.add { S::sums(to).plus(sum) } else { sum };
                     sum.store(to);
                 }
             }

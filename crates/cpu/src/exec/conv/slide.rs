@@ -10,6 +10,7 @@
 
 use super::super::odometer::indices;
 use super::across;
+use super::form::{Form, Layout};
 use super::grid::{Axis, Grid};
 use ironlearn_ir::Shape;
 use ironlearn_ir::prim::{self, Part};
@@ -45,14 +46,14 @@ pub struct Slide {
     pub band: usize,
     /// The phases of a band, and of the last one.
     phases: [Vec<Phase>; 2],
-    /// Elements of all panels of the kernel, and of scratch memory for results.
+    /// Cells of all panels of the kernel, and elements of scratch memory for results.
     pub panels: usize,
     pub results: usize,
     /// Most channels of a tile.
     tile: usize,
     /// Lanes are channels.
     pub across: bool,
-    lanes: usize,
+    layout: Layout,
 }
 
 /// Results that see the same elements of the window.
@@ -61,7 +62,7 @@ pub struct Phase {
     window: Vec<usize>,
     /// Where the terms of a sum are in the grid, counted from the first result's place.
     pub terms: Vec<u32>,
-    /// Where the panels begin, and how many elements a group has.
+    /// Where the panels begin, and how many cells a group has.
     pub panel: usize,
     pub group_panel: usize,
     /// Registers of results, or tiles of them where lanes are channels: place in the grid, and among a channel's
@@ -125,8 +126,8 @@ fn pixels(row: usize) -> usize {
 }
 
 impl Slide {
-    /// For registers of so many lanes, 32 of them if `wide`, and elements of some size.
-    pub fn new(conv: &prim::Conv, y: &Shape, (lanes, wide): (usize, bool), size: usize) -> Slide {
+    /// For cells that fill registers in this way.
+    pub fn new(conv: &prim::Conv, y: &Shape, layout: Layout) -> Slide {
         let (groups, forward) = (conv.window.groups, conv.part == Part::Output);
         let (axes, along): (Vec<Axis>, Vec<_>) = (0..conv.x.rank() - 2).map(|a| axis(conv, y, a)).unzip();
         let (inputs, outputs) = (conv.w[1], conv.w[0] / groups);
@@ -146,33 +147,38 @@ impl Slide {
             phases: [vec![], vec![]],
             panels: 0,
             results: 0,
-            tile: if wide { CHANNELS } else { CHANNELS / 2 },
+            tile: if layout.wide { CHANNELS } else { CHANNELS / 2 },
             across: false,
-            lanes,
+            layout,
         };
         let counts: Vec<usize> = along.iter().map(|p| p.len()).collect();
         if axes.len() > 1 && counts.iter().all(|&n| n == 1) {
-            slide.cut(plane(&conv.w[2..]), axes, size);
+            slide.cut(plane(&conv.w[2..]), axes);
         }
-        slide.across = wide && slide.better_across(plane(&conv.w[2..]), &along);
+        slide.across = layout.wide && slide.better_across(plane(&conv.w[2..]), &along);
         let rest = to[2] - (slide.bands - 1) * slide.band;
         for (which, places) in [slide.band, rest].into_iter().enumerate() {
             slide.panels = 0;
             for chosen in indices(&counts) {
                 let chosen: Vec<&AxisPhase> = along.iter().zip(chosen).map(|(p, i)| &p[i]).collect();
-                let phase = slide.phase(conv, &chosen, &to[2..], places, lanes);
+                let phase = slide.phase(conv, &chosen, &to[2..], places);
                 slide.phases[which].push(phase);
             }
         }
         slide
     }
 
+    /// Cells that hold the channels that are read.
+    pub fn cells(&self) -> usize {
+        self.source.div_ceil(self.layout.group)
+    }
+
     /// Cuts images into bands whose copies stay in a cache, enough of them for the threads.
-    fn cut(&mut self, window: usize, mut axes: Vec<Axis>, size: usize) {
+    fn cut(&mut self, window: usize, mut axes: Vec<Axis>) {
         let (places, along) = (self.band, axes[0].per_phase);
-        let work = self.groups * self.source * self.target * window * self.target_place;
+        let work = self.groups * self.cells() * self.target * window * self.target_place;
         let beyond = along - places;
-        let bytes = (self.source * self.grid.channel * size / along).max(1);
+        let bytes = (self.cells() * self.grid.channel * self.layout.bytes / along).max(1);
         let by_memory = (GRID / bytes).saturating_sub(beyond).max(beyond).max(1);
         let by_work = (ENOUGH / work.max(1)).max(places * self.images / PARTS).max(1);
         self.bands = places.div_ceil(by_memory.min(by_work));
@@ -184,24 +190,17 @@ impl Slide {
 
     /// True where channels of a result fill registers better than neighbouring results do.
     fn better_across(&self, window: usize, along: &[Vec<AxisPhase>]) -> bool {
-        let (last, lanes) = (along.len() - 1, self.lanes);
+        let (last, lanes) = (along.len() - 1, self.layout.lanes);
         let (pitch, step) = (self.grid.row_pitch(), along[last].len());
         let row = along[last].iter().map(|p| p.count).max().unwrap_or(0);
         let beside = row.next_multiple_of(lanes).min(pitch) * self.target;
         let across = row.next_multiple_of(pixels(row)) * self.target.next_multiple_of(lanes);
-        last > 0 && self.source * window >= LONG * step && across * 16 < beside * 15
+        last > 0 && self.cells() * window >= LONG * step && across * 16 < beside * 15
     }
 
     /// A phase with so many places along the first axis, or fewer where it has not as many.
-    fn phase(
-        &mut self,
-        conv: &prim::Conv,
-        along: &[&AxisPhase],
-        plane: &[usize],
-        places: usize,
-        lanes: usize,
-    ) -> Phase {
-        let (last, steps) = (along.len() - 1, &self.grid.steps);
+    fn phase(&mut self, conv: &prim::Conv, along: &[&AxisPhase], plane: &[usize], places: usize) -> Phase {
+        let (last, steps, lanes) = (along.len() - 1, &self.grid.steps, self.layout.lanes);
         let (mut window, mut here) = (Vec::new(), Vec::new());
         for k in indices(&along.iter().map(|p| p.window.len()).collect::<Vec<_>>()) {
             let k: Vec<(usize, usize)> = k.iter().zip(along).map(|(&k, p)| p.window[k]).collect();
@@ -209,7 +208,7 @@ impl Slide {
             here.push(self.grid.place(&k.iter().map(|k| k.1).collect::<Vec<_>>()));
         }
         let channel = self.grid.channel;
-        let terms = (0..self.source).flat_map(|c| here.iter().map(move |e| (c * channel + e) as u32));
+        let terms = (0..self.cells()).flat_map(|c| here.iter().map(move |e| (c * channel + e) as u32));
         let mut counts: Vec<usize> = along.iter().map(|p| p.count).collect();
         counts[0] = counts[0].min(places);
         let at = |i: &[usize], by: &[usize]| i.iter().zip(by).map(|(i, s)| i * s).sum::<usize>();
@@ -239,7 +238,7 @@ impl Slide {
         let rows = lines.iter().enumerate().map(|(r, i)| [from(r, i), first + at(i, &apart)]);
         let rows = if scratch { rows.collect() } else { vec![] };
         let phase = Phase {
-            group_panel: self.source * window.len() * self.rows_of_panels(),
+            group_panel: self.panel(self.cells() * window.len(), self.rows_of_panels()),
             window,
             terms: terms.collect(),
             panel: self.panels,
@@ -266,7 +265,7 @@ impl Slide {
     pub fn next(&self, channel: usize) -> usize {
         let rest = self.target - channel;
         if self.across {
-            return rest.next_multiple_of(self.lanes).min(REGISTERS * self.lanes);
+            return rest.next_multiple_of(self.layout.lanes).min(REGISTERS * self.layout.lanes);
         }
         rest.min(self.tile).next_power_of_two()
     }
@@ -285,22 +284,27 @@ impl Slide {
         self.groups * self.phases[0].len()
     }
 
-    /// Packs the panels of one group and phase: `[tile][term][channel]`.
+    /// Cells of a panel of so many terms and channels.
+    #[inline(always)]
+    pub fn panel(&self, terms: usize, channels: usize) -> usize {
+        (terms + usize::from(self.layout.headed)) * channels
+    }
+
+    /// Packs the panels of one group and phase: `[tile][term][channel]`, of each tile the heads first.
     ///
     /// # Safety
     /// `kernel` holds the kernel, `panels` has room for [`Slide::panels`].
-    pub unsafe fn pack<T: Copy + Default>(
+    pub unsafe fn pack<F: Form>(
         &self,
         conv: &prim::Conv,
         task: usize,
-        kernel: *const T,
-        panels: *mut T,
+        kernel: *const F::Elem,
+        panels: *mut F::Cell,
     ) {
         let (group, phase) = (task % self.groups, &self.phases[0][task / self.groups]);
         let window: usize = conv.w[2..].iter().product();
         let each = conv.w[1] * window;
         let (by_source, by_target) = if conv.part == Part::Output { (window, each) } else { (each, window) };
-        let terms = phase.terms.len();
         // SAFETY: elements of the kernel's group are read, the group's panels written.
         unsafe {
             let kernel = kernel.add(group * (conv.w[0] / self.groups) * each);
@@ -309,17 +313,32 @@ impl Slide {
             while channel < self.target {
                 let rows = self.next(channel);
                 for i in 0..rows {
-                    let exists = channel + i < self.target;
                     let mut term = to.add(i);
-                    for c in 0..self.source {
+                    let mut begin = F::Sum::default();
+                    if F::SHIFTED {
+                        term = term.add(rows);
+                    }
+                    for c in (0..self.source).step_by(F::GROUP) {
+                        let together = F::GROUP.min(self.source - c);
                         for &k in &phase.window {
-                            let at = (channel + i) * by_target + c * by_source + k;
-                            term.write(if exists { kernel.add(at).read() } else { T::default() });
+                            let mut cell = F::Cell::default();
+                            if channel + i < self.target {
+                                let from = kernel.add((channel + i) * by_target + c * by_source + k);
+                                for j in 0..together {
+                                    let held = F::held(from.add(j * by_source).read());
+                                    begin = F::begin(begin, held);
+                                    (&raw mut cell).cast::<F::Held>().add(j).write(held);
+                                }
+                            }
+                            term.write(cell);
                             term = term.wrapping_add(rows);
                         }
                     }
+                    if F::SHIFTED {
+                        to.add(i).cast::<F::Sum>().write_unaligned(begin);
+                    }
                 }
-                to = to.add(rows * terms);
+                to = to.add(self.panel(phase.terms.len(), rows));
                 channel += rows;
             }
         }

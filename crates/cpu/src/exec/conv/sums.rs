@@ -1,27 +1,36 @@
 //! [`Sums`]: a register of running sums, of floats by fused multiply-adds or of wrapping integers.
 
-use crate::isa::{Isa, Kernel};
-use ironlearn_ir::DType;
 use ironlearn_ir::lanes::FloatLanes;
 
 /// Running sums of `LANES` neighbouring results.
 pub trait Sums: Copy {
-    /// Type of the elements.
+    /// What is multiplied at once.
+    type Cell: Copy + Default + 'static;
+    /// Type of the sums.
     type Elem: Copy + Default + 'static;
+    /// A register of cells.
+    type Operand: Copy;
     /// Sums in a register.
     const LANES: usize;
-    /// The same in every lane.
-    fn splat(x: Self::Elem) -> Self;
+    /// The same sum in every lane.
+    fn all(x: Self::Elem) -> Self;
     /// # Safety
-    /// `p` is valid for reading `LANES` elements.
-    unsafe fn load(p: *const Self::Elem) -> Self;
+    /// `p` is valid for reading `LANES` sums.
+    unsafe fn sums(p: *const Self::Elem) -> Self;
     /// # Safety
-    /// `p` is valid for writing `LANES` elements.
+    /// `p` is valid for writing `LANES` sums.
     unsafe fn store(self, p: *mut Self::Elem);
-    /// `self + a·b`
-    fn mac(self, a: Self, b: Self) -> Self;
+    /// The same cell in every lane.
+    fn splat(x: Self::Cell) -> Self::Operand;
+    /// # Safety
+    /// `p` is valid for reading `LANES` cells.
+    unsafe fn load(p: *const Self::Cell) -> Self::Operand;
+    /// `self + seen·held`
+    fn mac(self, seen: Self::Operand, held: Self::Operand) -> Self;
     /// `self + b`
     fn plus(self, b: Self) -> Self;
+    /// `self − b`
+    fn minus(self, b: Self) -> Self;
 }
 
 /// Lanes of `f32` or `f64`.
@@ -32,16 +41,18 @@ impl<L: FloatLanes> Sums for Floats<L>
 where
     L::Elem: Default,
 {
+    type Cell = L::Elem;
     type Elem = L::Elem;
+    type Operand = L;
     const LANES: usize = L::WIDTH;
     #[inline(always)]
-    fn splat(x: L::Elem) -> Self {
+    fn all(x: L::Elem) -> Self {
         Floats(L::splat(x))
     }
     #[inline(always)]
-    unsafe fn load(p: *const L::Elem) -> Self {
+    unsafe fn sums(p: *const L::Elem) -> Self {
         // SAFETY: the caller's promise.
-        Floats(L::load(unsafe { std::slice::from_raw_parts(p, L::WIDTH) }))
+        Floats(unsafe { Self::load(p) })
     }
     #[inline(always)]
     unsafe fn store(self, p: *mut L::Elem) {
@@ -49,30 +60,77 @@ where
         self.0.store(unsafe { std::slice::from_raw_parts_mut(p, L::WIDTH) });
     }
     #[inline(always)]
-    fn mac(self, a: Self, b: Self) -> Self {
-        Floats(a.0.fma(b.0, self.0))
+    fn splat(x: L::Elem) -> L {
+        L::splat(x)
+    }
+    #[inline(always)]
+    unsafe fn load(p: *const L::Elem) -> L {
+        // SAFETY: the caller's promise.
+        L::load(unsafe { std::slice::from_raw_parts(p, L::WIDTH) })
+    }
+    #[inline(always)]
+    fn mac(self, seen: L, held: L) -> Self {
+        Floats(seen.fma(held, self.0))
     }
     #[inline(always)]
     fn plus(self, b: Self) -> Self {
         Floats(self.0.plus(b.0))
     }
+    #[inline(always)]
+    fn minus(self, b: Self) -> Self {
+        Floats(self.0.minus(b.0))
+    }
 }
 
-/// Integers of an AVX2 register, which the compiler turns into what there is.
-#[derive(Clone, Copy)]
-pub struct Integers([i32; 8]);
+/// A cell of integers.
+pub trait Product: Copy + Default + 'static {
+    /// The sum of the products of its elements.
+    fn product(self, b: Self) -> i32;
+}
 
-impl Sums for Integers {
+impl Product for i32 {
+    #[inline(always)]
+    fn product(self, b: i32) -> i32 {
+        self.wrapping_mul(b)
+    }
+}
+
+impl Product for [i16; 2] {
+    #[inline(always)]
+    fn product(self, b: [i16; 2]) -> i32 {
+        let [x, y] = [0, 1].map(|i| i32::from(self[i]) * i32::from(b[i]));
+        x.wrapping_add(y)
+    }
+}
+
+/// Sums of integers, which the compiler turns into what registers there are.
+#[derive(Clone, Copy)]
+pub struct Integers<C>([i32; 8], std::marker::PhantomData<C>);
+
+impl<C> Integers<C> {
+    #[inline(always)]
+    fn each(f: impl Fn(usize) -> i32) -> Self {
+        let mut sums = [0; 8];
+        for (i, sum) in sums.iter_mut().enumerate() {
+            *sum = f(i);
+        }
+        Integers(sums, std::marker::PhantomData)
+    }
+}
+
+impl<C: Product> Sums for Integers<C> {
+    type Cell = C;
     type Elem = i32;
+    type Operand = [C; 8];
     const LANES: usize = 8;
     #[inline(always)]
-    fn splat(x: i32) -> Self {
-        Integers([x; 8])
+    fn all(x: i32) -> Self {
+        Self::each(|_| x)
     }
     #[inline(always)]
-    unsafe fn load(p: *const i32) -> Self {
+    unsafe fn sums(p: *const i32) -> Self {
         // SAFETY: the caller's promise.
-        Integers(unsafe { p.cast::<[i32; 8]>().read_unaligned() })
+        Integers(unsafe { p.cast::<[i32; 8]>().read_unaligned() }, std::marker::PhantomData)
     }
     #[inline(always)]
     unsafe fn store(self, p: *mut i32) {
@@ -80,60 +138,29 @@ impl Sums for Integers {
         unsafe { p.cast::<[i32; 8]>().write_unaligned(self.0) }
     }
     #[inline(always)]
-    fn mac(mut self, a: Self, b: Self) -> Self {
-        for i in 0..8 {
-            self.0[i] = self.0[i].wrapping_add(a.0[i].wrapping_mul(b.0[i]));
-        }
-        self
+    fn splat(x: C) -> [C; 8] {
+        [x; 8]
     }
     #[inline(always)]
-    fn plus(mut self, b: Self) -> Self {
-        for i in 0..8 {
-            self.0[i] = self.0[i].wrapping_add(b.0[i]);
-        }
-        self
+    unsafe fn load(p: *const C) -> [C; 8] {
+        // SAFETY: the caller's promise.
+        unsafe { p.cast::<[C; 8]>().read_unaligned() }
     }
-}
-
-/// Lanes of a register of sums, and whether there are 32 registers of 64 bytes.
-pub fn registers(isa: Isa, dtype: DType) -> (usize, bool) {
-    struct Widths;
-    impl Kernel for Widths {
-        type Out = (usize, usize);
-        #[inline(always)]
-        fn run<F32: FloatLanes<Elem = f32>, F64: FloatLanes<Elem = f64>>(self) -> (usize, usize) {
-            (F32::WIDTH, F64::WIDTH)
-        }
+    #[inline(always)]
+    fn mac(self, seen: [C; 8], held: [C; 8]) -> Self {
+        Self::each(|i| self.0[i].wrapping_add(seen[i].product(held[i])))
     }
-    let (f32, f64) = isa.run(Widths);
-    let lanes = match dtype {
-        DType::F32 => f32,
-        DType::F64 => f64,
-        _ => Integers::LANES,
-    };
-    (lanes, lanes * dtype.size() == 64)
+    #[inline(always)]
+    fn plus(self, b: Self) -> Self {
+        Self::each(|i| self.0[i].wrapping_add(b.0[i]))
+    }
+    #[inline(always)]
+    fn minus(self, b: Self) -> Self {
+        Self::each(|i| self.0[i].wrapping_sub(b.0[i]))
+    }
 }
 
 /// True where a register of these sums has 64 bytes: then there are 32 of them.
 pub const fn is_wide<S: Sums>() -> bool {
     S::LANES * size_of::<S::Elem>() == 64
 }
-
-/// Makes a task, whose `compute` is written over [`Sums`], a [`Kernel`] for each element type of the sums.
-macro_rules! sums_kernel {
-    ($task:ident) => {
-        sums_kernel!($task: f32 Floats<F32>, f64 Floats<F64>, i32 Integers);
-    };
-    ($task:ident: $($elem:ident $sums:ty),*) => {$(
-        impl crate::isa::Kernel for $task<'_, $elem> {
-            type Out = ();
-            #[inline(always)]
-            fn run<F32: FloatLanes<Elem = f32>, F64: FloatLanes<Elem = f64>>(self) {
-                use crate::exec::conv::sums::*;
-                // SAFETY: who makes the task vouches for its pointers.
-                unsafe { self.compute::<$sums>() }
-            }
-        }
-    )*};
-}
-pub(super) use sums_kernel;

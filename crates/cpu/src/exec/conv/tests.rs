@@ -2,7 +2,7 @@
 //! number of threads.
 #![allow(clippy::unwrap_used, reason = "a test that fails here says where")]
 
-use super::Slide;
+use super::{Layout, Slide};
 use crate::exec::Cpu;
 use crate::isa::Isa;
 use ironlearn_ir::plan::Options;
@@ -27,6 +27,15 @@ impl Draw {
         match dtype {
             DType::F32 => Array::of(shape.clone(), floats.map(|x| x as f32).collect()),
             DType::F64 => Array::of(shape.clone(), floats.collect()),
+            // All of a byte, its ends often.
+            DType::I8 => Array::of(
+                shape.clone(),
+                whole.iter().map(|&x| (x * 150 / 1000).clamp(-128, 127) as i8).collect(),
+            ),
+            DType::I16 => Array::of(
+                shape.clone(),
+                whole.iter().map(|&x| (x * 33).clamp(-32768, 32767) as i16).collect(),
+            ),
             _ => Array::of(shape.clone(), whole),
         }
         .unwrap()
@@ -122,8 +131,8 @@ fn same_bits(a: &Array, b: &Array) -> bool {
 #[test]
 fn random_convolutions_agree_with_the_interpreter_and_bit_for_bit_with_each_other() {
     let mut draw = Draw(0);
-    for i in 0..150 {
-        let dtype = [DType::F32, DType::F32, DType::F64, DType::I32][i % 4];
+    for i in 0..210 {
+        let dtype = [DType::F32, DType::I8, DType::F64, DType::I16, DType::F32, DType::I8, DType::I32][i % 7];
         let conv = draw.conv();
         check(&conv, dtype, &mut draw);
     }
@@ -150,6 +159,13 @@ fn large_and_narrow_images() {
         check(&conv(part, [1, 6, 37, 50], [4, 3, 5, 3], 2, 2), DType::F32, &mut draw);
         check(&conv(part, [3, 33, 7, 7], [10, 33, 3, 3], 1, 1), DType::F32, &mut draw);
         check(&conv(part, [2, 16, 9, 3], [16, 1, 3, 3], 1, 1), DType::F32, &mut draw);
+        for dtype in [DType::I8, DType::I16] {
+            check(&conv(part, [2, 1, 28, 28], [32, 1, 3, 3], 1, 1), dtype, &mut draw);
+            check(&conv(part, [1, 32, 14, 14], [64, 32, 3, 3], 1, 1), dtype, &mut draw);
+            check(&conv(part, [1, 40, 40, 44], [9, 40, 3, 3], 1, 1), dtype, &mut draw);
+            check(&conv(part, [1, 6, 37, 50], [4, 3, 5, 3], 2, 2), dtype, &mut draw);
+            check(&conv(part, [2, 16, 9, 3], [16, 1, 3, 3], 1, 1), dtype, &mut draw);
+        }
     }
 }
 
@@ -164,18 +180,24 @@ fn lanes_that_are_channels() {
         ([1, 32, 3, 3], [64, 32, 3, 3], 1),
         ([1, 64, 28, 28], [32, 64, 3, 3], 2),
     ];
-    let mut across = [0; 2];
+    let mut across = [0; 3];
     for (x, w, stride) in shapes {
         for part in [Part::Output, Part::GradInput] {
             let (stride, dilation) = (vec![stride; 2], vec![1; 2]);
             let window = Window { stride, dilation, before: vec![1; 2], after: vec![1; 2], groups: 1 };
             let conv = Conv { part, window, x: x.into(), w: w.into() };
             let y = conv.output().unwrap();
-            for (which, (dtype, lanes)) in [(DType::F32, 16), (DType::F64, 8)].into_iter().enumerate() {
-                across[which] += usize::from(Slide::new(&conv, &y, (lanes, true), dtype.size()).across);
+            let layout = Layout { lanes: 16, wide: true, group: 1, bytes: 4, headed: false, exact: false };
+            let layouts = [
+                (DType::F32, layout),
+                (DType::F64, Layout { lanes: 8, bytes: 8, ..layout }),
+                (DType::I8, Layout { group: 4, headed: true, exact: true, ..layout }),
+            ];
+            for (which, (dtype, layout)) in layouts.into_iter().enumerate() {
+                across[which] += usize::from(Slide::new(&conv, &y, layout).across);
                 check(&conv, dtype, &mut draw);
             }
         }
     }
-    assert_eq!(across, [10, 8]);
+    assert_eq!(across, [10, 8, 10]);
 }

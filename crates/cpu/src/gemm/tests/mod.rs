@@ -2,6 +2,7 @@
 //! against wider arithmetic.
 
 mod blocks;
+mod bytes;
 mod packed;
 mod types;
 

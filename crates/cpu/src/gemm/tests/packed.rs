@@ -4,7 +4,11 @@ use super::*;
 use ironlearn_ir::{Complex32, bf16};
 
 /// C after the products of the rows of A, a block of at most `rows` at a time, by a B that was packed ahead.
-fn packed<A: Element, B: Element, C: Element>(case: &Case<A, B, C>, isa: Isa, rows: usize) -> Vec<C> {
+pub(super) fn packed<A: Element, B: Element, C: Element>(
+    case: &Case<A, B, C>,
+    isa: Isa,
+    rows: usize,
+) -> Vec<C> {
     let GemmSpec { m, a, ldc, accumulate, .. } = case.spec;
     let plan = PackedGemm::new(isa, GemmSpec { m: rows, ..case.spec }).expect("a kernel");
     let mut c = case.c.clone();

@@ -210,7 +210,7 @@ impl<'g> Tracing<'_, 'g> {
         };
         let spec =
             prim::Conv { part: Part::Output, window, x: padded.shape(), w: Shape::from(conv.kernel.clone()) };
-        let sums = padded.cast(DType::I32).conv(self.slots[0].cast(DType::I32), spec);
+        let sums = padded.conv(self.slots[0], spec);
         self.requantize(sums.binary::<Add>(self.along(self.slots[1], axes)), &conv.requantize, axes)
     }
 

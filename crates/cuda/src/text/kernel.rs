@@ -1,0 +1,193 @@
+//! [`Kernel`]: its text, its arguments, its launch; and several steps of a plan as one.
+
+use super::{Argument, Writer, types};
+use crate::driver::Shape;
+use ironlearn_ir::NodeId;
+use std::fmt::Write;
+
+/// The most arguments of a kernel that computes several steps.
+const MOST_ARGUMENTS: usize = 200;
+/// Threads of a block that computes several steps one after the other.
+const THREADS: u32 = 256;
+/// The most blocks of a step that one block does in turns.
+const MOST_TURNS: u32 = 4;
+
+/// One kernel.
+#[derive(Clone, Debug)]
+pub struct Kernel {
+    /// Its name in the text.
+    pub name: String,
+    /// What stands before it: types of its own.
+    pub(super) types: String,
+    /// What it computes.
+    parts: Vec<Part>,
+    /// Its arguments; the state of the run comes last.
+    pub arguments: Vec<Argument>,
+    /// How it is launched.
+    pub shape: Shape,
+    /// Bytes of scratch memory.
+    pub scratch: usize,
+    /// Counters of its own.
+    pub counters: usize,
+    /// What it computes, for messages.
+    pub node: NodeId,
+    /// Its number among all kernels.
+    number: usize,
+    /// Its blocks may share a launch with those of others.
+    joins: bool,
+    /// It is so little work that one block may do it, and other such kernels after it.
+    is_small: bool,
+    /// One block computes the parts one after the other, where else each has blocks of its own.
+    in_turns: bool,
+}
+
+/// A step of a plan.
+#[derive(Clone, Debug)]
+struct Part {
+    /// What a block does; its number is `il_block`.
+    text: String,
+    blocks: u32,
+    threads: u32,
+}
+
+impl Part {
+    /// An index from data may be out of range; of which operation it was is known by the kernel, whose first part it
+    /// has to be.
+    fn tells_its_kernel(&self) -> bool {
+        self.text.contains("il_fail(")
+    }
+}
+
+impl Kernel {
+    /// What was written, as a kernel.
+    pub(super) fn new(w: Writer<'_>, text: String, shape: Shape) -> Kernel {
+        let part = Part { text, blocks: shape.grid[0], threads: shape.block };
+        Kernel {
+            name: w.name,
+            types: String::new(),
+            parts: vec![part],
+            arguments: w.arguments,
+            shape,
+            scratch: w.scratch,
+            counters: w.counters,
+            node: w.node,
+            number: w.number,
+            joins: false,
+            is_small: false,
+            in_turns: false,
+        }
+    }
+
+    /// The same, whose blocks may share a launch with those of others.
+    pub(super) fn joining(self) -> Kernel {
+        Kernel { joins: true, ..self }
+    }
+
+    /// The same, where it is a few blocks of little work each, as the caller says: one that others may come after.
+    pub(super) fn small(self) -> Kernel {
+        let Shape { grid: [x, y, z], block, shared } = self.shape;
+        let alone = self.scratch + self.counters == 0 && (y, z, shared) == (1, 1, 0) && self.types.is_empty();
+        let Part { text: part, .. } = &self.parts[0];
+        // A return would be one from what comes after it, too; and so many threads have to come to every barrier.
+        let whole = !part.contains("return;") && (block == THREADS || !part.contains("__syncthreads"));
+        let is_small = alone && whole && x <= MOST_TURNS && block <= THREADS;
+        Kernel { is_small, ..self }
+    }
+
+    /// The arguments of two kernels, each once; `None` where they are too many.
+    fn arguments_with(&self, other: &Kernel) -> Option<Vec<Argument>> {
+        let mut arguments = self.arguments.clone();
+        for argument in &other.arguments {
+            match arguments.iter_mut().find(|a| a.of == argument.of) {
+                Some(known) => known.writes |= argument.writes,
+                None => arguments.push(argument.clone()),
+            }
+        }
+        (arguments.len() <= MOST_ARGUMENTS).then_some(arguments)
+    }
+
+    /// Makes the blocks of another kernel those of this one, which computes both at once; false where that cannot be.
+    pub fn join(&mut self, other: &Kernel) -> bool {
+        let alike = self.joins && other.joins && self.shape.block == other.shape.block;
+        if !alike || self.in_turns || other.parts.iter().any(Part::tells_its_kernel) {
+            return false;
+        }
+        let Some(arguments) = self.arguments_with(other) else { return false };
+        self.arguments = arguments;
+        self.shape.grid[0] += other.shape.grid[0];
+        self.parts.extend(other.parts.iter().cloned());
+        self.is_small &= other.is_small && self.shape.grid[0] <= MOST_TURNS;
+        true
+    }
+
+    /// Makes another kernel the last part of this one, whose one block then computes all parts one after the other;
+    /// false where that cannot be.
+    pub fn follow(&mut self, other: &Kernel) -> bool {
+        if !self.is_small || !other.is_small || other.parts.iter().any(Part::tells_its_kernel) {
+            return false;
+        }
+        let Some(arguments) = self.arguments_with(other) else { return false };
+        self.arguments = arguments;
+        self.shape = Shape { grid: [1, 1, 1], block: THREADS, shared: 0 };
+        self.parts.extend(other.parts.iter().cloned());
+        self.in_turns = true;
+        true
+    }
+
+    /// Its text.
+    pub fn text(&self) -> String {
+        let mut text = self.types.clone();
+        let _ = write!(
+            text,
+            "extern \"C\" __global__ void __launch_bounds__({}) {}(",
+            self.shape.block, self.name
+        );
+        for a in &self.arguments {
+            let constant = if a.writes { "" } else { "const " };
+            let _ = write!(text, "{constant}{}* {}, ", types::memory(a.dtype), a.name);
+        }
+        text.push_str("IlState* state) {\n");
+        let _ = writeln!(text, "const unsigned il_kernel = {}; (void)il_kernel;", self.number);
+        if self.in_turns {
+            self.turns(&mut text);
+        } else {
+            self.side_by_side(&mut text);
+        }
+        text.push_str("}\n");
+        text
+    }
+
+    /// Each part has blocks of its own.
+    fn side_by_side(&self, text: &mut String) {
+        let mut start = 0;
+        for (i, part) in self.parts.iter().enumerate() {
+            if self.parts.len() > 1 {
+                let otherwise = if i > 0 { "else " } else { "" };
+                let _ = writeln!(text, "{otherwise}if (blockIdx.x < {}u)", start + part.blocks);
+            }
+            let _ = writeln!(text, "{{\nconst unsigned il_block = blockIdx.x - {start}u; (void)il_block;");
+            text.push_str(&part.text);
+            text.push_str("}\n");
+            start += part.blocks;
+        }
+    }
+
+    /// One block does them all.
+    fn turns(&self, text: &mut String) {
+        for (i, part) in self.parts.iter().enumerate() {
+            if i > 0 {
+                text.push_str("__syncthreads();\n");
+            }
+            let _ = writeln!(text, "for (unsigned il_block = 0; il_block < {}u; il_block++) {{", part.blocks);
+            if part.threads < THREADS {
+                let _ = writeln!(text, "if (threadIdx.x < {}u) {{\n{}}}", part.threads, part.text);
+            } else {
+                text.push_str(&part.text);
+            }
+            if part.blocks > 1 && part.text.contains("__shared__") {
+                text.push_str("__syncthreads();\n");
+            }
+            text.push_str("}\n");
+        }
+    }
+}

@@ -1,0 +1,101 @@
+//! The jobs of the project, made small, on the CPU and on the GPU: the same curves, and the same weights at the end.
+
+use crate::checkpoints::values;
+use crate::common;
+use crate::files::{Size, job, names};
+use crate::twice::{ALLOWED, compare_within};
+use ironlearn::Options;
+use ironlearn::job::{Dtype, Job};
+use ironlearn::task::{Request, train};
+use ironlearn::train::{Control, EpochReport, Watch};
+use ironlearn_testkit::tier;
+
+/// How far jobs in `f64` may be apart.
+const ALLOWED_WIDE: f64 = 1e-10;
+
+/// How small a job is: quick, and in full.
+fn small(name: &str, full: bool) -> (Size, Vec<&'static str>) {
+    let size = match full {
+        false => Size { digits: [160, 100], side: Some(20) },
+        true => Size { digits: [2000, 1000], side: Some(64) },
+    };
+    let overrides = match (name, full) {
+        ("linear", false) => vec!["train.epochs=30"],
+        ("linear", true) => vec!["train.epochs=500"],
+        ("logistic", false) => vec!["train.epochs=10"],
+        ("logistic", true) => vec!["train.epochs=200"],
+        ("xor", false) => vec!["train.epochs=40"],
+        ("xor", true) => vec!["train.epochs=200"],
+        ("mnist", false) => vec!["train.epochs=2"],
+        ("mnist", true) => vec!["train.epochs=3"],
+        ("picture", false) => {
+            vec!["train.epochs=3", "data.resize=[24,20]", "train.batch=200", "picture.frames=0"]
+        }
+        ("picture", true) => vec!["train.epochs=5", "data.resize=[48,50]", "picture.frames=0"],
+        // Its layers are saturated from the start: at its own rate of 0.5 a step makes 10,000 of a rounding error.
+        ("simba-original", false) => vec!["train.epochs=4", "optimizer.rate=1e-4"],
+        ("simba-original", true) => vec!["train.epochs=10", "optimizer.rate=1e-4"],
+        _ => panic!("jobs/{name}.toml is not compared: say how small it is to be"),
+    };
+    (size, [overrides, vec!["train.evaluate_every=1"]].concat())
+}
+
+/// The losses of each epoch.
+#[derive(Default)]
+struct Curve(Vec<(String, Vec<f64>)>);
+
+impl Watch for Curve {
+    fn after_epoch(&mut self, report: &EpochReport) -> Control {
+        let losses = [Some(report.loss), report.validation_loss].into_iter().flatten().collect();
+        self.0.push((format!("losses of epoch {}", report.epoch), losses));
+        Control::Continue
+    }
+}
+
+type Named = Vec<(String, Vec<f64>)>;
+
+/// The curve of a run, and the state that it ends with.
+fn run(job: &Job, options: Options) -> (Named, Named) {
+    let directory = tempfile::tempdir().unwrap();
+    let [last, best] = ["last", "best"].map(|name| directory.path().join(format!("{name}.safetensors")));
+    let mut curve = Curve::default();
+    let request = Request { job, options, resume_from: None, directory: directory.path(), last, best };
+    let outcome = train(&request, &mut curve).unwrap();
+    assert_eq!((outcome.epoch, outcome.save_failure), (job.train.epochs, None));
+    (curve.0, values(directory.path()))
+}
+
+fn agree(name: &str) {
+    let Some(cuda) = common::device() else { return };
+    let (size, overrides) = small(name, tier::trials(0, 1) == 1);
+    let scratch = tempfile::tempdir().unwrap();
+    let Some(job) = job(name, &size, scratch.path(), &overrides) else { return };
+    let allowed = if job.train.dtype == Dtype::F64 { ALLOWED_WIDE } else { ALLOWED };
+    let (found, ended) = run(&job, Options::default().cuda(cuda.clone()));
+    let (expected, right) = run(&job, Options::default());
+    assert_eq!(expected.len() as u64, job.train.epochs);
+    let losses = compare_within(allowed, name, &found, &expected);
+    let state = compare_within(allowed, name, &ended, &right);
+    let epochs = expected.len();
+    tier::report(name, format!("{epochs} epochs, losses within {losses:.1e}, state within {state:.1e}"));
+}
+
+macro_rules! jobs {
+    ($($test:ident $name:literal),* $(,)?) => {
+        $(#[test] fn $test() { agree($name); })*
+
+        #[test]
+        fn no_job_is_missing() {
+            assert_eq!(names(), [$($name),*]);
+        }
+    };
+}
+
+jobs! {
+    linear "linear",
+    logistic "logistic",
+    mnist "mnist",
+    picture "picture",
+    simba_original "simba-original",
+    xor "xor",
+}
