@@ -10,7 +10,7 @@ const PORTION: usize = 256;
 /// The numbers of rows of the portions of so many rows.
 pub fn portions(rows: usize) -> Vec<usize> {
     let whole = std::iter::repeat_n(PORTION, rows / PORTION);
-    whole.chain((rows % PORTION > 0).then_some(rows % PORTION)).collect()
+    whole.chain((!rows.is_multiple_of(PORTION)).then_some(rows % PORTION)).collect()
 }
 
 /// The different numbers of rows of the portions of so many rows.

@@ -262,7 +262,10 @@ fn convolution(c: &super::Conv, shape: &[usize]) -> Result<ironlearn_ir::prim::C
         c.kernel.len() == shape.len() + 1 && c.kernel.len() >= 3 && w.groups > 0,
         "a kernel of other axes",
     )?;
-    ensure(c.kernel[0] > 0 && c.kernel[0] % w.groups == 0, "groups that do not divide the channels")?;
+    ensure(
+        c.kernel[0] > 0 && c.kernel[0].is_multiple_of(w.groups),
+        "groups that do not divide the channels",
+    )?;
     let window = ironlearn_ir::prim::Window {
         stride: w.stride.clone(),
         dilation: w.dilation.clone(),

@@ -4,6 +4,7 @@ use super::kernels;
 use super::memory::Place;
 use super::program::{Arg, Data, Field, Program, What, type_of};
 use super::text::{description, line, numbers};
+use crate::quant::model::Edge;
 
 const KERNELS: &str = include_str!("kernels.c.txt");
 
@@ -26,7 +27,7 @@ pub fn file(program: &Program<'_>) -> String {
     line(&mut all, format!("{};\n", infer(program)));
     line(
         &mut all,
-        "/* Whether the codes of the row that is stored here are those that have to come out for it. */",
+        "/* Whether the codes of the row that is stored here are those that have to come out for it, with a scratch on the stack. */",
     );
     line(&mut all, format!("int {name}_self_test(void);\n\n#endif\n\n#ifndef {upper}_HEADER\n"));
     all += kernels::text(program, KERNELS, &[], type_name).trim_end();
@@ -65,7 +66,7 @@ fn scratch(program: &Program<'_>, all: &mut String) {
 /// The declaration of the function.
 fn infer(program: &Program<'_>) -> String {
     let (input, output) = (&program.model.input, program.model.output());
-    let ty = |edge: &crate::quant::model::Edge| type_name(type_of(edge.quantization.code));
+    let ty = |edge: &Edge| type_name(type_of(edge.quantization.code));
     let (x, n, y, m) = (ty(input), input.elements(), ty(output), output.elements());
     let (name, result) = (program.name, if program.fallible() { "int" } else { "void" });
     format!("{result} {name}_infer(const {x} input[{n}], {y} output[{m}], {name}_scratch *scratch)")

@@ -10,7 +10,7 @@ use super::program::{Kernel, Program};
 pub type TypeName = fn(&str) -> &str;
 
 /// The text of all kernels that a program calls, and of what they need.
-pub fn text(program: &Program<'_>, library: &str, extra: &[&'static str], type_name: TypeName) -> String {
+pub fn text(program: &Program<'_>, library: &str, extra: &[&str], type_name: TypeName) -> String {
     let sections = sections(library);
     let mut needed: Vec<&str> = Vec::new();
     let called = program.calls.iter().map(|call| call.kernel.section);

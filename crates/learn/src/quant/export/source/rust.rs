@@ -4,6 +4,7 @@ use super::kernels;
 use super::memory::Place;
 use super::program::{Arg, Data, Field, Program, What, type_of};
 use super::text::{description, line, numbers};
+use crate::quant::model::Edge;
 
 const KERNELS: &str = include_str!("kernels.rs.txt");
 
@@ -16,24 +17,16 @@ pub fn file(program: &Program<'_>) -> String {
     scratch(program, &mut all);
     infer(program, &mut all);
     self_test(program, &mut all);
-    let parts: &[&str] = &["first(", "first_mut("];
-    let extra: Vec<&'static str> = ["first", "first_mut"]
-        .into_iter()
-        .zip(parts)
-        .filter(|(_, mark)| all.contains(**mark))
-        .map(|(name, _)| name)
-        .collect();
+    // A value in a longer buffer is its beginning.
+    let extra: Vec<&str> =
+        ["first", "first_mut"].into_iter().filter(|name| all.contains(&format!("{name}("))).collect();
     all.push('\n');
     all += kernels::text(program, KERNELS, &extra, type_name).trim_end();
     all += "\n\n";
     program.data.iter().for_each(|data| constant(program, data, &mut all));
     let (input, output) = &program.example;
-    for (name, edge, codes) in
-        [("TEST_INPUT", &program.model.input, input), ("TEST_OUTPUT", program.model.output(), output)]
-    {
-        let ty = type_of(edge.quantization.code);
-        array(name, ty, codes.iter().map(|x| i64::from(*x)).collect::<Vec<_>>().as_slice(), &mut all);
-    }
+    test_row("TEST_INPUT", &program.model.input, input, &mut all);
+    test_row("TEST_OUTPUT", program.model.output(), output, &mut all);
     all
 }
 
@@ -113,22 +106,21 @@ fn argument(program: &Program<'_>, arg: &Arg) -> Option<String> {
 }
 
 fn self_test(program: &Program<'_>, all: &mut String) {
-    let zero_codes = program.model.output().elements();
     line(
         all,
         "\n/// Whether the codes of the row that is stored here are those that have to come out for it.",
     );
+    line(all, "///\n/// The scratch for it is on the stack.");
     line(all, "pub fn self_test() -> bool {");
-    line(all, format!("    let mut output = [0; {zero_codes}];"));
+    line(all, format!("    let mut output = [0; {}];", program.model.output().elements()));
     let call = "infer(&TEST_INPUT, &mut output, &mut Scratch::new())";
-    line(
-        all,
-        if program.fallible() {
-            format!("    {call} && output == TEST_OUTPUT\n}}")
-        } else {
-            format!("    {call};\n    output == TEST_OUTPUT\n}}")
-        },
-    );
+    let after = if program.fallible() { " &&" } else { ";\n   " };
+    line(all, format!("    {call}{after} output == TEST_OUTPUT\n}}"));
+}
+
+fn test_row(name: &str, edge: &Edge, codes: &[i32], all: &mut String) {
+    let codes: Vec<i64> = codes.iter().map(|&code| code.into()).collect();
+    array(name, type_of(edge.quantization.code), &codes, all);
 }
 
 fn array(name: &str, ty: &str, values: &[i64], all: &mut String) {
