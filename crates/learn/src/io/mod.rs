@@ -9,10 +9,11 @@
 //! | [`npz`] | several of them in one file |
 //! | [`idx`], [`gz`] | the format of the MNIST files, compressed or not |
 //! | [`checkpoint`] | safetensors with checksums |
+//! | [`onnx`] | the messages of ONNX models |
 //! | [`original`] | the JSON files of the original Iron Learn program |
 
 pub mod atomic;
-mod bytes;
+pub(crate) mod bytes;
 pub mod checkpoint;
 mod checksum;
 pub mod csv;
@@ -21,6 +22,7 @@ mod header;
 pub mod idx;
 pub mod npy;
 pub mod npz;
+pub mod onnx;
 pub mod original;
 pub mod read;
 

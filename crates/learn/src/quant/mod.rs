@@ -3,7 +3,7 @@
 //! | room | what |
 //! |---|---|
 //! | [`arithmetic`] | scales as integers, roundings, tables, bounds of sums: the rules of `docs/quantization.md` |
-//! | [`export`] | a network in other forms: source code |
+//! | [`export`] | a network in other forms: source code, ONNX |
 //! | [`from_float`] | calibration, a report for each layer, training that knows of the integers |
 //! | [`model`] | a network of integers as data; it runs as any plan does, and by a plain reference |
 

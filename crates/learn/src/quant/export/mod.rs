@@ -2,8 +2,10 @@
 //!
 //! | room | what |
 //! |---|---|
+//! | [`onnx`] | an ONNX model: integer operators, or floats between quantizations |
 //! | [`source`] | a file of Rust or C that needs nothing: no library, no memory but its own, no floats |
 
+pub mod onnx;
 pub mod source;
 
 pub use source::{SourceOptions, c, rust};
