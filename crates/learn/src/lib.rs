@@ -63,4 +63,6 @@ mod pages {
     mod readme {}
     #[doc = include_str!("../../../docs/debugging.md")]
     mod debugging {}
+    #[doc = include_str!("../../../docs/integer-training.md")]
+    mod integer_training {}
 }

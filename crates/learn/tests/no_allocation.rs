@@ -3,6 +3,7 @@
 
 use ironlearn::Inputs;
 use ironlearn::prelude::*;
+use ironlearn::quant::training::{IntegerNetwork, IntegerSgd, IntegerStep};
 use ironlearn_cpu::Cpu;
 use ironlearn_testkit::alloc::{Allocated, Counting, count};
 use ironlearn_testkit::rng::Rng;
@@ -25,11 +26,16 @@ fn whole(shape: &[usize], most: usize) -> Array {
 
 /// What five steps allocate after the first one.
 fn allocated(mut step: Step, batch: impl Inputs) -> Allocated {
-    let (before, first) = count(|| step.run(&batch).unwrap().loss());
+    allocated_by(|| step.run(&batch).unwrap().loss())
+}
+
+/// The same of anything that gives a loss.
+fn allocated_by(mut step: impl FnMut() -> f64) -> Allocated {
+    let (before, first) = count(&mut step);
     assert_ne!(first, Allocated::default(), "the first step makes the buffers of the next state");
     // Threads set themselves up when they first run, which may be after the first step.
     std::thread::sleep(std::time::Duration::from_millis(20));
-    let (last, allocated) = count(|| (0..5).map(|_| step.run(&batch).unwrap().loss()).last());
+    let (last, allocated) = count(|| (0..5).map(|_| step()).last());
     assert!(last.is_some_and(|loss| loss < before), "{last:?} is not below {before}");
     allocated
 }
@@ -92,16 +98,28 @@ fn transformer(options: &Options) -> Allocated {
     allocated(step.unwrap(), (&whole(&[8, 16], 50), &whole(&[8, 16], 49)))
 }
 
+fn integers(options: &Options) -> Allocated {
+    let linear = |outputs| LayerSpec::Linear { outputs, bias: true, init: Init::HeUniform };
+    let specs = [linear(256), LayerSpec::Activation(Activation::Relu), linear(10)];
+    let network = IntegerNetwork::from_specs([64], &specs, 1).unwrap();
+    let mut step = IntegerStep::build(options, &network, IntegerSgd::new(100).into(), 64).unwrap();
+    let bytes = |n: usize, most: usize| (0..n).map(|i| (i * 7 % most) as u8).collect::<Vec<u8>>();
+    let (x, classes) = (Array::of([64, 64], bytes(64 * 64, 251)), Array::of([64], bytes(64, 10)));
+    let batch = (x.unwrap(), classes.unwrap());
+    allocated_by(|| step.run(&batch).unwrap().loss())
+}
+
 #[test]
 fn training_steps_allocate_nothing() {
     let mut found = Vec::new();
     for threads in [1, 2] {
         let options = Options::default().cpu(Cpu::new(threads).unwrap());
-        let models: [Kind; 4] = [
+        let models: [Kind; 5] = [
             ("perceptron", perceptron),
             ("convolutions", convolutions),
             ("recurrence", recurrence),
             ("transformer", transformer),
+            ("integers", integers),
         ];
         for (name, model) in models {
             let allocated = model(&options);

@@ -75,7 +75,7 @@ impl<const D: usize> ConvOptions<D> {
     }
 
     /// `[leading, channels/groups, kernel…]`
-    pub(super) fn kernel_shape(&self, leading: usize, channels: usize) -> Vec<usize> {
+    pub(crate) fn kernel_shape(&self, leading: usize, channels: usize) -> Vec<usize> {
         [&[leading, channels / self.groups.max(1)], &self.kernel[..]].concat()
     }
 }

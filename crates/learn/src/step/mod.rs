@@ -18,12 +18,12 @@ pub(crate) use report::number_at;
 pub use signature::{AsView, Input, Inputs, Signature};
 pub use trace::Outputs;
 
-use compile::failed;
-pub(crate) use compile::{mistakes, shared_cpu};
+pub(crate) use compile::{failed, mistakes, shared_cpu};
 use plans::{Parts, Plan};
 use rate::RateSlots;
-use signature::matching;
-use trace::{finished, inputs, tape_for};
+pub(crate) use signature::matching;
+pub(crate) use trace::finished;
+use trace::{inputs, tape_for};
 
 use crate::optim::{Optimizer, Traced, find_or_add, find_or_zero};
 use crate::{Error, Scope};
