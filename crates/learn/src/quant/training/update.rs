@@ -76,8 +76,11 @@ impl<'g> Weight<'g> {
         let scalar = TensorType::new(DType::I32, Shape::scalar());
         let exponent = Var::<i32>::of(tape.slot(weights.exponent, scalar));
         let top = w.abs().max((0..w.rank() as isize).collect::<Vec<_>>()).cast::<i32>();
-        let full = number(tape, LARGEST - 1).less(top).cast::<i32>();
-        Weight { halved: (w.cast::<i32>() + full) >> full, exponent: exponent + full }
+        let full = number(tape, LARGEST - 1).less(top);
+        // In 16 bits: what reads the weights on the way forward widens them too, and then a copy of 32 would be kept.
+        let bit = full.cast::<i16>();
+        let halved = ((w >> bit) + (w & bit)).cast::<i32>();
+        Weight { halved, exponent: exponent + full.cast::<i32>() }
     }
 }
 
