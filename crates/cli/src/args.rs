@@ -33,6 +33,8 @@ pub enum Command {
     Evaluate(EvaluateOptions),
     /// Make a network of integers of a trained network
     Quantize(QuantizeOptions),
+    /// Write a network of integers as Rust, C or ONNX
+    Export(ExportOptions),
     /// Show what a job, model, checkpoint, data set or run directory holds
     Inspect(InspectOptions),
     /// Show what this machine offers, and what is missing
@@ -177,6 +179,75 @@ pub struct QuantizeOptions {
     pub json: bool,
 }
 
+#[derive(Args)]
+pub struct ExportOptions {
+    /// A network of integers, as `ironlearn quantize` makes it
+    pub model: PathBuf,
+    #[command(flatten)]
+    pub form: FormOptions,
+    /// The operators of --onnx: integer for the same codes in every runtime, qdq for speed
+    #[arg(long, value_name = "PROFILE", value_enum, default_value_t = OnnxProfile::Integer)]
+    pub profile: OnnxProfile,
+    /// Where it goes [default: <model> with the form's ending]
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+    /// End standard output with one line of JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// What a network is exported as: one of these.
+#[derive(Args)]
+#[group(required = true, multiple = false)]
+pub struct FormOptions {
+    /// One file of Rust without the standard library, allocation or floats
+    #[arg(long)]
+    pub rust: bool,
+    /// One file of C99 with nothing but stdint.h
+    #[arg(long)]
+    pub c: bool,
+    /// An ONNX model
+    #[arg(long)]
+    pub onnx: bool,
+}
+
+/// A form of an export.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Form {
+    Rust,
+    C,
+    Onnx,
+}
+
+impl FormOptions {
+    /// The one that was chosen.
+    pub fn chosen(&self) -> Form {
+        match self {
+            FormOptions { rust: true, .. } => Form::Rust,
+            FormOptions { c: true, .. } => Form::C,
+            _ => Form::Onnx,
+        }
+    }
+}
+
+impl Form {
+    /// The ending of its files.
+    pub fn extension(self) -> &'static str {
+        match self {
+            Form::Rust => "rs",
+            Form::C => "c",
+            Form::Onnx => "onnx",
+        }
+    }
+}
+
+/// Which operators an ONNX model has.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, clap::ValueEnum)]
+pub enum OnnxProfile {
+    Integer,
+    Qdq,
+}
+
 /// Bits of activations.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, clap::ValueEnum)]
 pub enum Width {
@@ -246,6 +317,7 @@ impl Arguments {
             Command::Resume(options) => options.run.json,
             Command::Evaluate(options) => options.json,
             Command::Quantize(options) => options.json,
+            Command::Export(options) => options.json,
             Command::Inspect(options) => options.json,
             Command::Doctor(options) => options.json,
             Command::Bench(options) => options.json,

@@ -63,6 +63,33 @@ fn integers_are_trained_for_and_draw_and_predict() {
 }
 
 #[test]
+fn integers_are_exported_as_source_code_and_onnx() {
+    let folder = folder();
+    let at = folder.path();
+    succeeds(at, "train classes.toml --out classes --quiet");
+    succeeds(at, "quantize classes --out model.safetensors");
+    for (form, file) in [("--rust", "model.rs"), ("--c", "model.c"), ("--onnx", "model.onnx")] {
+        let found = succeeds(at, &format!("export model.safetensors {form} --json"));
+        assert_eq!(found["out"], file);
+    }
+    let rust = fs::read_to_string(at.join("model.rs")).unwrap();
+    assert!(rust.contains("#![no_std]") && !rust.contains("f32") && !rust.contains("f64"));
+    assert!(fs::read_to_string(at.join("model.c")).unwrap().contains("model_infer"));
+    succeeds(at, "export model.safetensors --onnx --profile qdq --out fast.onnx");
+    assert_ne!(fs::read(at.join("model.onnx")).unwrap(), fs::read(at.join("fast.onnx")).unwrap());
+    for (arguments, code, expected) in [
+        ("export model.safetensors --rust", 2, "model.rs exists already"),
+        ("export classes/last.safetensors --c --out a.c", 3, "no network of integers"),
+        ("export model.safetensors", 2, "--rust"),
+    ] {
+        let output = ironlearn(at, arguments);
+        let err = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(code), "{arguments}: {err}");
+        assert!(err.contains(expected), "{arguments}: {err}");
+    }
+}
+
+#[test]
 fn what_cannot_be_quantized_is_refused_with_the_reason() {
     let folder = folder();
     let at = folder.path();

@@ -3,6 +3,7 @@
 pub mod bench;
 pub mod doctor;
 pub mod evaluate;
+pub mod export;
 pub mod help;
 pub mod inspect;
 pub mod predict;

@@ -1,0 +1,50 @@
+//! `ironlearn export`.
+
+use crate::args::{ExportOptions, Form, OnnxProfile};
+use crate::console::Console;
+use ironlearn::Error;
+use ironlearn::io::atomic::write_atomically;
+use ironlearn::io::read::exists;
+use ironlearn::quant::IntegerModel;
+use ironlearn::quant::export::{self, SourceOptions, onnx};
+use serde_json::json;
+use std::io::Write;
+use std::path::Path;
+
+pub fn run(options: &ExportOptions, console: &Console) -> Result<u8, Error> {
+    let form = options.form.chosen();
+    let out = options.out.clone().unwrap_or_else(|| options.model.with_extension(form.extension()));
+    if options.out.is_none() && exists(&out)? {
+        let problem = format!("{} exists already", out.display());
+        return Err(Error::usage(problem, "say with --out where the export is to go"));
+    }
+    let model = IntegerModel::load(&options.model)?;
+    match form {
+        Form::Rust => write(&out, &export::rust(&model, &source(&out))?)?,
+        Form::C => write(&out, &export::c(&model, &source(&out))?)?,
+        Form::Onnx => {
+            let profile = match options.profile {
+                OnnxProfile::Integer => onnx::Profile::Integer,
+                OnnxProfile::Qdq => onnx::Profile::Qdq,
+            };
+            onnx::save(&model, profile, &out)?;
+        }
+    }
+    console.say(&format!("written: {}", out.display()));
+    console.object(&json!({ "out": out.display().to_string(), "parameter_bytes": model.parameter_bytes() }));
+    Ok(0)
+}
+
+/// The network is called as its file, in letters that a name may have.
+fn source(out: &Path) -> SourceOptions {
+    let stem = out.file_stem().map_or("network".into(), |stem| stem.to_string_lossy().into_owned());
+    let letter = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '_' };
+    let name: String = stem.chars().map(letter).collect();
+    let starts = name.starts_with(|c: char| c.is_ascii_lowercase());
+    let name = if starts { name } else { format!("network_{name}") };
+    SourceOptions { name, ..SourceOptions::default() }
+}
+
+fn write(out: &Path, text: &str) -> Result<(), Error> {
+    write_atomically(out, |file| file.write_all(text.as_bytes()))
+}
