@@ -54,5 +54,9 @@ def all_cases() -> list[Case]:
     for n in (1, 1024):
         cost = n * (784 * 128 + 1280) if n > 1 else 0
         cases.append(Case("serve", f"batch-{n}", "f32", "us", 1e6, True, multiply_adds=cost))
+    for n in (1, 1024):
+        for dtype in ("f32", "i8"):
+            cost = n * (784 * 200 + 200 * 100 + 100 * 50 + 500) if n > 1 else 0
+            cases.append(Case("integers", f"{dtype}-batch-{n}", dtype, "us", 1e6, True, multiply_adds=cost))
     cases.append(Case("start", "xor", "f32", "ms", 1e3, True))
     return cases

@@ -56,7 +56,7 @@ def all_frameworks() -> list[Framework]:
         python("torch-channels-last", "channels-last", ("cnn",)),
         python("jax"),
         python("jax-loop", "loop", ("tiny",)),
-        python("onnxruntime", "", ("gemm", "serve")),
+        python("onnxruntime", "", ("gemm", "serve", "integers")),
         rust("candle"),
         rust("burn"),
     ]

@@ -1,6 +1,7 @@
 """Inference and matrix products in ONNX Runtime, which does not train."""
 
 from argparse import Namespace
+from pathlib import Path
 
 import numpy as np
 import onnxruntime
@@ -63,8 +64,27 @@ def serve(args: Namespace) -> Steps:
     return steps
 
 
+def integers(args: Namespace) -> Steps:
+    """The network that Iron Learn's worker has exported, with floats at both ends."""
+    dtype, batch = args.case.split("-batch-")
+    path = Path(args.data) / "serve" / "integers.onnx"
+    if dtype != "i8" or not path.exists():
+        raise Unsupported("only what Iron Learn has exported")
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = args.threads
+    infer = onnxruntime.InferenceSession(str(path), options, ["CPUExecutionProvider"])
+    feed = {"input": load("serve/x")[: int(batch)]}
+
+    def steps(count: int) -> float:
+        for _ in range(count):
+            (logits,) = infer.run(None, feed)
+        return mean_size(logits)
+
+    return steps
+
+
 def build(args: Namespace) -> Steps:
-    jobs = {"gemm": gemm, "serve": serve}
+    jobs = {"gemm": gemm, "serve": serve, "integers": integers}
     if args.job not in jobs:
         raise Unsupported("does not train")
     return jobs[args.job](args)

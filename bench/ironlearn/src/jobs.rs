@@ -3,6 +3,7 @@
 mod char_lm;
 mod cnn;
 mod gemm;
+mod integers;
 mod nets;
 mod scale;
 mod serve;
@@ -35,6 +36,7 @@ pub fn build(args: &Args) -> Result<Work, Error> {
         ("cnn", "f32") => cnn::cnn(args),
         ("serve", "batch-1") => serve::serve(args, 1),
         ("serve", "batch-1024") => serve::serve(args, 1024),
+        ("integers", case) => integers::integers(args, case),
         ("rows", _) => scale::rows(args),
         ("epochs", _) => scale::epochs(args, false),
         ("epochs-from-files", _) => scale::epochs(args, true),

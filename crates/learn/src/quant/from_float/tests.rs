@@ -3,7 +3,7 @@
 use super::*;
 use crate::nn::ConvOptions;
 use crate::prelude::*;
-use crate::quant::arithmetic::Code;
+use crate::quant::arithmetic::{Code, Quantization};
 use crate::quant::model::{IntegerModel, IntegerProgram};
 use crate::step::number_at;
 use crate::train::Model;
@@ -148,6 +148,18 @@ fn plans_and_the_reference_agree_on_whole_networks() {
         let expected: Vec<i32> =
             all.chunks(model.input.elements()).flat_map(|row| model.reference(row).unwrap()).collect();
         assert_eq!(found, expected);
+        let floats =
+            if model.input.quantization == Quantization::INDEX { codes.clone() } else { rows.clone() };
+        let mut program = IntegerProgram::of_floats(&model, &Options::default(), &[rows.shape()[0]]).unwrap();
+        let numbers = program.answer(&floats).unwrap();
+        let q = model.output().quantization;
+        for (i, &code) in expected.iter().enumerate() {
+            let found = number_at(numbers.view(), i);
+            assert!(
+                (found - q.value(code)).abs() <= 1e-6 * q.scale.max(found.abs()),
+                "{found} for code {code}"
+            );
+        }
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("model.safetensors");
         model.save(&path, &Default::default()).unwrap();

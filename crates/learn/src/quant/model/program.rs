@@ -2,11 +2,34 @@
 
 use super::IntegerModel;
 use super::trace::Slots;
+use crate::quant::arithmetic::{Code, Quantization};
 use crate::{Error, Infer, Options, Outputs, Scope};
-use ironlearn_ir::{Array, ArrayView, TensorType};
+use ironlearn_ir::{Array, ArrayView, DType, Dyn, TensorType, Var};
 
 /// The name of what comes out.
-const CODES: &str = "codes";
+const ANSWERS: &str = "answers";
+
+/// What goes in and comes out.
+#[derive(Clone, Copy, PartialEq)]
+enum Ends {
+    Codes,
+    /// Codes, and those of every value in between.
+    Values,
+    Floats,
+}
+
+/// The codes of numbers, ties to even.
+fn codes_of<'g>(x: Var<'g, f32>, q: Quantization) -> Dyn<'g> {
+    let (zero, scale) = (f64::from(q.zero_point), q.scale);
+    let nearest = (x / scale).round() + zero;
+    let ends = [q.code.low(), q.code.high()].map(|end| x.tape().scalar::<f32>(f64::from(end)));
+    nearest.maximum(ends[0]).minimum(ends[1]).node().cast(q.code.dtype())
+}
+
+/// The numbers of codes.
+fn numbers_of(codes: Dyn<'_>, q: Quantization) -> Var<'_, f32> {
+    (Var::<f32>::of(codes.cast(DType::F32)) - f64::from(q.zero_point)) * q.scale
+}
 
 /// A network of integers compiled for batches of given numbers of rows, on the device of its options.
 ///
@@ -35,7 +58,7 @@ impl IntegerProgram {
     /// # Errors
     /// [`Error::Usage`] where the network is not whole; [`Error::Memory`].
     pub fn build(model: &IntegerModel, options: &Options, rows: &[usize]) -> Result<IntegerProgram, Error> {
-        IntegerProgram::with(model, options, rows, false)
+        IntegerProgram::with(model, options, rows, Ends::Codes)
     }
 
     /// The same, keeping the codes of every value: see [`IntegerProgram::values`].
@@ -47,31 +70,51 @@ impl IntegerProgram {
         options: &Options,
         rows: &[usize],
     ) -> Result<IntegerProgram, Error> {
-        IntegerProgram::with(model, options, rows, true)
+        IntegerProgram::with(model, options, rows, Ends::Values)
+    }
+
+    /// The same between `f32`: numbers become codes and codes numbers in the plan itself. Tokens stay `i32`.
+    ///
+    /// # Errors
+    /// As [`IntegerProgram::build`].
+    pub fn of_floats(
+        model: &IntegerModel,
+        options: &Options,
+        rows: &[usize],
+    ) -> Result<IntegerProgram, Error> {
+        IntegerProgram::with(model, options, rows, Ends::Floats)
     }
 
     fn with(
         model: &IntegerModel,
         options: &Options,
         rows: &[usize],
-        all: bool,
+        ends: Ends,
     ) -> Result<IntegerProgram, Error> {
         model.check()?;
         let scope = Scope::root(0);
         let broken = |problem: String| Error::usage(problem, "make the network of integers again");
         let slots = Slots::new(model, &mut scope.store_mut()).map_err(broken)?;
-        let dtype = model.input.quantization.code.dtype();
+        let codes = model.input.quantization;
+        let floats = ends == Ends::Floats && codes.code != Code::I32;
+        let dtype = if floats { DType::F32 } else { codes.code.dtype() };
         let signatures: Vec<Vec<TensorType>> =
             rows.iter().map(|&rows| vec![TensorType::new(dtype, model.input.batch(rows))]).collect();
         let infer = Infer::build_all(options, &scope, &signatures, |_tape, x| {
-            let values = model.trace(x[0], &slots, &scope.store());
-            let mut outputs = Outputs::of(CODES, values[values.len() - 1]);
-            if all {
-                for (i, value) in values.into_iter().enumerate() {
-                    outputs = outputs.and(&i.to_string(), value);
+            let x = if floats { codes_of(Var::of(x[0]), codes) } else { x[0] };
+            let values = model.trace(x, &slots, &scope.store());
+            let last = values[values.len() - 1];
+            match ends {
+                Ends::Codes => Outputs::of(ANSWERS, last),
+                Ends::Floats => Outputs::of(ANSWERS, numbers_of(last, model.output().quantization).node()),
+                Ends::Values => {
+                    let mut outputs = Outputs::of(ANSWERS, last);
+                    for (i, value) in values.into_iter().enumerate() {
+                        outputs = outputs.and(&i.to_string(), value);
+                    }
+                    outputs
                 }
             }
-            outputs
         })?;
         Ok(IntegerProgram { infer })
     }

@@ -243,7 +243,8 @@ impl<'g> Tracing<'_, 'g> {
     }
 
     fn table(&self, table: &[i32], x: Dyn<'g>) -> Dyn<'g> {
-        let index = x.cast(DType::I32).binary::<Add>(self.scalar(DType::I32, 128));
+        // As bytes, which look-ups take many at a time.
+        let index = x.cast(DType::I16).binary::<Add>(self.scalar(DType::I16, 128)).cast(DType::U8);
         let values = self.constant(table.iter().copied()).cast(self.out.quantization.code.dtype());
         values.gather(index, 0)
     }
