@@ -12,7 +12,7 @@ use super::integer::turned;
 use super::{Builder, Context, Value, offset};
 use crate::Error;
 use crate::io::onnx::{Attribute, Element};
-use crate::quant::arithmetic::{Code, Multiplier, Requantize, Rounding, half_even};
+use crate::quant::arithmetic::{Code, Multiplier, Quantization, Requantize, Rounding, half_even};
 use crate::quant::model::{Conv, Edge, Linear, MatMul, Op, Pool, Rotary, Softmax, Sum};
 
 /// Codes of floats.
@@ -92,6 +92,10 @@ impl Context<'_> {
                 let scale = self.operands[0].1.quantization.scale;
                 if softmax.exponentials != Softmax::of(scale, softmax.causal).exponentials {
                     return Some("its exponentials are of another scale than its input");
+                }
+                let shares = Quantization { code: Code::I8, scale: 1.0 / 256.0, zero_point: -128 };
+                if self.node.output.quantization != shares {
+                    return Some("its result is not in steps of 1/256");
                 }
             }
             _ => {}
