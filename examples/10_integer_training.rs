@@ -20,7 +20,8 @@ fn bars(seed: u64) -> Result<[Array; 2], Error> {
         pictures.extend((0..SIDE * SIDE).map(byte));
         classes.push(u8::from(upright));
     }
-    Ok([Tensor::from(pictures).into_array(), Tensor::from(classes).into_array()])
+    let pictures = Tensor::new([BATCH, SIDE * SIDE], pictures)?;
+    Ok([pictures.into_array(), Tensor::from(classes).into_array()])
 }
 
 fn main() -> Result<(), Error> {
