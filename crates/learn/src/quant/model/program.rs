@@ -126,7 +126,7 @@ impl IntegerProgram {
     pub fn run(&mut self, codes: ArrayView<'_>) -> Result<ArrayView<'_>, Error> {
         let report = self.infer.run(&(codes,))?;
         report
-            .get("codes")
+            .get(ANSWERS)
             .ok_or_else(|| Error::usage("the network gives nothing", "give it a node at least"))
     }
 
