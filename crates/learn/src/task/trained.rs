@@ -50,8 +50,10 @@ impl Trained {
     }
 
     fn of<T: Real>(file: ModelFile, options: &Options) -> Result<Trained, Error> {
-        let network = described::<T>(file.path(), &file.job, &file.preparation, file.bytes())?;
-        if let Some(model) = file.integers()? {
+        let integers = file.integers()?;
+        let room = if integers.is_some() { floats_of(file.bytes()) } else { file.bytes() };
+        let network = described::<T>(file.path(), &file.job, &file.preparation, room)?;
+        if let Some(model) = integers {
             let ModelFile { job, preparation, .. } = file;
             let predictor = Predictor::of_integers(options, &model, &preparation, ROWS)?;
             return Ok(Trained {
@@ -129,7 +131,9 @@ impl Trained {
 pub fn summary(path: &Path, texts: &BTreeMap<String, String>) -> Result<Option<Summary>, Error> {
     let Some((job, preparation)) = model_file::description(path, texts)? else { return Ok(None) };
     let bytes = std::fs::metadata(path).map_err(Error::io(path, "open"))?.len();
-    let network = described::<f32>(path, &job, &preparation, bytes)?;
+    let integers = texts.contains_key(crate::quant::model::KEY);
+    let room = if integers { floats_of(bytes) } else { bytes };
+    let network = described::<f32>(path, &job, &preparation, room)?;
     Ok(Some(network.summary().clone()))
 }
 
@@ -146,6 +150,12 @@ pub(super) fn measures_of_drawing(drawn: &Picture, source: &Picture) -> Result<M
     let mse = drawn.mse(source)? / (255.0 * 255.0);
     let values = vec![("psnr".into(), drawn.psnr(source)?), ("mse".into(), mse)];
     Ok(Measures { values, ..Measures::default() })
+}
+
+/// The most bytes of the floats that so many bytes of integers were made of: each weight had up to eight, and batch
+/// norms are in the weights.
+fn floats_of(bytes: u64) -> u64 {
+    bytes.saturating_mul(16).saturating_add(1 << 16)
 }
 
 /// The network that a model file describes, for the weights of which it has so many bytes.

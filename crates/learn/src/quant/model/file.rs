@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 /// The key of the description.
-const KEY: &str = "integer_model";
+pub(crate) const KEY: &str = "integer_model";
 
 impl Op {
     /// The arrays by name, in the order of the slots that a plan reads.

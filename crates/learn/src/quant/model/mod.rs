@@ -15,6 +15,7 @@ mod reference;
 mod tests;
 mod trace;
 
+pub(crate) use file::KEY;
 pub use op::{Conv, Embedding, Linear, MatMul, Norm, Op, Pool, Rotary, Softmax, Sum, Windows};
 pub use program::IntegerProgram;
 
