@@ -233,7 +233,7 @@ fn compare(
     let [integers, floats] = means;
     report(
         name,
-        &format!("{integers:.2} % in integers, {floats:.2} % in floats, {epochs} epochs, {seeds} seeds"),
+        format!("{integers:.2} % in integers, {floats:.2} % in floats, {epochs} epochs, {seeds} seeds"),
     );
     Some(means)
 }

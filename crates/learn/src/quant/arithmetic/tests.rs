@@ -117,6 +117,9 @@ mod fixed {
     }
 }
 
+/// A function of fixed-point numbers.
+type Exact = fn(i128) -> i128;
+
 /// A float as `mantissa·2^exponent`.
 fn parts(x: f64) -> (i128, i32) {
     let bits = x.to_bits();
@@ -129,7 +132,7 @@ fn shifted(x: i128, shift: i32) -> i128 {
 }
 
 /// The code of `f` for a code, in integers alone; none where it lies too near to a tie to tell.
-fn code(f: fn(i128) -> i128, from: Quantization, to: Quantization, code: i32) -> Option<i32> {
+fn code(f: Exact, from: Quantization, to: Quantization, code: i32) -> Option<i32> {
     let (mantissa, exponent) = parts(from.scale);
     let x = shifted(i128::from(code - from.zero_point) * mantissa, exponent + fixed::DIGITS as i32);
     let (unit, exponent) = parts(to.scale);
@@ -143,7 +146,7 @@ fn code(f: fn(i128) -> i128, from: Quantization, to: Quantization, code: i32) ->
 
 #[test]
 fn tables_have_the_codes_that_wide_integers_give() {
-    let functions: [(Function, fn(i128) -> i128); 5] = [
+    let functions: [(Function, Exact); 5] = [
         (Function::Tanh, fixed::tanh),
         (Function::Sigmoid, fixed::sigmoid),
         (Function::Sine(1.0), fixed::sin),

@@ -20,8 +20,9 @@ pub fn log2() -> Vec<i64> {
         // One more bit each time that the square is 2 or more.
         for _ in 0..10 {
             x = (x * x) >> 62;
-            bits = (bits << 1) | (x >> 63) as i64;
-            x >>= x >> 63;
+            let bit = x >> 63;
+            bits = (bits << 1) | bit as i64;
+            x >>= bit;
         }
         (bits + 2) >> 2
     };

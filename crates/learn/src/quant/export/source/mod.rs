@@ -1,7 +1,7 @@
 //! A network of integers as source code: one file of Rust without the standard library or of C99, for machines of
 //! any size.
 //!
-//! The flow: the [`Program`] of a network says, for no language in particular, which arrays there are, where values
+//! The flow: the `Program` of a network says, for no language in particular, which arrays there are, where values
 //! lie and which kernels are called; a language writes it down with its own kernels, of which a file has those that
 //! its network calls. There are no floats in it: the codes are those of the network everywhere.
 
