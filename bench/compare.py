@@ -70,12 +70,12 @@ class Comparison:
         self.limits: dict[str, float] = {}
 
     def measure(self, case: Case, frameworks: list[Framework], rounds: int) -> list[Row]:
-        """All frameworks in one case: checked against PyTorch, then block after block in turn."""
-        reference = next(f for f in all_frameworks() if f.name == "torch")
+        """All frameworks in one case: checked against the reference, then block after block in turn."""
+        reference = next(f for f in all_frameworks() if f.name == case.reference)
         used = [f for f in frameworks if not f.jobs or case.job in f.jobs]
         workers = [Worker(f, case) for f in [reference, *(f for f in used if f.name != reference.name)]]
         rows = {f.name: Row(case, f.name) for f in used}
-        steps = 0 if case.job in ("gemm", "memory", "serve") else CHECKED_STEPS
+        steps = 0 if case.job in ("gemm", "memory", "serve", "integers") else CHECKED_STEPS
         try:
             for worker in workers:
                 worker.ask(f"loss {steps}")
@@ -86,8 +86,8 @@ class Comparison:
                     loss = worker.loss()
                     if worker.framework == reference:
                         expected = loss
-                    if not abs(loss - expected) <= TOLERANCE[case.dtype] * abs(expected):
-                        raise LeftOut(f"WRONG: the loss is {loss:.12g}, PyTorch's {expected:.12g}")
+                    if not abs(loss - expected) <= case.tolerance * abs(expected):
+                        raise LeftOut(f"WRONG: the loss is {loss:.12g}, that of {reference.name} {expected:.12g}")
                     if row.framework:
                         running.append(worker)
                     self.versions[worker.framework.base] = worker.version

@@ -1,12 +1,11 @@
 """Inference and matrix products in ONNX Runtime, which does not train."""
 
 from argparse import Namespace
-from pathlib import Path
 
 import numpy as np
 import onnxruntime
 from onnx import TensorProto, helper, numpy_helper
-from worker import Steps, Unsupported, factor, initial, load, main, mean_size, sizes
+from worker import DATA, Steps, Unsupported, factor, initial, load, main, mean_size, sizes
 
 
 def session(args: Namespace, nodes: list, inputs: list, outputs: list, constants: list) -> onnxruntime.InferenceSession:
@@ -67,7 +66,7 @@ def serve(args: Namespace) -> Steps:
 def integers(args: Namespace) -> Steps:
     """The network that Iron Learn's worker has exported, with floats at both ends."""
     dtype, batch = args.case.split("-batch-")
-    path = Path(args.data) / "serve" / "integers.onnx"
+    path = DATA / "serve" / "integers.onnx"
     if dtype != "i8" or not path.exists():
         raise Unsupported("only what Iron Learn has exported")
     options = onnxruntime.SessionOptions()
