@@ -14,7 +14,7 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from cases import TOLERANCE, Case, all_cases, gemm
+from cases import Case, all_cases, gemm
 from workers import HERE, PYTHON, THREADS, Framework, LeftOut, Worker, all_frameworks, environment
 
 CHECKED_STEPS = 20
