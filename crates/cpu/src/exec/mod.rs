@@ -3,6 +3,7 @@
 mod adam;
 mod argmax;
 mod blame;
+mod codes;
 mod conv;
 mod copy;
 mod dot;
@@ -25,6 +26,7 @@ mod small;
 mod table;
 mod tile;
 mod tree;
+mod work;
 
 use crate::isa::Isa;
 use crate::pool::Pool;

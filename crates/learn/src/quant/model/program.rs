@@ -3,6 +3,7 @@
 use super::IntegerModel;
 use super::trace::Slots;
 use crate::quant::arithmetic::{Code, Quantization};
+use crate::step::Profile;
 use crate::{Error, Infer, Options, Outputs, Scope};
 use ironlearn_ir::{Array, ArrayView, DType, Dyn, TensorType, Var};
 
@@ -151,6 +152,11 @@ impl IntegerProgram {
         let report = self.infer.run(&(codes,))?;
         (0..names).for_each(|i| report.get(&i.to_string()).into_iter().for_each(|value| show(i, value)));
         Ok(())
+    }
+
+    /// What every step of the plans has cost so far; empty without [`Options::profile`].
+    pub fn profile(&self) -> Profile {
+        self.infer.profile()
     }
 
     /// Bytes of working memory beside the weights.
