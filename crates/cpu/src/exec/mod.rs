@@ -248,7 +248,11 @@ impl Step {
 
     /// Bytes that the step owns itself.
     fn memory_bytes(&self) -> usize {
-        if let Step::Scan(s) = self { s.memory_bytes() } else { 0 }
+        match self {
+            Step::Scan(s) => s.memory_bytes(),
+            Step::Region(r) => r.memory_bytes(),
+            _ => 0,
+        }
     }
 
     fn run(&self, plan: &Plan, run: &Run<'_>) {
