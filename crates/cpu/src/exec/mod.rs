@@ -251,6 +251,7 @@ impl Step {
         match self {
             Step::Scan(s) => s.memory_bytes(),
             Step::Region(r) => r.memory_bytes(),
+            Step::Conv(c) => c.memory_bytes(),
             _ => 0,
         }
     }
