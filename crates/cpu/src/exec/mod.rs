@@ -3,6 +3,7 @@
 mod adam;
 mod argmax;
 mod blame;
+mod codes;
 mod conv;
 mod copy;
 mod dot;
@@ -25,6 +26,7 @@ mod small;
 mod table;
 mod tile;
 mod tree;
+mod work;
 
 use crate::isa::Isa;
 use crate::pool::Pool;
@@ -246,7 +248,12 @@ impl Step {
 
     /// Bytes that the step owns itself.
     fn memory_bytes(&self) -> usize {
-        if let Step::Scan(s) = self { s.memory_bytes() } else { 0 }
+        match self {
+            Step::Scan(s) => s.memory_bytes(),
+            Step::Region(r) => r.memory_bytes(),
+            Step::Conv(c) => c.memory_bytes(),
+            _ => 0,
+        }
     }
 
     fn run(&self, plan: &Plan, run: &Run<'_>) {

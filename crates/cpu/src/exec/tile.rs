@@ -2,10 +2,11 @@
 //! cache.
 
 use super::copy::{copy_strided, repeat};
-use super::kernels::{Repeated, Tile, TileKernel, kernel, repeats};
+use super::kernels::{Repeated, Tile, TileKernel, kernel};
 use super::memory::Shared;
 use super::odometer::{MAX_RANK, Odometer};
 use super::random::Words;
+use super::work::{Work, singles};
 use crate::isa::Isa;
 use ironlearn_ir::plan::{BufferId, Instr, Load, Plan, Program, Value, View};
 use ironlearn_ir::prim::RandomBits;
@@ -56,8 +57,11 @@ impl Fill {
 pub struct Instruction {
     pub kernel: TileKernel,
     pub arity: usize,
-    pub args: [Place; 3],
+    pub args: [Place; 4],
     pub to: Place,
+    /// Element types of the operands and of the result.
+    pub dtype: DType,
+    pub out: DType,
 }
 
 /// A tile program, ready to run.
@@ -104,10 +108,15 @@ impl TileProgram {
             let size = plan.buffer(view.buffer).dtype.size();
             places[*value as usize] = Some(Place::Direct(view.buffer, view.offset, size));
         }
-        let single = singles(program, kept);
+        let work = Work::all(isa, plan, program, kept);
+        let single = singles(program, &work, kept);
+        let read = |load: usize| {
+            let mut read = kept.iter().chain(work.iter().flat_map(|w| &w.args));
+            read.any(|&v| v as usize == load)
+        };
         let mut fills = Vec::with_capacity(program.loads.len());
         for (i, load) in program.loads.iter().enumerate() {
-            let how = if single[i] { Fill::None } else { fill(plan, load) };
+            let how = if single[i] || !read(i) { Fill::None } else { fill(plan, load) };
             if let (Fill::None, Load::Memory(view)) = (&how, load) {
                 let size = plan.buffer(view.buffer).dtype.size();
                 let place = if single[i] { Place::Single } else { Place::Direct };
@@ -116,20 +125,22 @@ impl TileProgram {
             fills.push(how);
         }
         let widest = (0..count).map(|v| program.dtype(v as Value, &plan.buffers).size()).max().unwrap_or(1);
-        let bytes = allocate(program, &fills, kept, TILE * widest + LINE, &mut places);
+        let bytes = allocate(&work, &fills, kept, TILE * widest + LINE, &mut places);
         let places: Vec<Place> = places.into_iter().map(|p| p.unwrap_or(Place::Register(0))).collect();
-        let instruction = |(i, instr): (usize, &Instr)| {
-            let arg = |k: usize| places[*instr.args.get(k).unwrap_or(&instr.args[0]) as usize];
-            let args = [arg(0), arg(1), arg(2)];
+        let instruction = |work: &Work<'_>| {
+            let arg = |k: usize| places[*work.args.get(k).unwrap_or(&work.args[0]) as usize];
+            let args = [arg(0), arg(1), arg(2), arg(3)];
             let repeated = match args.map(|a| matches!(a, Place::Single(..))) {
                 [true, ..] => Repeated::First,
-                [_, true, _] => Repeated::Second,
+                [_, true, ..] => Repeated::Second,
                 _ => Repeated::Neither,
             };
-            let kernel = kernel(isa, instr, repeated)?;
-            Ok(Instruction { kernel, arity: instr.args.len(), args, to: places[program.loads.len() + i] })
+            let kernel = work.chain.map_or_else(|| kernel(isa, work.instr, repeated), Ok)?;
+            let Instr { dtype, out, .. } = *work.instr;
+            let to = places[work.value as usize];
+            Ok(Instruction { kernel, arity: work.args.len(), args, to, dtype, out })
         };
-        let instructions: Result<_, String> = program.instrs.iter().enumerate().map(instruction).collect();
+        let instructions: Result<_, String> = work.iter().map(instruction).collect();
         let once = |i: &usize| matches!(fills[*i], Fill::Once(..) | Fill::Periodic(..));
         Ok(TileProgram {
             dims: program.dims.clone(),
@@ -240,13 +251,14 @@ impl TileProgram {
         }
         for instruction in &self.instructions {
             let address = |place: Place| place.address(at, registers, start).cast_const();
-            let [a, b, c] = instruction.args;
+            let [a, b, c, d] = instruction.args;
             let a = address(a);
             // Pointer by pointer: an array that is copied as one is read before it is all written.
             let b = if instruction.arity > 1 { address(b) } else { a };
             let c = if instruction.arity > 2 { address(c) } else { a };
+            let d = if instruction.arity > 3 { address(d) } else { a };
             let dst = instruction.to.address(at, registers, start);
-            instruction.kernel.run(&mut Tile { dst, x: [a, b, c], n });
+            instruction.kernel.run(&mut Tile { dst, x: [a, b, c, d], n });
         }
     }
 }
@@ -262,30 +274,6 @@ impl Place {
             Place::Periodic(byte, period, size) => registers.wrapping_add(byte + start % period * size),
         }
     }
-}
-
-/// For every load whether it is one element that all its instructions take as such.
-fn singles(program: &Program, kept: &[Value]) -> Vec<bool> {
-    let one =
-        |l: &Load| matches!(l, Load::Memory(v) if !v.is_contiguous() && v.strides.iter().all(|&s| s == 0));
-    let mut single: Vec<bool> = program.loads.iter().map(one).collect();
-    let mut forbid = |value: Value| {
-        if let Some(s) = single.get_mut(value as usize) {
-            *s = false;
-        }
-    };
-    kept.iter().for_each(|&v| forbid(v));
-    for instr in program.instrs.iter().filter(|i| !repeats(i)) {
-        instr.args.iter().for_each(|&v| forbid(v));
-    }
-    // Of two operands one at most.
-    for instr in program.instrs.iter().filter(|i| repeats(i)) {
-        let is = |v: Value| single.get(v as usize) == Some(&true);
-        if is(instr.args[0]) && is(instr.args[1]) {
-            single[instr.args[0] as usize] = false;
-        }
-    }
-    single
 }
 
 /// After how many elements a view over its index space repeats, where that is known and not too many: leading
@@ -321,16 +309,16 @@ fn fill(plan: &Plan, load: &Load) -> Fill {
 /// Gives a register of `pitch` bytes to every value that has no place, free again after its last use. Values
 /// that are filled once, or needed after the last instruction, keep theirs. Returns the bytes of all registers.
 fn allocate(
-    program: &Program,
+    work: &[Work<'_>],
     fills: &[Fill],
     kept: &[Value],
     pitch: usize,
     places: &mut [Option<Place>],
 ) -> usize {
-    let loads = program.loads.len();
+    let loads = fills.len();
     let mut last = vec![usize::MAX; places.len()];
-    for (i, instr) in program.instrs.iter().enumerate() {
-        for &a in &instr.args {
+    for (i, work) in work.iter().enumerate() {
+        for &a in &work.args {
             last[a as usize] = i;
         }
     }
@@ -351,14 +339,14 @@ fn allocate(
             _ => Place::Register(take(&mut free, pitch)),
         });
     }
-    for (i, instr) in program.instrs.iter().enumerate() {
-        let value = loads + i;
-        if places[value].is_none() {
-            places[value] = Some(Place::Register(take(&mut free, pitch)));
+    for (i, work) in work.iter().enumerate() {
+        let place = &mut places[work.value as usize];
+        if place.is_none() {
+            *place = Some(Place::Register(take(&mut free, pitch)));
         }
         // Operands give their registers back only after the result has one: with element types of different
         // size a result must not lie over an operand.
-        let mut done: Vec<usize> = instr.args.iter().map(|&a| a as usize).collect();
+        let mut done: Vec<usize> = work.args.iter().map(|&a| a as usize).collect();
         done.sort_unstable();
         done.dedup();
         for a in done.into_iter().filter(|&a| last[a] == i && !kept.contains(&(a as Value))) {
