@@ -3,6 +3,7 @@
 mod adam;
 mod argmax;
 mod blame;
+mod chain;
 mod conv;
 mod copy;
 mod dot;
@@ -19,6 +20,7 @@ mod quick;
 mod random;
 mod reduce;
 mod region;
+mod registers;
 mod rows;
 mod scan;
 mod small;
