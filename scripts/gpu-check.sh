@@ -3,14 +3,15 @@
 #
 #   scripts/gpu-check.sh FOLDER [PART...]
 #
-# Parts, in this order, all of them by default: card ceilings correct bench cupy torch gemm. Needs neither cargo nor
-# network. Whatever fails, the rest goes on; after $BUDGET seconds (default 530) nothing is begun. A table comes last,
+# Parts, in this order, all of them by default: card ceilings correct bench cupy torch gemm; and profile, the times of
+# the kernels of a step, where ncu is installed. Needs neither cargo nor network. Whatever fails, the rest goes on; after $BUDGET seconds (default 530) nothing is begun. A table comes last,
 # and all figures as `key value`; logs and tables lie in $RESULTS (default FOLDER/results).
 set -uo pipefail
 BUDGET=${BUDGET:-530}
 
-[[ -x ${1:-}/bin/bench-ironlearn ]] || { sed -n '2,8s/^# \{0,1\}//p' "$0" >&2; exit 2; }
+[[ -f ${1:-}/bin.tar.gz ]] || { sed -n '2,9s/^# \{0,1\}//p' "$0" >&2; exit 2; }
 folder=$(cd "$1" && pwd)
+tar -C "$folder" -xzf "$folder/bin.tar.gz" || exit 1
 shift
 parts=" ${*:-card ceilings correct bench cupy torch gemm} "
 results=${RESULTS:-$folder/results}
@@ -132,7 +133,7 @@ sanitize() {
 compile_gemm() {
     local nvcc architecture
     nvcc=$(tool nvcc) || return 0
-    architecture=sm_$(nvidia-smi --query-gpu=compute_cap --format=csv,noheader | head -1 | tr -d .)
+    architecture=sm_$(nvidia-smi --query-gpu=compute_cap --format=csv,noheader | head -1 | tr -dc 0-9)
     # Instructions that only this architecture has.
     [[ $architecture == sm_90 ]] && architecture=sm_90a
     (cd "$folder" && limited 180 nice "$nvcc" -std=c++17 -O3 -arch="$architecture" -ftz=true --expt-relaxed-constexpr \
@@ -293,15 +294,34 @@ bench() {
     for precision in f32 tf32 bf16; do
         prefix=$precision-
         [[ $precision == f32 ]] && prefix=
-        ours small-net-32 $precision small-net "${prefix}batch-32"
-        ours small-net-128 $precision small-net "${prefix}batch-128"
+        # With the data in the memory of the GPU, as Trainer and the others have them.
+        ours small-net-32 $precision small-net "${prefix}batch-32" --variant resident
+        ours small-net-128 $precision small-net "${prefix}batch-128" --variant resident
     done
+    ours small-net-32-from-host f32 small-net batch-32
+    ours small-net-128-from-host f32 small-net batch-128
     ours xor-one-by-one f32 tiny xor
     ours xor f32 tiny xor --variant loop
     same image-net f32-adam
     same image-net bf16-adam
     same small-net batch-32
     for precision in f32 tf32 bf16; do picture $precision; done
+}
+
+# The kernels of the last step of 5, each with its time in us, by ncu; caches stay as the kernel before has left them.
+profile() {
+    local job case log ncu status
+    ncu=$(tool ncu) || { row profile "no ncu" missing && return; }
+    for job in image-net:{f32,tf32,bf16}-adam small-net:{,bf16-}batch-{32,128}; do
+        case=${job#*:} job=${job%:*}
+        log=$results/profile-$job-$case
+        echo 'loss 4' | limited 60 "$ncu" --csv --graph-profiling node --clock-control none --cache-control none \
+            --metrics gpu__time_duration.sum,launch__grid_size,launch__block_size,launch__registers_per_thread \
+            "$folder/bin/bench-ironlearn" --data "$folder/bench/data" --device cuda --job "$job" --case "$case" \
+            $([[ $job == small-net ]] && echo --variant resident) >"$log.csv" 2>"$log.log"
+        status=$?
+        row "profile $job $case" "$(grep -c gpu__time_duration "$log.csv") launches" "$(verdict $status)"
+    done
 }
 
 # peers FRAMEWORK SECONDS [OPTION...]: figures of cuda_peers.py.
@@ -378,7 +398,7 @@ if wanted gemm; then
     compile_gemm &
     compiling=$!
 fi
-for part in card ceilings correct bench cupy torch gemm; do
+for part in card ceilings correct bench profile cupy torch gemm; do
     wanted $part || continue
     say "$part"
     # Nothing is timed beside a compiler.

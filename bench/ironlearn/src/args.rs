@@ -11,7 +11,7 @@ pub const HELP: &str = "bench-ironlearn --job JOB --case CASE [--threads N] [--d
 pub struct Args {
     pub job: String,
     pub case: String,
-    /// `loop`: the loop over steps is inside of the library, where it offers one.
+    /// `loop`: the loop over steps is inside of the library, where it offers one. `resident`: data are where steps run.
     pub variant: String,
     pub threads: usize,
     /// Runs on the first NVIDIA GPU, not on the CPU.

@@ -261,6 +261,14 @@ static IL_DEVICE unsigned il_random(il_u64 stream, il_u64 row, il_i64 seed, il_i
 // The larger of two, where a NaN stays.
 template <class T> static IL_DEVICE T il_larger(T a, T b) { return b > a || (b != b && a == a) ? b : a; }
 
+// What the lane so many further up has; whole warps come here.
+template <class T> static IL_DEVICE T il_shuffle_down(T x, unsigned lanes) {
+  if constexpr (sizeof(T) >= 4)
+    return __shfl_down_sync(~0u, x, lanes);
+  else
+    return (T)__shfl_down_sync(~0u, (int)x, lanes);
+}
+
 // What another block has written, not what this multiprocessor may have read before.
 template <class T> static IL_DEVICE T il_load_fresh(const T* p) { return *(const volatile T*)p; }
 static IL_DEVICE float il_load_fresh(const il_bf16* p) { il_bf16 x; x.bits = *(const volatile unsigned short*)&p->bits; return il_load(x); }

@@ -12,6 +12,7 @@ pub mod exec;
 pub mod gemm_choice;
 pub mod probe;
 pub mod text;
+pub mod thin_choice;
 
 pub use error::{CudaError, Library};
 pub use exec::{Cuda, CudaProgram, Options};

@@ -4,6 +4,7 @@ mod common;
 
 use half::bf16;
 use ironlearn_cuda::gemm_choice::{Precision, choose};
+use ironlearn_cuda::thin_choice::{Operand, Shape, Thin};
 use ironlearn_cuda::{Cuda, Options, driver};
 use ironlearn_ir::prim::Dot;
 use ironlearn_ir::prim::cast::{Convert, Wide};
@@ -25,20 +26,22 @@ struct Kind {
     whole: bool,
 }
 
-fn kinds() -> [Kind; 6] {
+fn kinds() -> [Kind; 10] {
     let plain = Options::default();
+    let tf32 = Options { tf32: true, fast: true, ..plain };
+    let narrow = Options { narrow: Some(DType::Bf16), fast: true, ..plain };
+    let tiles = |options| Options { thin: false, ..options };
     let kind =
         |name, dtype, options, allowed| Kind { name, dtype, options, allowed, whole: dtype == DType::I8 };
     [
         kind("f32", DType::F32, plain, 1e-5),
-        kind("tf32", DType::F32, Options { tf32: true, fast: true, ..plain }, 2e-3),
-        kind(
-            "f32 rounded to bf16",
-            DType::F32,
-            Options { narrow: Some(DType::Bf16), fast: true, ..plain },
-            1e-2,
-        ),
+        kind("f32 by tiles", DType::F32, tiles(plain), 1e-5),
+        kind("tf32", DType::F32, tf32, 2e-3),
+        kind("tf32 by tiles", DType::F32, tiles(tf32), 2e-3),
+        kind("f32 rounded to bf16", DType::F32, narrow, 1e-2),
+        kind("f32 rounded to bf16 by tiles", DType::F32, tiles(narrow), 1e-2),
         kind("bf16", DType::Bf16, plain, 1e-2),
+        kind("bf16 by tiles", DType::Bf16, tiles(plain), 1e-2),
         kind("i8", DType::I8, plain, 0.0),
         kind("f64", DType::F64, plain, 1e-13),
     ]
@@ -226,7 +229,7 @@ fn trace(kind: &Kind, cases: &[Case]) -> Graph {
 #[test]
 fn products_agree_with_a_loop() {
     let Some(cuda) = common::device() else { return };
-    let (count, most) = (tier::trials(6, 40), tier::trials(300_000, 20_000_000));
+    let (count, most) = (tier::trials(4, 40), tier::trials(300_000, 20_000_000));
     for (seed, kind) in kinds().iter().enumerate() {
         let sizes = sizes(&mut Rng::new(100 * tier::seed() + seed as u64), count, most);
         let cases: Vec<Case> =
@@ -259,6 +262,9 @@ fn long_sums_agree_with_a_loop() {
     for precision in [Precision::F32, Precision::Tf32, Precision::Bf16] {
         assert!(choose(m, n, k, 1, precision, processors).splits > 1, "{precision:?}");
     }
+    let order = Operand { is_in_order: true, together: 1 };
+    let thin = Thin::choose(Shape { m, n, k, batch: 1 }, [order; 2], 4, processors);
+    assert!(thin.splits > 1, "{thin:?}");
     for kind in &kinds() {
         let case = |layout: usize| Case { batch: None, ..layouts(m, n, k, 0)[layout] };
         let cases = [Case { end: true, ..case(0) }, Case { end: false, ..case(3) }];

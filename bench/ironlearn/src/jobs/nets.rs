@@ -4,6 +4,9 @@ use crate::args::Args;
 use crate::work::{Batches, Unit, Work, data, initial, inputs, options, pixels};
 use ironlearn::Error;
 use ironlearn::prelude::*;
+use ironlearn_ir::prim::Constant;
+use ironlearn_ir::{Element, Tape, Var};
+use std::sync::Arc;
 
 /// 2-256-256-128-1, tanh, sigmoid at the end, all rows in one step.
 pub fn image_net<T: Real>(args: &Args) -> Result<Work, Error> {
@@ -29,27 +32,65 @@ pub fn image_net<T: Real>(args: &Args) -> Result<Work, Error> {
     }))
 }
 
-/// 784-128-10 on MNIST.
+/// 784-128-10 on MNIST. The data are in the host's memory, or for the variant `resident`, as [`Trainer`] has them, in that
+/// of the GPU.
 pub fn small_net(args: &Args, batch: usize) -> Result<Work, Error> {
     let scope = Scope::root(0);
     let hidden = Linear::<f32>::new(&scope.at("hidden"), 784, 128);
     let out = Linear::<f32>::new(&scope.at("out"), 128, 10);
     initial::<f32>(args, "small-net", &scope)?;
-    let x = Batches::new(pixels(args)?.into_vec(), [batch, 784]);
-    let y = Batches::new(data::<u8>(args, "mnist/labels")?.into_vec(), [batch]);
-    let signature = (f32s([batch, 784]), u8s([batch]));
-    let mut step = Step::build(&options(args)?, &scope, Adam::new(1e-3), signature, |_, (x, y)| {
-        cross_entropy(out.apply(hidden.apply(x).relu()), y).into()
-    })?;
+    let net = Net { hidden, out };
+    let (options, adam) = (options(args)?, Adam::new(1e-3));
+    let (pixels, labels) = (pixels(args)?, data::<u8>(args, "mnist/labels")?);
+    let per_second = Unit::Rate("steps/s", 1.0);
     let mut number = 0;
-    Ok(Work::new(Unit::Rate("steps/s", 1.0), &scope, move |steps| {
-        let mut loss = 0.0;
-        for _ in 0..steps {
-            loss = step.run(&(x.batch(number), y.batch(number)))?.loss();
-            number += 1;
-        }
-        Ok(loss)
+    if args.variant == "resident" {
+        let places = Batches::new((0..pixels.shape()[0] as u32).collect(), [batch]);
+        let mut step = Step::build(&options, &scope, adam, u32s([batch]), |tape, at| {
+            net.loss(rows(tape, &pixels, at), rows(tape, &labels, at)).into()
+        })?;
+        return Ok(Work::new(per_second, &scope, move |steps| {
+            each(steps, &mut number, |i| Ok(step.run(&places.batch(i))?.loss()))
+        }));
+    }
+    let x = Batches::new(pixels.into_vec(), [batch, 784]);
+    let y = Batches::new(labels.into_vec(), [batch]);
+    let signature = (f32s([batch, 784]), u8s([batch]));
+    let mut step = Step::build(&options, &scope, adam, signature, |_, (x, y)| net.loss(x, y).into())?;
+    Ok(Work::new(per_second, &scope, move |steps| {
+        each(steps, &mut number, |i| Ok(step.run(&(x.batch(i), y.batch(i)))?.loss()))
     }))
+}
+
+struct Net {
+    hidden: Linear<f32>,
+    out: Linear<f32>,
+}
+
+impl Net {
+    fn loss<'g>(&self, x: Var<'g, f32>, y: Var<'g, u8>) -> Var<'g, f32> {
+        cross_entropy(self.out.apply(self.hidden.apply(x).relu()), y)
+    }
+}
+
+/// Rows of data that are part of the step.
+fn rows<'g, T: Element>(tape: &'g Tape, data: &Tensor<T>, at: Var<'g, u32>) -> Var<'g, T> {
+    let data = Constant(Arc::new(data.clone().into_array()));
+    Var::of(tape.push(data, &[]).gather(at.node(), 0))
+}
+
+/// So many steps, which are numbered on from call to call; the loss of the last.
+fn each(
+    steps: usize,
+    number: &mut usize,
+    mut step: impl FnMut(usize) -> Result<f64, Error>,
+) -> Result<f64, Error> {
+    let mut loss = 0.0;
+    for _ in 0..steps {
+        loss = step(*number)?;
+        *number += 1;
+    }
+    Ok(loss)
 }
 
 /// Exclusive or: 2-4-1, tanh, sigmoid.

@@ -87,7 +87,7 @@ impl Parts {
                 runs.clear();
                 continue;
             }
-            if let Some(product) = self.product(plan, step)? {
+            if let Some(product) = self.product(plan, step, target)? {
                 actions.push(product);
                 self.look(plan, step, &mut actions);
                 runs.clear();
@@ -124,14 +124,15 @@ impl Parts {
 
     /// The step as a product of cuBLASLt, where it can be one. New state is written by kernels, which stop after a
     /// failure.
-    fn product(&mut self, plan: &Plan, step: &PlanStep) -> Result<Option<Action>, Failure> {
+    fn product(&mut self, plan: &Plan, step: &PlanStep, target: Target) -> Result<Option<Action>, Failure> {
         let (StepKind::Dot(dot), Some(blas)) = (&step.kind, &self.blas) else { return Ok(None) };
         let (x, out) = (plan.buffer(dot.x.buffer), plan.buffer(dot.out.buffer));
         if matches!(out.home, Home::Spare(_)) {
             return Ok(None);
         }
-        // Exact products on tensor cores beat the library's.
-        if x.dtype == DType::F32 && !self.tf32 && text::is_on_tensor_cores(dot) {
+        // Exact products on tensor cores beat the library's, and so do thin ones.
+        let exact = x.dtype == DType::F32 && !self.tf32 && text::is_on_tensor_cores(dot);
+        if exact || (out.dtype == DType::F32 && text::is_thin(dot, x.dtype, target)) {
             return Ok(None);
         }
         let Some(problem) = Problem::of(dot, x.dtype, out.dtype, self.tf32) else { return Ok(None) };

@@ -48,13 +48,15 @@ pub struct Options {
     pub fast: bool,
     /// Computes elementwise operations together.
     pub fuse: bool,
+    /// Products of little work have a kernel of their own.
+    pub thin: bool,
     /// Looks for values that are not finite.
     pub check: bool,
 }
 
 impl Default for Options {
     fn default() -> Options {
-        Options { tf32: false, narrow: None, fast: false, fuse: true, check: true }
+        Options { tf32: false, narrow: None, fast: false, fuse: true, thin: true, check: true }
     }
 }
 
@@ -95,7 +97,7 @@ impl Cuda {
     fn target(&self, options: Options) -> Target {
         let device = self.context.description();
         let hopper = device.capability == (9, 0);
-        Target { multiprocessors: device.multiprocessors, tf32: options.tf32, hopper }
+        Target { multiprocessors: device.multiprocessors, tf32: options.tf32, thin: options.thin, hopper }
     }
 }
 

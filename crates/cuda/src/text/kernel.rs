@@ -8,9 +8,9 @@ use std::fmt::Write;
 /// The most arguments of a kernel that computes several steps.
 const MOST_ARGUMENTS: usize = 200;
 /// Threads of a block that computes several steps one after the other.
-const THREADS: u32 = 256;
-/// The most blocks of a step that one block does in turns.
-const MOST_TURNS: u32 = 4;
+const THREADS: u32 = 512;
+/// The most turns in which it does the blocks of a step, as many at a time as it has threads for.
+const MOST_TURNS: u32 = 3;
 
 /// One kernel.
 #[derive(Clone, Debug)]
@@ -56,6 +56,11 @@ impl Part {
     fn tells_its_kernel(&self) -> bool {
         self.text.contains("il_fail(")
     }
+
+    /// Turns in which a block of [`THREADS`] does its blocks.
+    fn turns(&self) -> u32 {
+        self.blocks.div_ceil(THREADS / self.threads)
+    }
 }
 
 impl Kernel {
@@ -85,12 +90,12 @@ impl Kernel {
 
     /// The same, where it is a few blocks of little work each, as the caller says: one that others may come after.
     pub(super) fn small(self) -> Kernel {
-        let Shape { grid: [x, y, z], block, shared } = self.shape;
+        let Shape { grid: [_, y, z], block, shared } = self.shape;
         let alone = self.scratch + self.counters == 0 && (y, z, shared) == (1, 1, 0) && self.types.is_empty();
-        let Part { text: part, .. } = &self.parts[0];
-        // A return would be one from what comes after it, too; and so many threads have to come to every barrier.
-        let whole = !part.contains("return;") && (block == THREADS || !part.contains("__syncthreads"));
-        let is_small = alone && whole && x <= MOST_TURNS && block <= THREADS;
+        let part = &self.parts[0];
+        // A return would be one from what comes after it, too; and not all threads would come to a barrier.
+        let whole = !part.text.contains("return;") && !part.text.contains("__syncthreads");
+        let is_small = alone && whole && THREADS.is_multiple_of(block) && part.turns() <= MOST_TURNS;
         Kernel { is_small, ..self }
     }
 
@@ -115,8 +120,12 @@ impl Kernel {
         let Some(arguments) = self.arguments_with(other) else { return false };
         self.arguments = arguments;
         self.shape.grid[0] += other.shape.grid[0];
-        self.parts.extend(other.parts.iter().cloned());
-        self.is_small &= other.is_small && self.shape.grid[0] <= MOST_TURNS;
+        // Kernels that were never made have no numbers of their own, so their types may have the same names.
+        let name = format!("{}_{}", self.name, self.parts.len());
+        let renamed = |text: &str| text.replace(&format!("{}_", other.name), &format!("{name}_"));
+        self.types.push_str(&renamed(&other.types));
+        self.parts.extend(other.parts.iter().map(|part| Part { text: renamed(&part.text), ..part.clone() }));
+        self.is_small &= other.is_small;
         true
     }
 
@@ -172,21 +181,20 @@ impl Kernel {
         }
     }
 
-    /// One block does them all.
+    /// One block does them all, and of each step some blocks at once.
     fn turns(&self, text: &mut String) {
         for (i, part) in self.parts.iter().enumerate() {
             if i > 0 {
                 text.push_str("__syncthreads();\n");
             }
-            let _ = writeln!(text, "for (unsigned il_block = 0; il_block < {}u; il_block++) {{", part.blocks);
-            if part.threads < THREADS {
-                let _ = writeln!(text, "if (threadIdx.x < {}u) {{\n{}}}", part.threads, part.text);
-            } else {
-                text.push_str(&part.text);
-            }
-            if part.blocks > 1 && part.text.contains("__shared__") {
-                text.push_str("__syncthreads();\n");
-            }
+            let Part { blocks, threads, .. } = part;
+            let _ = writeln!(
+                text,
+                "for (unsigned il_block = threadIdx.x / {threads}u; il_block < {blocks}u; il_block += {}u) {{",
+                THREADS / threads
+            );
+            let _ = writeln!(text, "const unsigned il_thread = threadIdx.x % {threads}u;");
+            text.push_str(&part.text.replace("threadIdx.x", "il_thread"));
             text.push_str("}\n");
         }
     }

@@ -18,7 +18,7 @@ mod types;
 
 pub use index::Index;
 pub use kernel::Kernel;
-pub use product::is_on_tensor_cores;
+pub use product::{is_on_tensor_cores, is_thin};
 pub use tile::{Lanes, Place, Tile};
 
 use crate::driver::Shape;
@@ -31,6 +31,7 @@ pub const PRELUDE: &str = include_str!("../../kernels/prelude.cuh");
 /// What stands before kernels that compute products: the templates of matrix products.
 pub const PRODUCTS: &str = concat!(
     include_str!("../../kernels/gemm_common.cuh"),
+    include_str!("../../kernels/gemm_thin.cuh"),
     include_str!("../../kernels/gemm_mma.cuh"),
     include_str!("../../kernels/gemm_wgmma.cuh"),
     include_str!("../../kernels/gemm_splitk.cuh"),
@@ -88,6 +89,8 @@ pub struct Target {
     pub multiprocessors: usize,
     /// Operands of `f32` products are rounded to 10 bits of precision.
     pub tf32: bool,
+    /// Products of little work have a kernel of their own: see [`crate::thin_choice`].
+    pub thin: bool,
     /// The device is a Hopper (compute capability 9.0), whose tensor cores take operands from shared memory.
     pub hopper: bool,
 }

@@ -3,7 +3,8 @@
 use super::tile::{Place, Tile};
 use super::{Index, Kernel, No, Of, Target, Writer, types};
 use crate::driver::Shape;
-use crate::gemm_choice::{Choice, Precision, choose};
+use crate::gemm_choice::{Precision, choose};
+use crate::thin_choice::{self, Thin};
 use ironlearn_ir::DType;
 use ironlearn_ir::plan::{DotStep, Epilogue, Load, Matrix, Program, Value, View};
 
@@ -41,6 +42,18 @@ pub fn is_on_tensor_cores(dot: &DotStep) -> bool {
     m.min(n) >= 32 && k >= 32 && dot.out.elements() * k >= 1 << 24
 }
 
+/// True for a product of few rows or columns, or of little work: see [`thin_choice`].
+pub fn is_thin(dot: &DotStep, dtype: DType, target: Target) -> bool {
+    let is_taken = target.thin && matches!(dtype, DType::F32 | DType::Bf16);
+    is_taken && shape(dot).is_thin(dtype == DType::Bf16 || target.tf32)
+}
+
+fn shape(dot: &DotStep) -> thin_choice::Shape {
+    let rank = dot.out.dims.len();
+    let (m, n, k) = (dot.out.dims[rank - 2], dot.out.dims[rank - 1], dot.x.dims[rank - 1]);
+    thin_choice::Shape { m, n, k, batch: dot.out.dims[..rank - 2].iter().product() }
+}
+
 /// How the operands lie.
 struct Operands {
     m: usize,
@@ -61,7 +74,7 @@ impl Side {
         Some(Side { lies: view.matrix()?, offset: view.offset })
     }
 
-    /// Bytes that divide the address of every matrix of the batch.
+    /// Bytes that divide the address of every matrix of the batch, at most 16.
     fn alignment(&self, size: usize) -> usize {
         let bytes = (self.offset | self.lies.next) * size;
         if bytes == 0 { 16 } else { 1 << bytes.trailing_zeros().min(4) }
@@ -94,6 +107,9 @@ fn kernels<'a>(
     let mut first = writer();
     let o = Operands::of(&first, dot).ok_or("a product whose operands do not lie in order")?;
     let dtype = first.dtype(dot.x.buffer);
+    if is_thin(dot, dtype, target) {
+        return thin(first, &o, dot, program, product, stores, target);
+    }
     let exact = is_on_tensor_cores(dot);
     let precision = match (dtype, target.tf32) {
         (DType::Bf16, _) if target.hopper => Precision::Bf16Hopper,
@@ -106,11 +122,10 @@ fn kernels<'a>(
     let function =
         if exact && dtype == DType::F32 && !target.tf32 { "il_gemm_f32x3" } else { choice.function };
     let name = first.name.clone();
-    let problem = problem(&name, &o, &choice, dtype.size());
+    let problem = problem(&name, &o, choice.splits, dtype.size());
     let end = |w: &mut Writer<'a>| end(w, &name, &o, program, product, stores);
     let (left, right) = (first.buffer(dot.x.buffer, false), first.buffer(dot.y.buffer, false));
-    let element = if dtype == DType::Bf16 { "unsigned short" } else { "float" };
-    let operand = |w: &Writer<'_>, at: usize| format!("(const {element}*){}", w.arguments[at].name);
+    let operand = |w: &Writer<'_>, at: usize| operand(w, at, dtype);
     let tiles = o.batch * o.m.div_ceil(choice.bm) * o.n.div_ceil(choice.bn);
     let grid = [tiles.max(1) as u32, 1, choice.splits as u32];
     let shape = Shape { grid, block: choice.threads as u32, shared: choice.shared_bytes as u32 };
@@ -145,20 +160,64 @@ fn kernels<'a>(
     Ok(vec![sums, ends])
 }
 
+/// An operand as the templates take it.
+fn operand(w: &Writer<'_>, at: usize, dtype: DType) -> String {
+    let element = if dtype == DType::Bf16 { "unsigned short" } else { "float" };
+    format!("(const {element}*){}", w.arguments[at].name)
+}
+
+/// The kernel of a product that [`is_thin`].
+fn thin(
+    mut w: Writer<'_>,
+    o: &Operands,
+    dot: &DotStep,
+    program: &Program,
+    product: usize,
+    stores: &[(Value, View)],
+    target: Target,
+) -> Result<Vec<Kernel>, No> {
+    let dtype = w.dtype(dot.x.buffer);
+    let (name, size) = (w.name.clone(), dtype.size());
+    let operands = [(&o.left, o.left.lies.by_columns), (&o.right, !o.right.lies.by_columns)].map(
+        |(side, is_in_order)| thin_choice::Operand {
+            is_in_order,
+            together: side.alignment(size).min(1 << (side.lies.leading * size).trailing_zeros().min(4))
+                / size,
+        },
+    );
+    let cut = Thin::choose(shape(dot), operands, size, target.multiprocessors);
+    let (a, b) = (w.buffer(dot.x.buffer, false), w.buffer(dot.y.buffer, false));
+    let (a, b) = (operand(&w, a, dtype), operand(&w, b, dtype));
+    let (types, epi) = end(&mut w, &name, o, program, product, stores)?;
+    let parts = if cut.splits == 1 {
+        "nullptr, nullptr".into()
+    } else {
+        let scratch = w.scratch(DType::F32, cut.splits * o.batch * o.m * o.n);
+        w.counters(cut.blocks);
+        format!("{}, counters", w.arguments[scratch].name)
+    };
+    let Thin { lanes, vector, slices, groups, rows, step, swapped, splits, blocks } = cut;
+    let shape = format!("il_thin<{lanes}, {vector}, {slices}, {groups}, {rows}, {step}, {swapped}>");
+    w.line(format!("il_gemm_thin<{shape}, {name}_P>(il_block, {}u, {a}, {b}, {epi}, {parts});", o.batch));
+    let mut kernel =
+        w.finish(Shape { grid: [blocks as u32, splits as u32, 1], block: cut.threads() as u32, shared: 0 });
+    kernel.types = [problem(&name, o, splits, size), types].concat();
+    Ok(vec![if splits == 1 { kernel.joining() } else { kernel }])
+}
+
 /// The problem as a type: see kernels/gemm_common.cuh.
-fn problem(name: &str, o: &Operands, choice: &Choice, size: usize) -> String {
+fn problem(name: &str, o: &Operands, splits: usize, size: usize) -> String {
     let Operands { m, n, k, left, right, .. } = o;
     let base = |side: &Side| format!("{}ULL + batch * {}ULL", side.offset, side.lies.next);
     format!(
         "struct {name}_P {{\n\
-         static constexpr unsigned M = {m}, N = {n}, K = {k}, SPLITS = {};\n\
+         static constexpr unsigned M = {m}, N = {n}, K = {k}, SPLITS = {splits};\n\
          static constexpr bool A_M_CONTIGUOUS = {}, B_K_CONTIGUOUS = {};\n\
          static constexpr unsigned long long LDA = {}, LDB = {};\n\
          static constexpr unsigned A_ALIGN = {}, B_ALIGN = {};\n\
          static IL_DEVICE il_u64 a_base(il_u64 batch) {{ return {}; }}\n\
          static IL_DEVICE il_u64 b_base(il_u64 batch) {{ return {}; }}\n\
          }};\n",
-        choice.splits,
         left.lies.by_columns,
         right.lies.by_columns,
         left.lies.leading,
@@ -195,18 +254,17 @@ fn end(
             format!("{constant}{}* {};\n", types::memory(a.dtype), a.name)
         })
         .collect();
-    let given: Vec<&str> = members.iter().map(|a| &a.name[..]).chain(["state"]).collect();
-    let kernel = format!("const unsigned il_kernel = {}; (void)il_kernel;", w.number);
+    let given: Vec<&str> = members.iter().map(|a| &a.name[..]).chain(["state", "il_kernel"]).collect();
     let many = many.map(|many| {
         format!(
             "IL_DEVICE void operator()(il_u64 batch, unsigned row, unsigned col, float (&p)[8]) const {{\n\
-             {kernel}\n{many}}}\n"
+             {many}}}\n"
         )
     });
     let text = format!(
-        "struct {name}_E {{\n{declared}IlState* state;\n{}\
+        "struct {name}_E {{\n{declared}IlState* state;\nunsigned il_kernel;\n{}\
          IL_DEVICE void one(il_u64 batch, unsigned row, unsigned col, float element) const {{\n\
-         {kernel}\nfloat p[1] = {{element}};\n{one}}}\n}};\n",
+         float p[1] = {{element}};\n{one}}}\n}};\n",
         many.unwrap_or_default(),
     );
     // Looked at within the type, not by the kernel.

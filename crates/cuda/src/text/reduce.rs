@@ -15,6 +15,11 @@ const SHORTEST: usize = 16;
 /// Elements that a thread adds up at most where the kernel is little work.
 const LITTLE: usize = 64;
 
+/// Neighbouring sums of a thread where there is much to read.
+const WIDE: usize = 4;
+/// Elements from which on there is.
+const LONG: usize = 1 << 20;
+
 /// The kernel of a reduction.
 pub fn reduce(
     mut w: Writer<'_>,
@@ -29,7 +34,10 @@ pub fn reduce(
     let (results, dtype) = (outer * inner, w.dtype(out.buffer));
     let parts = parts(extent, target);
     let (block, columns) = block(length.div_ceil(parts), inner);
-    let shape = Reduction { fold, dtype, block, columns, results, length, inner, parts };
+    let last = program.dims.last().copied().unwrap_or(1);
+    let is_wide = inner.is_multiple_of(WIDE) && last.is_multiple_of(WIDE) && outer * length * inner >= LONG;
+    let lanes = if is_wide { WIDE } else { 1 };
+    let shape = Reduction { fold, dtype, block, columns, lanes, results, length, inner, parts };
     let wide = w.wide(outer * length * inner);
     let scratch = (parts > 1).then(|| w.scratch(dtype, parts * results));
     let kind = if wide { "il_i64" } else { "int" };
@@ -39,26 +47,29 @@ pub fn reduce(
         "const {kind} i = (j / {inner}) * ({kind}){} + r * ({kind}){inner} + j % {inner};",
         length * inner
     ));
-    let mut place = Place { index: Index::new(&program.dims, "i", wide, "c"), lanes: 1 };
+    let mut place = Place { index: Index::new(&program.dims, "i", wide, "c"), lanes };
     let tile = Tile::new(&mut w, program, &mut place, None)?;
-    shape.add(&mut w, &tile.single(value));
+    shape.add(&mut w, &tile.lane(value, "l"));
     shape.join(&mut w);
     w.line(format!("if (row == 0 && j < {results}) {{"));
+    shape.each_lane(&mut w);
     match scratch {
-        None => w.write(out.buffer, super::flat(out, "j"), "sum"),
+        None => w.write(out.buffer, super::flat(out, "j + l"), "sum[l]"),
         Some(scratch) => {
-            let element = w.element(scratch, format!("(il_i64)part * {results} + j"));
-            w.line(format!("{element} = Il<{}>::store(sum);", memory(dtype)));
+            let element = w.element(scratch, format!("(il_i64)part * {results} + j + l"));
+            w.line(format!("{element} = Il<{}>::store(sum[l]);", memory(dtype)));
         }
     }
-    w.line("}");
+    w.line("}\n}");
     if let Some(scratch) = scratch {
         shape.finish_parts(&mut w, scratch);
         w.line(format!("if (last && row == 0 && j < {results}) {{"));
-        w.write(out.buffer, super::flat(out, "j"), "sum");
-        w.line("}");
+        shape.each_lane(&mut w);
+        w.write(out.buffer, super::flat(out, "j + l"), "sum[l]");
+        w.line("}\n}");
     }
     let kernel = w.finish(shape.launch());
+    let kernel = if parts == 1 { kernel.joining() } else { kernel };
     Ok(vec![if shape.length <= LITTLE * shape.block { kernel.small() } else { kernel }])
 }
 
@@ -83,11 +94,11 @@ fn block(length: usize, inner: usize) -> (usize, usize) {
         } else {
             1
         };
-        let columns = if rows == 1 { 128 } else { 32 };
+        let columns = if rows == 1 { 256 } else { 32 };
         return (rows, columns);
     }
     match length {
-        0..=32 => (1, 128),
+        0..=32 => (1, 256),
         33..=512 => (32, 8),
         _ => (256, 1),
     }
@@ -99,8 +110,9 @@ struct Reduction {
     dtype: DType,
     /// Threads that share a sum.
     block: usize,
-    /// Sums of a block.
+    /// Threads of a block side by side, and neighbouring sums of each.
     columns: usize,
+    lanes: usize,
     /// All sums.
     results: usize,
     length: usize,
@@ -112,6 +124,11 @@ impl Reduction {
     /// Lanes that share a sum lie side by side where the reduced axis is the last.
     fn by_rows(&self) -> bool {
         self.inner < 2
+    }
+
+    /// The threads of a sum are a warp.
+    fn in_warps(&self) -> bool {
+        self.by_rows() && self.block == 32
     }
 
     fn launch(&self) -> Shape {
@@ -132,12 +149,25 @@ impl Reduction {
         w.line(format!(
             "const unsigned row = {row}, column = {column}, part = blockIdx.y; (void)row; (void)part;"
         ));
-        w.line(format!("const {kind} j = il_block * ({kind}){columns} + column;"));
+        let lanes = self.lanes;
+        w.line(format!("const {kind} j = (il_block * ({kind}){columns} + column) * {lanes};"));
         let acc = computed(self.dtype);
-        if self.block > 1 {
-            w.line(format!("__shared__ {acc} shared[{}];", self.block * self.columns));
+        if self.block > 1 && !self.in_warps() {
+            w.line(format!("__shared__ {acc} shared[{lanes}][{}];", self.block * self.columns));
         }
-        w.line(format!("{acc} sum = {};", self.zero()));
+        w.line(format!("{acc} sum[{lanes}];"));
+        self.clear(w);
+    }
+
+    fn clear(&self, w: &mut Writer<'_>) {
+        self.each_lane(w);
+        w.line(format!("sum[l] = {};\n}}", self.zero()));
+    }
+
+    /// Begins a loop over the sums of a thread.
+    fn each_lane(&self, w: &mut Writer<'_>) {
+        w.line("#pragma unroll");
+        w.line(format!("for (int l = 0; l < {}; l++) {{", self.lanes));
     }
 
     fn zero(&self) -> String {
@@ -159,8 +189,9 @@ impl Reduction {
     }
 
     fn add(&self, w: &mut Writer<'_>, value: &str) {
-        w.line(format!("sum = {}(sum, ({})({value}));", self.joins(), computed(self.dtype)));
-        w.line("}\n}");
+        self.each_lane(w);
+        w.line(format!("sum[l] = {}(sum[l], ({})({value}));", self.joins(), computed(self.dtype)));
+        w.line("}\n}\n}");
     }
 
     fn joins(&self) -> &'static str {
@@ -176,12 +207,23 @@ impl Reduction {
             return;
         }
         let (join, step) = (self.joins(), if self.by_rows() { 1 } else { self.columns });
-        w.line("shared[threadIdx.x] = sum;");
+        if self.in_warps() {
+            w.line("for (unsigned half = 16; half > 0; half >>= 1)");
+            self.each_lane(w);
+            w.line(format!("sum[l] = {join}(sum[l], il_shuffle_down(sum[l], half));\n}}"));
+            return;
+        }
+        self.each_lane(w);
+        w.line("shared[l][threadIdx.x] = sum[l];\n}");
         w.line("__syncthreads();");
-        w.line(format!("for (unsigned half = {}; half > 0; half >>= 1) {{", self.block / 2));
-        w.line(format!("if (row < half) shared[threadIdx.x] = {join}(shared[threadIdx.x], shared[threadIdx.x + half * {step}]);"));
+        w.line(format!("for (unsigned half = {}; half > 0; half >>= 1) {{\nif (row < half)", self.block / 2));
+        self.each_lane(w);
+        w.line(format!(
+            "shared[l][threadIdx.x] = {join}(shared[l][threadIdx.x], shared[l][threadIdx.x + half * {step}]);\n}}"
+        ));
         w.line("__syncthreads();\n}");
-        w.line("sum = shared[threadIdx.x];");
+        self.each_lane(w);
+        w.line("sum[l] = shared[l][threadIdx.x];\n}");
     }
 
     /// The block that is done last with the parts of its sums adds them up.
@@ -198,10 +240,10 @@ impl Reduction {
         w.line("const bool last = is_last;\nif (last) {");
         w.line("__threadfence();");
         w.line("if (threadIdx.x == 0) counters[blockIdx.x] = 0;");
-        w.line(format!("sum = {};", self.zero()));
+        self.clear(w);
         w.line(format!("if (j < {results}) {{\n#pragma unroll 4"));
         w.line(format!("for (il_i64 r = row; r < {parts}; r += {block}) {{"));
-        let element = w.element(scratch, format!("r * {results} + j"));
+        let element = w.element(scratch, format!("r * {results} + j + l"));
         let volatile = format!("il_load_fresh(&{element})");
         self.add(w, &volatile);
         self.join(w);
@@ -209,7 +251,7 @@ impl Reduction {
     }
 
     fn blocks(&self) -> usize {
-        self.results.div_ceil(self.columns).max(1)
+        self.results.div_ceil(self.columns * self.lanes).max(1)
     }
 }
 

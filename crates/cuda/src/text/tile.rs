@@ -155,9 +155,9 @@ impl Tile {
         Ok(())
     }
 
-    /// The value as one number, of a program that is evaluated for single elements.
-    pub fn single(&self, value: Value) -> String {
-        self.values[value as usize].0.lane("0")
+    /// The value of a lane, as C++.
+    pub fn lane(&self, value: Value, lane: &str) -> String {
+        self.values[value as usize].0.lane(lane)
     }
 
     /// Writes values where they go.

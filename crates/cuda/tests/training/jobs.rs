@@ -24,8 +24,10 @@ fn small(name: &str, full: bool) -> (Size, Vec<&'static str>) {
         ("linear", true) => vec!["train.epochs=500"],
         ("logistic", false) => vec!["train.epochs=10"],
         ("logistic", true) => vec!["train.epochs=200"],
-        ("xor", false) => vec!["train.epochs=40"],
-        ("xor", true) => vec!["train.epochs=200"],
+        // Standardised, its rows are two pairs of opposites: the exact gradient of the last bias is 0, and of what
+        // rounding leaves of that Adam's first step makes anything up to its rate.
+        ("xor", false) => vec!["train.epochs=40", "data.inputs=raw"],
+        ("xor", true) => vec!["train.epochs=200", "data.inputs=raw"],
         ("mnist", false) => vec!["train.epochs=2"],
         ("mnist", true) => vec!["train.epochs=3"],
         ("picture", false) => {
