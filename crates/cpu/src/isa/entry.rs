@@ -5,7 +5,7 @@ use crate::simd::ints::Ints;
 use ironlearn_ir::lanes::FloatLanes;
 
 #[cfg(target_arch = "aarch64")]
-use crate::simd::neon::{F32x4, F64x2};
+use crate::simd::neon::{F32x4, F64x2, I32x4};
 #[cfg(target_arch = "x86_64")]
 use crate::simd::{
     avx2::{F32x8, F64x4, I32x8},
@@ -52,6 +52,8 @@ impl Isa {
             Level::Avx512 => Some(Entry(ints_avx512::<R>)),
             #[cfg(target_arch = "x86_64")]
             Level::Avx2 => Some(Entry(ints_avx2::<R>)),
+            #[cfg(target_arch = "aarch64")]
+            Level::Neon => Some(Entry(R::call::<I32x4>)),
             _ => None,
         }
     }

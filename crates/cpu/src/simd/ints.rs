@@ -152,7 +152,7 @@ impl Ints for i32 {
 }
 
 /// Declares one vector type and implements [`Ints`] for it with the given intrinsics.
-#[cfg(target_arch = "x86_64")]
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 macro_rules! int_vector {
     (
         $(#[$doc:meta])*
@@ -196,5 +196,5 @@ macro_rules! int_vector {
         }
     };
 }
-#[cfg(target_arch = "x86_64")]
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 pub(crate) use int_vector;
