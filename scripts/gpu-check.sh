@@ -131,12 +131,13 @@ sanitize() {
 }
 
 compile_gemm() {
-    local nvcc architecture
+    local nvcc number
     nvcc=$(tool nvcc) || return 0
-    architecture=sm_$(nvidia-smi --query-gpu=compute_cap --format=csv,noheader | head -1 | tr -dc 0-9)
+    number=$(nvidia-smi --query-gpu=compute_cap --format=csv,noheader | head -1 | tr -dc 0-9)
     # Instructions that only this architecture has.
-    [[ $architecture == sm_90 ]] && architecture=sm_90a
-    (cd "$folder" && limited 180 nice "$nvcc" -std=c++17 -O3 -arch="$architecture" -ftz=true --expt-relaxed-constexpr \
+    [[ $number == 90 ]] && number=90a
+    unset NVCC_APPEND_FLAGS NVCC_PREPEND_FLAGS
+    (cd "$folder" && limited 180 nice "$nvcc" -std=c++17 -O3 -gencode "arch=compute_$number,code=sm_$number" -ftz=true --expt-relaxed-constexpr \
         --split-compile=0 -o "$results/gemm" bench/cuda/gemm.cu -lcublas) >"$results/nvcc.log" 2>&1
     echo $? >"$results/nvcc.status"
 }

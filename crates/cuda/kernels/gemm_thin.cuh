@@ -55,9 +55,15 @@ static IL_DEVICE void il_thin_sums(const Element* a, const Element* b, unsigned 
   const unsigned first = R_WHOLE && r >= R ? R - ROWS : r;
   constexpr unsigned PART = il_ceil_div(il_ceil_div(P::K, STEP), P::SPLITS) * STEP;
   const unsigned k0 = part * PART, end = P::K - k0 < PART ? P::K : k0 + PART;
-  constexpr unsigned AHEAD = STEP == 1 ? 8 : ROWS < 4 ? 2 : 1;
-#pragma unroll AHEAD
-  for (unsigned k = k0 + slice * STEP; k < end; k += T::SLICES * STEP) {
+  // Some steps at a time, of which all reads are under way before the first product; those beyond the end are reads of the
+  // last step, and are not added.
+  constexpr unsigned STEPS = il_ceil_div(PART, T::SLICES * STEP), MOST = STEP == 1 ? 8 : ROWS >= 4 ? 1 : VECTOR == 1 ? 4 : 2;
+  constexpr unsigned AHEAD = il_ceil_div(STEPS, il_ceil_div(STEPS, MOST));
+  for (unsigned from = k0 + slice * STEP; from < end; from += AHEAD * T::SLICES * STEP)
+#pragma unroll
+  for (unsigned ahead = 0; ahead < AHEAD; ahead++) {
+    const bool within = from + ahead * T::SLICES * STEP < end;
+    const unsigned k = within ? from + ahead * T::SLICES * STEP : end - STEP;
     float x[STEP][VECTOR], y[STEP][ROWS];
 #pragma unroll
     for (unsigned s = 0; s < STEP; s++) {
@@ -84,7 +90,10 @@ static IL_DEVICE void il_thin_sums(const Element* a, const Element* b, unsigned 
 #pragma unroll
       for (unsigned i = 0; i < ROWS; i++)
 #pragma unroll
-        for (unsigned v = 0; v < VECTOR; v++) sum[i][v] = fmaf(y[s][i], x[s][v], sum[i][v]);
+        for (unsigned v = 0; v < VECTOR; v++) {
+          const float next = fmaf(y[s][i], x[s][v], sum[i][v]);
+          sum[i][v] = within ? next : sum[i][v];
+        }
   }
 }
 
@@ -150,9 +159,16 @@ static IL_DEVICE void il_gemm_thin(unsigned block, unsigned batches, const Eleme
       const unsigned from = o / ALL * EACH, to = from + EACH < P::SPLITS ? from + EACH : P::SPLITS;
       float v = 0.0f;
       if (within) {
-#pragma unroll 16
-        for (unsigned p = from; p < to; p++)
-          v += il_load_fresh(scratch + ((unsigned long long)p * batches + batch) * results + (unsigned long long)row * P::N + col);
+        for (unsigned first = from; first < to; first += 16) {
+          float some[16];
+#pragma unroll
+          for (unsigned p = 0; p < 16; p++) {
+            const unsigned long long at = first + p < to ? first + p : to - 1;
+            some[p] = il_load_fresh(scratch + (at * batches + batch) * results + (unsigned long long)row * P::N + col);
+          }
+#pragma unroll
+          for (unsigned p = 0; p < 16; p++) v += first + p < to ? some[p] : 0.0f;
+        }
       }
       shares[o] = v;
     }

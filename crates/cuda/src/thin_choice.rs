@@ -109,7 +109,8 @@ impl Thin {
         let blocks = |thin: &Thin| {
             long.div_ceil(thin.lanes * thin.vector) * across.div_ceil(thin.groups * thin.rows) * batch
         };
-        while thin.rows > 2 && blocks(&thin) < sms {
+        // Fewer rows in a block are more blocks, but each element of the long operand is then read more often.
+        while thin.rows > 2 && 3 * blocks(&thin) < 2 * sms {
             thin.rows /= 2;
         }
         while thin.lanes * thin.slices * thin.groups < 256

@@ -74,7 +74,7 @@ impl Parts {
         }
         let mut actions = Vec::new();
         let mut steps = Vec::new();
-        // The kernels since the last action that is none.
+        // What was queued since the last loop.
         let mut runs: Vec<Run> = Vec::new();
         for (number, step) in plan.steps.iter().enumerate() {
             steps.resize(actions.len(), number.saturating_sub(1));
@@ -90,7 +90,7 @@ impl Parts {
             if let Some(product) = self.product(plan, step, target)? {
                 actions.push(product);
                 self.look(plan, step, &mut actions);
-                runs.clear();
+                runs.push(Run { kernel: None, places: places(plan, step) });
                 continue;
             }
             let made = text::kernels(plan, step, self.kernels.len(), target);
@@ -103,7 +103,7 @@ impl Parts {
                 continue;
             }
             for kernel in made {
-                runs.push(Run { kernel: self.kernels.len(), places: places(plan, step) });
+                runs.push(Run { kernel: Some(self.kernels.len()), places: places(plan, step) });
                 actions.push(self.kernel(kernel));
             }
         }
@@ -161,10 +161,12 @@ impl Parts {
         let new = places(plan, step);
         for run in runs.iter_mut().rev().take(FURTHEST) {
             let waits = new.iter().any(|n| run.places.iter().any(|r| r.conflicts(n)));
-            let earlier = &mut self.kernels[run.kernel];
-            if (!waits && earlier.join(only)) || earlier.follow(only) {
-                run.places.extend(new);
-                return true;
+            if let Some(kernel) = run.kernel {
+                let earlier = &mut self.kernels[kernel];
+                if (!waits && earlier.join(only)) || earlier.follow(only) {
+                    run.places.extend(new);
+                    return true;
+                }
             }
             if waits {
                 return false;
@@ -179,10 +181,10 @@ impl Parts {
     }
 }
 
-/// A kernel that others may join.
+/// What was queued: a kernel, which others may join, or a product of cuBLASLt.
 struct Run {
-    /// Its place among all kernels.
-    kernel: usize,
+    /// The kernel's place among all kernels.
+    kernel: Option<usize>,
     /// What its steps read and write.
     places: Vec<Place>,
 }

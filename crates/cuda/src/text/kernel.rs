@@ -57,6 +57,12 @@ impl Part {
         self.text.contains("il_fail(")
     }
 
+    /// Many reads are to be under way at once, which take registers: more than the 32 or 64 that the compiler gives a
+    /// thread so that several blocks fit a multiprocessor.
+    fn reads_ahead(&self) -> bool {
+        self.text.contains("il_gemm_thin") || self.text.contains("is_within")
+    }
+
     /// Turns in which a block of [`THREADS`] does its blocks.
     fn turns(&self) -> u32 {
         self.blocks.div_ceil(THREADS / self.threads)
@@ -146,9 +152,10 @@ impl Kernel {
     /// Its text.
     pub fn text(&self) -> String {
         let mut text = self.types.clone();
+        let blocks = if self.parts.iter().any(Part::reads_ahead) { ", 1" } else { "" };
         let _ = write!(
             text,
-            "extern \"C\" __global__ void __launch_bounds__({}) {}(",
+            "extern \"C\" __global__ void __launch_bounds__({}{blocks}) {}(",
             self.shape.block, self.name
         );
         for a in &self.arguments {

@@ -9,9 +9,6 @@ use crate::driver::Shape;
 use ironlearn_ir::DType;
 use ironlearn_ir::plan::{Fold, Program, Value, View};
 
-/// Elements that a thread adds up at least, before more parts are made.
-const SHORTEST: usize = 16;
-
 /// Elements that a thread adds up at most where the kernel is little work.
 const LITTLE: usize = 64;
 
@@ -19,6 +16,9 @@ const LITTLE: usize = 64;
 const WIDE: usize = 4;
 /// Elements from which on there is.
 const LONG: usize = 1 << 20;
+
+/// Reads of a thread that are under way at once, at most.
+const MOST_AHEAD: usize = 8;
 
 /// The kernel of a reduction.
 pub fn reduce(
@@ -81,7 +81,13 @@ fn parts([outer, length, inner]: [usize; 3], target: Target) -> usize {
     if busy >= threads || length < 2048 {
         return 1;
     }
-    (threads / busy).clamp(1, length.div_ceil(SHORTEST * 8)).min(1024)
+    let rows = if inner < 2 { 256 } else { 16 };
+    (threads / busy).clamp(1, length.div_ceil(MOST_AHEAD * rows)).min(1024)
+}
+
+/// How many of so many reads are under way at once: all of them, or an even share.
+fn ahead(reads: usize) -> usize {
+    reads.div_ceil(reads.div_ceil(MOST_AHEAD).max(1)).max(1)
 }
 
 /// Threads of a block along the reduced axis, and along the results.
@@ -181,17 +187,32 @@ impl Reduction {
     fn begin(&self, w: &mut Writer<'_>, kind: &str) {
         let Reduction { block, results, length, parts, .. } = self;
         let each = length.div_ceil(*parts);
+        let ahead = ahead(each.div_ceil(*block));
         w.line(format!("if (j < {results}) {{"));
         w.line(format!("const {kind} from = part * ({kind}){each}, to = from + {each} < {length} ? from + {each} : {length};"));
-        // So that reads are under way while earlier ones are added, in order.
-        w.line("#pragma unroll 8");
-        w.line(format!("for ({kind} r = from + row; r < to; r += {block}) {{"));
+        self.walk(w, kind, "from + row", "to", ahead);
     }
 
+    /// Begins a loop over `r`, from a place to an end, some at a time: their reads are all under way before the first is
+    /// added. Those beyond the end are reads of the last place, and not added.
+    fn walk(&self, w: &mut Writer<'_>, kind: &str, from: &str, end: &str, ahead: usize) {
+        let block = self.block;
+        w.line(format!("for ({kind} first = {from}; first < {end}; first += {}) {{", block * ahead));
+        w.line("#pragma unroll");
+        w.line(format!("for (int a = 0; a < {ahead}; a++) {{"));
+        w.line(format!("const bool is_within = first + a * {block} < {end};"));
+        w.line(format!("const {kind} r = is_within ? first + a * {block} : {end} - 1;"));
+    }
+
+    /// Adds the values at `r`, and ends the loop.
     fn add(&self, w: &mut Writer<'_>, value: &str) {
         self.each_lane(w);
-        w.line(format!("sum[l] = {}(sum[l], ({})({value}));", self.joins(), computed(self.dtype)));
-        w.line("}\n}\n}");
+        w.line(format!(
+            "const {0} next = {1}(sum[l], ({0})({value}));\nsum[l] = is_within ? next : sum[l];",
+            computed(self.dtype),
+            self.joins()
+        ));
+        w.line("}\n}\n}\n}");
     }
 
     fn joins(&self) -> &'static str {
@@ -241,8 +262,8 @@ impl Reduction {
         w.line("__threadfence();");
         w.line("if (threadIdx.x == 0) counters[blockIdx.x] = 0;");
         self.clear(w);
-        w.line(format!("if (j < {results}) {{\n#pragma unroll 4"));
-        w.line(format!("for (il_i64 r = row; r < {parts}; r += {block}) {{"));
+        w.line(format!("if (j < {results}) {{"));
+        self.walk(w, "il_i64", "row", &parts.to_string(), ahead(parts.div_ceil(*block)));
         let element = w.element(scratch, format!("r * {results} + j + l"));
         let volatile = format!("il_load_fresh(&{element})");
         self.add(w, &volatile);
