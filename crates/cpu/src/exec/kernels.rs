@@ -2,6 +2,7 @@
 
 mod integers;
 
+use super::codes::Codes;
 use crate::isa::{Entry, Isa, Routine};
 use ironlearn_ir::lanes::{FloatLanes, NumLanes, OrdLanes};
 use ironlearn_ir::plan::{Instr, TileOp};
@@ -18,7 +19,7 @@ use std::sync::OnceLock;
 /// exactly over an operand.
 pub struct Tile {
     pub dst: *mut u8,
-    pub x: [*const u8; 3],
+    pub x: [*const u8; 4],
     pub n: usize,
 }
 
@@ -29,6 +30,8 @@ pub enum TileKernel {
     Vector(Entry<Tile>),
     /// Compiled for the target's base features.
     Plain(fn(&mut Tile)),
+    /// In the place of a chain of instructions.
+    Codes(Codes),
 }
 
 impl TileKernel {
@@ -38,6 +41,7 @@ impl TileKernel {
         match self {
             TileKernel::Vector(entry) => entry.call(tile),
             TileKernel::Plain(f) => f(tile),
+            TileKernel::Codes(codes) => codes.run(tile),
         }
     }
 }
@@ -200,7 +204,7 @@ impl<P: Elementwise, const REPEATED: u8> Routine for MapF64<P, REPEATED> {
 /// Applies `P` to vectors of the operands, the last of which may be a part.
 #[inline(always)]
 fn map_lanes<P: Elementwise, L: FloatLanes, const REPEATED: u8>(t: &mut Tile) {
-    let (dst, x) = (t.dst.cast::<L::Elem>(), t.x.map(|p| p.cast::<L::Elem>()));
+    let (dst, x) = (t.dst.cast::<L::Elem>(), [t.x[0], t.x[1], t.x[2]].map(|p| p.cast::<L::Elem>()));
     // SAFETY: an operand has at least one element.
     let repeated = L::splat(unsafe { *x[usize::from(REPEATED == SECOND)] });
     let mut i = 0;

@@ -4,6 +4,7 @@ mod adam;
 mod argmax;
 mod blame;
 mod chain;
+mod codes;
 mod conv;
 mod copy;
 mod dot;
@@ -27,6 +28,7 @@ mod small;
 mod table;
 mod tile;
 mod tree;
+mod work;
 
 use crate::isa::Isa;
 use crate::pool::Pool;
@@ -248,7 +250,12 @@ impl Step {
 
     /// Bytes that the step owns itself.
     fn memory_bytes(&self) -> usize {
-        if let Step::Scan(s) = self { s.memory_bytes() } else { 0 }
+        match self {
+            Step::Scan(s) => s.memory_bytes(),
+            Step::Region(r) => r.memory_bytes(),
+            Step::Conv(c) => c.memory_bytes(),
+            _ => 0,
+        }
     }
 
     fn run(&self, plan: &Plan, run: &Run<'_>) {

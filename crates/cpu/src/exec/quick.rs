@@ -18,7 +18,7 @@ pub struct Quick {
 struct Call {
     kernel: TileKernel,
     dst: Spot,
-    x: [Spot; 3],
+    x: [Spot; 4],
     n: usize,
 }
 
@@ -74,14 +74,14 @@ impl Quick {
                 arena && element == 0 && (whole(buffer) || !written)
             }
         };
-        let calls = tiles.units.iter().zip(&program.instrs).map(|(unit, instr)| {
+        let calls = tiles.units.iter().map(|unit| {
             let Unit::One(instruction) = unit else { return None };
             let args = &instruction.args[..instruction.arity];
             let rounded = matches!(instruction.kernel, TileKernel::Vector(_))
-                && instr.dtype == instr.out
+                && instruction.dtype == instruction.out
                 && args.iter().all(|&a| room(a, false))
                 && room(instruction.to, true);
-            let vector = if rounded { (isa.vector_bytes() / instr.dtype.size()).max(1) } else { 1 };
+            let vector = if rounded { (isa.vector_bytes() / instruction.dtype.size()).max(1) } else { 1 };
             let x = instruction.args.map(Spot::of);
             Some(Call {
                 kernel: instruction.kernel,
@@ -101,8 +101,7 @@ impl Quick {
     #[inline(always)]
     pub unsafe fn run(&self, at: &Addresses, registers: *mut u8) {
         for call in &self.calls {
-            let [a, b, c] = call.x;
-            let x = [a.address(at, registers), b.address(at, registers), c.address(at, registers)];
+            let x = call.x.map(|spot| spot.address(at, registers));
             let dst = call.dst.address(at, registers);
             call.kernel.run(&mut Tile { dst, x: x.map(|p| p.cast_const()), n: call.n });
         }

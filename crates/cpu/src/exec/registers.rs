@@ -2,7 +2,8 @@
 
 use super::chain::Chains;
 use super::tile::{Fill, Place};
-use ironlearn_ir::plan::{Program, Value};
+use super::work::Work;
+use ironlearn_ir::plan::Value;
 
 /// A cache line, by which registers are set apart, so that they do not all begin in the same set of a cache.
 pub const LINE: usize = 64;
@@ -10,17 +11,17 @@ pub const LINE: usize = 64;
 /// Gives a register of `pitch` bytes to every value that has no place, free again after its last use. Values
 /// that are filled once, or needed after the last instruction, keep theirs. Returns the bytes of all registers.
 pub fn allocate(
-    program: &Program,
+    work: &[Work<'_>],
     fills: &[Fill],
     kept: &[Value],
     chains: &Chains,
     pitch: usize,
     places: &mut [Option<Place>],
 ) -> usize {
-    let loads = program.loads.len();
+    let loads = fills.len();
     let mut last = vec![usize::MAX; places.len()];
-    for (i, instr) in program.instrs.iter().enumerate() {
-        for &a in &instr.args {
+    for (i, work) in work.iter().enumerate() {
+        for &a in &work.args {
             // A chain goes on to the next block of its first operands after it has stored its last result.
             last[a as usize] = chains.end(i);
         }
@@ -42,8 +43,8 @@ pub fn allocate(
             _ => Place::Register(take(&mut free, pitch)),
         });
     }
-    for i in 0..program.instrs.len() {
-        let value = loads + i;
+    for (i, work) in work.iter().enumerate() {
+        let value = work.value as usize;
         if places[value].is_none() && (!chains.contains(i) || chains.stored[i]) {
             places[value] = Some(Place::Register(take(&mut free, pitch)));
         }

@@ -3,11 +3,12 @@
 
 use super::chain::{Chain, Chains};
 use super::copy::{copy_strided, repeat};
-use super::kernels::{Repeated, Tile, TileKernel, kernel, repeats};
+use super::kernels::{Repeated, Tile, TileKernel, kernel};
 use super::memory::Shared;
 use super::odometer::{MAX_RANK, Odometer};
 use super::random::Words;
 use super::registers::{LINE, allocate};
+use super::work::{Work, singles};
 use crate::isa::Isa;
 use ironlearn_ir::plan::{BufferId, Instr, Load, Plan, Program, Value, View};
 use ironlearn_ir::prim::RandomBits;
@@ -57,8 +58,11 @@ impl Fill {
 pub struct Instruction {
     pub kernel: TileKernel,
     pub arity: usize,
-    pub args: [Place; 3],
+    pub args: [Place; 4],
     pub to: Place,
+    /// Element types of the operands and of the result.
+    pub dtype: DType,
+    pub out: DType,
 }
 
 /// What a tile program does next.
@@ -111,12 +115,17 @@ impl TileProgram {
             let size = plan.buffer(view.buffer).dtype.size();
             places[*value as usize] = Some(Place::Direct(view.buffer, view.offset, size));
         }
+        let work = Work::all(isa, plan, program, kept);
         let elements: usize = program.dims.iter().product();
-        let chains = if elements > TILE { Chains::new(isa, program, kept) } else { Chains::default() };
-        let single = singles(program, kept, &chains);
+        let chains = if elements > TILE { Chains::new(isa, &work, kept) } else { Chains::default() };
+        let single = singles(program, &work, &chains, kept);
+        let read = |load: usize| {
+            let mut read = kept.iter().chain(work.iter().flat_map(|w| &w.args));
+            read.any(|&v| v as usize == load)
+        };
         let mut fills = Vec::with_capacity(program.loads.len());
         for (i, load) in program.loads.iter().enumerate() {
-            let how = if single[i] { Fill::None } else { fill(plan, load) };
+            let how = if single[i] || !read(i) { Fill::None } else { fill(plan, load) };
             if let (Fill::None, Load::Memory(view)) = (&how, load) {
                 let size = plan.buffer(view.buffer).dtype.size();
                 let place = if single[i] { Place::Single } else { Place::Direct };
@@ -125,30 +134,32 @@ impl TileProgram {
             fills.push(how);
         }
         let widest = (0..count).map(|v| program.dtype(v as Value, &plan.buffers).size()).max().unwrap_or(1);
-        let bytes = allocate(program, &fills, kept, &chains, TILE * widest + LINE, &mut places);
+        let bytes = allocate(&work, &fills, kept, &chains, TILE * widest + LINE, &mut places);
         let places: Vec<Place> = places.into_iter().map(|p| p.unwrap_or(Place::Register(0))).collect();
-        let instruction = |(i, instr): (usize, &Instr)| -> Result<Instruction, String> {
-            let arg = |k: usize| places[*instr.args.get(k).unwrap_or(&instr.args[0]) as usize];
-            let args = [arg(0), arg(1), arg(2)];
+        let instruction = |work: &Work<'_>| -> Result<Instruction, String> {
+            let arg = |k: usize| places[*work.args.get(k).unwrap_or(&work.args[0]) as usize];
+            let args = [arg(0), arg(1), arg(2), arg(3)];
             let repeated = match args.map(|a| matches!(a, Place::Single(..))) {
                 [true, ..] => Repeated::First,
-                [_, true, _] => Repeated::Second,
+                [_, true, ..] => Repeated::Second,
                 _ => Repeated::Neither,
             };
-            let kernel = kernel(isa, instr, repeated)?;
-            Ok(Instruction { kernel, arity: instr.args.len(), args, to: places[program.loads.len() + i] })
+            let kernel = work.codes.map_or_else(|| kernel(isa, work.instr, repeated), Ok)?;
+            let Instr { dtype, out, .. } = *work.instr;
+            let to = places[work.value as usize];
+            Ok(Instruction { kernel, arity: work.args.len(), args, to, dtype, out })
         };
         let place = |value: Value| {
             let i = value as usize;
             (places[i], single.get(i) == Some(&true) || matches!(fills.get(i), Some(Fill::Once(..))))
         };
-        let (mut units, mut i) = (Vec::with_capacity(program.instrs.len()), 0);
-        while let Some(instr) = program.instrs.get(i) {
+        let (mut units, mut i) = (Vec::with_capacity(work.len()), 0);
+        while let Some(one) = work.get(i) {
             if let Some(range) = chains.from(i) {
                 i = range.end;
-                units.push(Unit::Chain(Chain::new(isa, plan, program, &chains, range, place)?));
+                units.push(Unit::Chain(Chain::new(isa, plan, program, &work, &chains, range, place)?));
             } else {
-                units.push(Unit::One(instruction((i, instr))?));
+                units.push(Unit::One(instruction(one)?));
                 i += 1;
             }
         }
@@ -270,13 +281,14 @@ impl TileProgram {
                 }
             };
             let address = |place: Place| place.address(at, registers, start).cast_const();
-            let [a, b, c] = instruction.args;
+            let [a, b, c, d] = instruction.args;
             let a = address(a);
             // Pointer by pointer: an array that is copied as one is read before it is all written.
             let b = if instruction.arity > 1 { address(b) } else { a };
             let c = if instruction.arity > 2 { address(c) } else { a };
+            let d = if instruction.arity > 3 { address(d) } else { a };
             let dst = instruction.to.address(at, registers, start);
-            instruction.kernel.run(&mut Tile { dst, x: [a, b, c], n });
+            instruction.kernel.run(&mut Tile { dst, x: [a, b, c, d], n });
         }
     }
 }
@@ -292,32 +304,6 @@ impl Place {
             Place::Periodic(byte, period, size) => registers.wrapping_add(byte + start % period * size),
         }
     }
-}
-
-/// For every load whether it is one element that all its instructions take as such.
-fn singles(program: &Program, kept: &[Value], chains: &Chains) -> Vec<bool> {
-    let one =
-        |l: &Load| matches!(l, Load::Memory(v) if !v.is_contiguous() && v.strides.iter().all(|&s| s == 0));
-    let mut single: Vec<bool> = program.loads.iter().map(one).collect();
-    let mut forbid = |value: Value| {
-        if let Some(s) = single.get_mut(value as usize) {
-            *s = false;
-        }
-    };
-    kept.iter().for_each(|&v| forbid(v));
-    let others =
-        program.instrs.iter().enumerate().filter(|(i, instr)| !repeats(instr) && !chains.contains(*i));
-    for (_, instr) in others {
-        instr.args.iter().for_each(|&v| forbid(v));
-    }
-    // Of two operands one at most.
-    for instr in program.instrs.iter().filter(|i| repeats(i)) {
-        let is = |v: Value| single.get(v as usize) == Some(&true);
-        if is(instr.args[0]) && is(instr.args[1]) {
-            single[instr.args[0] as usize] = false;
-        }
-    }
-    single
 }
 
 /// After how many elements a view over its index space repeats, where that is known and not too many: leading

@@ -3,7 +3,8 @@
 //! A block of rows goes through all steps of a region, forward and backward, while its values are in the
 //! cache, and what only the region needs never exists for more than one block. Sums over the rows, such as the
 //! gradients of weights, are added up block by block within the leaves of [`super::leaves`]: in the order in
-//! which they are summed without a region, so that the bits are the same.
+//! which they are summed without a region, so that the bits are the same. Where nothing is added up, as when a
+//! network only answers, blocks are short, and every one may be computed by another thread.
 
 use super::rowwise::{Role, role};
 use super::{Buffer, BufferId, Home, Plan, PlanStep, StepKind, View, leaves};
@@ -25,8 +26,16 @@ pub struct Region {
 }
 
 impl Region {
+    /// The rows that one task takes, the last task perhaps fewer: a leaf, or a block where nothing is added up.
+    pub fn task_rows(&self) -> usize {
+        if self.sums.is_empty() { self.rows.min(BLOCK) } else { leaves::length(self.rows) }
+    }
+
     /// The most rows of one block.
     pub fn block_rows(&self) -> usize {
+        if self.sums.is_empty() {
+            return self.task_rows();
+        }
         let length = leaves::length(self.rows);
         let last = self.rows - (leaves::count(self.rows) - 1) * length;
         leaves::block(length).min(length).max(leaves::block(last).min(last))
@@ -52,6 +61,11 @@ impl Region {
     }
 }
 
+/// Rows of a block where nothing is added up.
+const BLOCK: usize = 64;
+/// Multiplications of a batch of one leaf that are worth a region.
+const WORTH: usize = 1 << 22;
+
 /// Most regions of one plan: normalisation over a batch ends one and begins the next.
 const MOST: usize = 64;
 
@@ -60,7 +74,7 @@ pub(super) fn gather(plan: &mut Plan) {
     let mut done = Vec::new();
     let mut rest = std::mem::take(&mut plan.steps);
     for _ in 0..MOST {
-        let found = batches(&rest).into_iter().find_map(|rows| split(plan, &rest, rows));
+        let found = batches(&rest).into_iter().find_map(|rows| best(plan, &rest, rows));
         let Some(Split { before, region, after }) = found else { break };
         for &id in &region.locals {
             plan.buffers[id.0 as usize].home = Home::Block { at: 0, bytes: 0 };
@@ -74,7 +88,8 @@ pub(super) fn gather(plan: &mut Plan) {
     plan.steps = done;
 }
 
-/// Lengths of batches that are summed in leaves, the ones with the most multiplications first.
+/// Lengths of batches that are summed in leaves, or long enough for several blocks, the ones with the most
+/// multiplications first.
 fn batches(steps: &[PlanStep]) -> Vec<usize> {
     let mut work: BTreeMap<usize, usize> = BTreeMap::new();
     for step in steps {
@@ -86,7 +101,8 @@ fn batches(steps: &[PlanStep]) -> Vec<usize> {
             }
         }
     }
-    let mut work: Vec<(usize, usize)> = work.into_iter().filter(|w| leaves::count(w.0) > 1).collect();
+    let worth = |w: &(usize, usize)| leaves::count(w.0) > 1 || (w.0 > 2 * BLOCK && w.1 >= WORTH);
+    let mut work: Vec<(usize, usize)> = work.into_iter().filter(worth).collect();
     work.sort_by_key(|w| std::cmp::Reverse(w.1));
     work.into_iter().map(|w| w.0).collect()
 }
@@ -98,12 +114,26 @@ struct Split {
     after: Vec<PlanStep>,
 }
 
+/// The division with the longer region: one that begins with what is computed from rows of the plan's inputs, and adds
+/// nothing up, or one that begins with products.
+fn best(plan: &Plan, steps: &[PlanStep], rows: usize) -> Option<Split> {
+    let answers = split(plan, steps, rows, inputs(&plan.buffers, rows));
+    let answers = answers.filter(|s| s.region.sums.is_empty());
+    let any = (leaves::count(rows) > 1).then(|| split(plan, steps, rows, HashSet::new())).flatten();
+    [any, answers].into_iter().flatten().max_by_key(|s| s.region.steps.len())
+}
+
+/// The plan's inputs that have so many rows, or a multiple.
+fn inputs(buffers: &[Buffer], rows: usize) -> HashSet<BufferId> {
+    let is_input = |b: &Buffer| matches!(b.home, Home::Input(_)) && b.len > 0 && b.len.is_multiple_of(rows);
+    (0..buffers.len()).filter(|&i| is_input(&buffers[i])).map(|i| BufferId(i as u32)).collect()
+}
+
 /// Divides steps into those that a region over `rows` needs, the region, and the others; `None` where there
-/// is no region, or it would save nothing.
-fn split(plan: &Plan, steps: &[PlanStep], rows: usize) -> Option<Split> {
+/// is no region, or it would save nothing. `by_row` are buffers that hold values by row from the beginning.
+fn split(plan: &Plan, steps: &[PlanStep], rows: usize, mut by_row: HashSet<BufferId>) -> Option<Split> {
     let (mut before, mut after) = (Vec::new(), Vec::new());
     let mut region = Region { rows, steps: vec![], sums: vec![], locals: vec![], block_bytes: 0 };
-    let mut by_row: HashSet<BufferId> = HashSet::new();
     // Results that are complete only when the region has ended.
     let mut late: HashSet<BufferId> = HashSet::new();
     for step in steps {
@@ -144,7 +174,11 @@ fn split(plan: &Plan, steps: &[PlanStep], rows: usize) -> Option<Split> {
 
 /// What is wrong with a region, if anything: every step has to treat rows alike, given the ones before it.
 pub(super) fn verify(buffers: &[Buffer], region: &Region) -> Result<(), String> {
-    let mut by_row: HashSet<BufferId> = HashSet::new();
+    verify_from(buffers, region, HashSet::new())
+        .or_else(|_| verify_from(buffers, region, inputs(buffers, region.rows)))
+}
+
+fn verify_from(buffers: &[Buffer], region: &Region, mut by_row: HashSet<BufferId>) -> Result<(), String> {
     for step in &region.steps {
         let found = role(buffers, step, region.rows, &by_row);
         let expected = if region.is_sum(step) { Role::Sum } else { Role::Rows };

@@ -104,7 +104,9 @@ impl Rows<'_> {
             let x = !of_x || self.inside_a_row(&dot.x, dot.x.strides[1], [(m, dot.x.strides[0])].into_iter());
             let y = !of_y || self.inside_a_row(&dot.y, dot.y.strides[0], [(n, dot.y.strides[1])].into_iter());
             let leaves = leaves::of_product(m, n, k) == leaves::count(self.rows);
-            return (x && y && leaves).then_some(Role::Sum);
+            if x && y && leaves {
+                return Some(Role::Sum);
+            }
         }
         let x = !of_x || self.inside_a_row(&dot.x, dot.x.strides[0], [(k, dot.x.strides[1])].into_iter());
         (m == self.rows && !of_y && x && self.are_written(&dot.out, m * n)).then_some(Role::Rows)

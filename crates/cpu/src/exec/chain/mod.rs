@@ -5,6 +5,7 @@
 mod block;
 
 use super::tile::{Addresses, Place};
+use super::work::Work;
 use crate::isa::{Entry, Isa};
 use block::{Blocks, Code, Kind, Step, Steps};
 use ironlearn_ir::DType;
@@ -26,29 +27,28 @@ pub struct Chains {
 
 impl Chains {
     /// Those of a program of which `kept` values are needed afterwards; none without vectors of integers.
-    pub fn new(isa: Isa, program: &Program, kept: &[Value]) -> Chains {
+    pub fn new(isa: Isa, work: &[Work<'_>], kept: &[Value]) -> Chains {
         let there = isa.entry_of_ints::<Blocks>().is_some();
-        let fits = |instr: &Instr| there && steps(instr).is_some();
+        let fits = |work: &Work<'_>| there && work.codes.is_none() && steps(work.instr).is_some();
         let (mut chains, mut at) = (Vec::new(), 0);
-        while at < program.instrs.len() {
-            let long = program.instrs[at..].iter().take(MOST).take_while(|instr| fits(instr)).count();
+        while at < work.len() {
+            let long = work[at..].iter().take(MOST).take_while(|work| fits(work)).count();
             if long > 1 {
                 chains.push(at..at + long);
             }
             at += long.max(1);
         }
-        let mut all = Chains { chains, stored: vec![false; program.instrs.len()] };
-        let loads = program.loads.len();
+        let mut all = Chains { chains, stored: vec![false; work.len()] };
         let mut mark = |value: Value| {
-            if let Some(stored) = (value as usize).checked_sub(loads).and_then(|i| all.stored.get_mut(i)) {
-                *stored = true;
+            if let Some(i) = work.iter().position(|work| work.value == value) {
+                all.stored[i] = true;
             }
         };
         kept.iter().for_each(|&v| mark(v));
-        for (i, instr) in program.instrs.iter().enumerate() {
+        for (i, here) in work.iter().enumerate() {
             let inside = all.chains.iter().any(|c| c.contains(&i) && c.start < i);
-            let carried = if inside { carried(instr, (loads + i - 1) as Value) } else { None };
-            instr.args.iter().enumerate().filter(|(k, _)| Some(*k) != carried).for_each(|(_, &v)| mark(v));
+            let carried = if inside { carried(here.instr, work[i - 1].value) } else { None };
+            here.args.iter().enumerate().filter(|(k, _)| Some(*k) != carried).for_each(|(_, &v)| mark(v));
         }
         all
     }
@@ -93,11 +93,11 @@ impl Chain {
         isa: Isa,
         plan: &Plan,
         program: &Program,
+        work: &[Work<'_>],
         chains: &Chains,
         range: Range<usize>,
         place: impl Fn(Value) -> (Place, bool),
     ) -> Result<Chain, String> {
-        let loads = program.loads.len();
         let operand = |value: Value| {
             let dtype = program.dtype(value, &plan.buffers);
             let kind =
@@ -109,13 +109,13 @@ impl Chain {
         };
         let mut links = Vec::new();
         for i in range.clone() {
-            let instr = &program.instrs[i];
-            let before = (i > range.start).then(|| carried(instr, (loads + i - 1) as Value)).flatten();
+            let Work { instr, value, .. } = work[i];
+            let before = (i > range.start).then(|| carried(instr, work[i - 1].value)).flatten();
             if before.is_none() {
                 links.push(Link { code: Code::Take, operand: operand(instr.args[0])? });
             }
-            let next = program.instrs[..range.end].get(i + 1);
-            let ends = next.is_none_or(|next| carried(next, (loads + i) as Value).is_none());
+            let next = work[..range.end].get(i + 1);
+            let ends = next.is_none_or(|next| carried(next.instr, value).is_none());
             // A value that is only stored is saturated there.
             let computed = if ends && saturates(instr) { None } else { steps(instr) };
             for step in computed.into_iter().flatten() {
@@ -128,7 +128,7 @@ impl Chain {
                 });
             }
             if chains.stored[i] {
-                links.push(Link { code: Code::Store, operand: operand((loads + i) as Value)? });
+                links.push(Link { code: Code::Store, operand: operand(value)? });
             }
         }
         let entry = isa.entry_of_ints::<Blocks>().ok_or("a chain without vectors of integers")?;

@@ -17,7 +17,7 @@ mod tests;
 mod vectors;
 
 use super::finite::any_not_finite;
-use super::memory::{ALIGN, Shared};
+use super::memory::{ALIGN, Block, Shared, address};
 use super::odometer::indices;
 use super::tree::add_leaves;
 use super::{Run, Scratch};
@@ -27,7 +27,7 @@ use band::Band;
 use form::Quads;
 use form::{Form, Layout, Pairs, Same};
 use ironlearn_ir::DType;
-use ironlearn_ir::plan::{Plan, View, leaves};
+use ironlearn_ir::plan::{Home, Plan, View, leaves};
 use ironlearn_ir::prim::{self, Part};
 use kernel_gradient::{KernelGradient, Leaf};
 use slide::Slide;
@@ -37,6 +37,8 @@ pub struct Convolution {
     isa: Isa,
     conv: prim::Conv,
     kind: Kind,
+    /// The panels of a kernel that is a constant, packed once for all runs.
+    packed: Option<Block>,
     a: View,
     b: View,
     out: View,
@@ -88,10 +90,25 @@ impl Convolution {
             Part::GradKernel => Kind::KernelGradient(KernelGradient::new(conv, &y, layout)),
             _ => Kind::Slide(Slide::new(conv, &y, layout)),
         };
+        let packed = match (&kind, &plan.buffer(b.buffer).home) {
+            (Kind::Slide(slide), Home::Constant(kernel)) => {
+                let block = Block::new(slide.panels * layout.bytes, "packed constants");
+                let block = block.map_err(|e| e.to_string())?;
+                let from = address(kernel.data().view()).wrapping_add(b.offset * operands.size());
+                with_form!(isa, operands, F => for task in 0..slide.packings() {
+                    // SAFETY: the operand is the kernel, of which the plan's verifier has checked the view; the block has
+                    // room for the panels.
+                    unsafe { slide.pack::<F>(conv, task, from.cast(), block.start().cast()) }
+                });
+                Some(block)
+            }
+            _ => None,
+        };
         Ok(Convolution {
             isa,
             conv: conv.clone(),
             kind,
+            packed,
             a: a.clone(),
             b: b.clone(),
             out: out.clone(),
@@ -106,7 +123,7 @@ impl Convolution {
         let size = self.dtype.size();
         match &self.kind {
             Kind::Slide(s) => Scratch {
-                shared: aligned(s.panels * self.layout.bytes),
+                shared: if self.packed.is_some() { 0 } else { aligned(s.panels * self.layout.bytes) },
                 worker: self.grid_bytes(s) + aligned(s.results * size),
             },
             Kind::KernelGradient(k) => Scratch {
@@ -114,6 +131,11 @@ impl Convolution {
                 worker: aligned(k.grid_bytes()) + aligned(k.packed_bytes()),
             },
         }
+    }
+
+    /// Bytes that the step owns itself.
+    pub fn memory_bytes(&self) -> usize {
+        self.packed.as_ref().map_or(0, Block::bytes)
     }
 
     /// Bytes of the copy of a band.
@@ -140,11 +162,13 @@ impl Convolution {
 
     fn slide<F: Form>(&self, s: &Slide, run: &Run<'_>) {
         let [from, kernel, to] = self.addresses(run);
-        let panels = Shared(run.shared());
-        run.each(s.packings(), |task, _| {
-            // SAFETY: the operand is the kernel; `scratch` made room for the panels, of which each task has its own.
-            unsafe { s.pack::<F>(&self.conv, task, kernel.at(0).cast(), panels.at(0).cast()) }
-        });
+        let panels = Shared(self.packed.as_ref().map_or(run.shared(), Block::start));
+        if self.packed.is_none() {
+            run.each(s.packings(), |task, _| {
+                // SAFETY: the operand is the kernel; `scratch` made room for the panels, of which each task has its own.
+                unsafe { s.pack::<F>(&self.conv, task, kernel.at(0).cast(), panels.at(0).cast()) }
+            });
+        }
         let (source, target) = (s.groups * s.source * s.source_plane, s.groups * s.target * s.target_plane);
         let results = self.grid_bytes(s);
         run.each(s.images * s.bands, |task, worker| {

@@ -7,7 +7,9 @@ use crate::exec::Cpu;
 use crate::isa::Isa;
 use ironlearn_ir::plan::Options;
 use ironlearn_ir::prim::{Conv, Part, Window, philox};
-use ironlearn_ir::{Array, ControlBlock, DType, Env, Graph, Mode, Program, Shape, Store, Tape, interpret};
+use ironlearn_ir::{
+    Array, ControlBlock, DType, Env, Graph, Mode, Program, Shape, Store, Tape, TensorType, interpret,
+};
 
 /// Numbers that look random and are the same everywhere.
 struct Draw(u64);
@@ -69,24 +71,30 @@ impl Draw {
     }
 }
 
-/// The graph of a convolution, and operands.
-fn case(conv: &Conv, dtype: DType, draw: &mut Draw) -> (Graph, Vec<Array>) {
+/// The operands of a convolution.
+fn operands(conv: &Conv, dtype: DType, draw: &mut Draw) -> Vec<Array> {
     let y = conv.output().unwrap();
     let (a, b) = match conv.part {
         Part::Output => (&conv.x, &conv.w),
         Part::GradInput => (&y, &conv.w),
         Part::GradKernel => (&conv.x, &y),
     };
-    let operands = vec![draw.array(dtype, a), draw.array(dtype, b)];
+    vec![draw.array(dtype, a), draw.array(dtype, b)]
+}
+
+/// Its graph, where the second operand is an input or a constant.
+fn graph(conv: &Conv, operands: &[Array], constant: bool) -> Graph {
     let tape = Tape::new(Mode::Infer);
-    let input = |shape: &Shape| tape.input_of(ironlearn_ir::TensorType::new(dtype, shape.clone()));
-    tape.output("z", input(a).conv(input(b), conv.clone()));
-    (tape.finish().unwrap_or_else(|e| panic!("{e}")).0, operands)
+    let input = |a: &Array| tape.input_of(TensorType::new(a.dtype(), a.shape().clone()));
+    let a = input(&operands[0]);
+    let b = if constant { tape.constant_of(operands[1].clone()) } else { input(&operands[1]) };
+    tape.output("z", a.conv(b, conv.clone()));
+    tape.finish().unwrap_or_else(|e| panic!("{e}")).0
 }
 
 fn run(graph: &Graph, operands: &[Array], isa: Isa, threads: usize) -> Array {
     let mut program = Cpu::with_isa(isa, threads).compile(graph, Options::default()).unwrap();
-    let views: Vec<_> = operands.iter().map(|a| a.view()).collect();
+    let views: Vec<_> = operands.iter().take(graph.inputs.len()).map(|a| a.view()).collect();
     program.run(&views, &mut Store::new(), &ControlBlock::default()).unwrap();
     program.output(0).to_array()
 }
@@ -101,7 +109,8 @@ fn numbers(a: &Array) -> Vec<f64> {
 
 /// Compares one convolution in all its forms.
 fn check(conv: &Conv, dtype: DType, draw: &mut Draw) {
-    let (graph, operands) = case(conv, dtype, draw);
+    let operands = operands(conv, dtype, draw);
+    let [graph, prepared] = [false, true].map(|constant| graph(conv, &operands, constant));
     let env = Env::new(operands.clone(), &Store::new(), ControlBlock::default());
     let values = interpret(&graph, &env).unwrap();
     let expected = numbers(values[graph.outputs[0].1.index()].as_ref().unwrap());
@@ -116,6 +125,8 @@ fn check(conv: &Conv, dtype: DType, draw: &mut Draw) {
         assert!((x - y).abs() <= bound, "{conv:?} {dtype}: element {i} is {x}, not {y}");
     }
     for isa in Isa::available() {
+        let constant = run(&prepared, &operands, isa, 1);
+        assert!(same_bits(&first, &constant), "{conv:?} {dtype}: {isa}, a constant kernel");
         for threads in [1, 2, 7] {
             let other = run(&graph, &operands, isa, threads);
             assert!(same_bits(&first, &other), "{conv:?} {dtype}: {isa} with {threads} threads");

@@ -1,6 +1,6 @@
 //! Regions: a block of rows goes through many steps while its values are in the cache.
 //!
-//! A task is a leaf of the rows. Its blocks go through all steps in order; what the steps keep for one block
+//! A task is a leaf of the rows, or a block where nothing is added up. Its blocks go through all steps in order; what the steps keep for one block
 //! lies in memory of the worker, and the address of such a buffer is moved back by the rows before the block,
 //! so that a step finds row r at the same place of a buffer whether it holds all rows or a block of them.
 
@@ -20,6 +20,7 @@ use std::sync::{Mutex, PoisonError};
 /// A region, ready to run.
 pub struct Region {
     rows: usize,
+    task_rows: usize,
     parts: Vec<Part>,
     locals: Vec<Local>,
     /// Bytes of one worker's block.
@@ -88,6 +89,7 @@ impl Region {
         let addresses = || Mutex::new(Addresses(vec![Shared(std::ptr::null_mut()); plan.buffers.len()]));
         Ok(Region {
             rows,
+            task_rows: region.task_rows(),
             parts: parts?,
             locals: region.locals.iter().filter_map(local).collect(),
             block_bytes: region.block_bytes.next_multiple_of(ALIGN),
@@ -104,12 +106,22 @@ impl Region {
             Part::SumProduct(p, _) => p.worker_bytes(),
         });
         let blocks = self.addresses.len() * self.block_bytes;
-        let shared = leaves::count(self.rows) * self.sizes.leaf + blocks + self.sizes.packed;
+        let shared = self.tasks() * self.sizes.leaf + blocks + self.sizes.packed;
         Scratch { shared, worker: worker.max().unwrap_or(0) }
     }
 
+    /// Bytes that the steps own themselves.
+    pub fn memory_bytes(&self) -> usize {
+        let of = |part: &Part| if let Part::Product(product) = part { product.memory_bytes() } else { 0 };
+        self.parts.iter().map(of).sum()
+    }
+
+    fn tasks(&self) -> usize {
+        self.rows.div_ceil(self.task_rows)
+    }
+
     pub fn run(&self, run: &Run<'_>) {
-        let (count, length) = (leaves::count(self.rows), leaves::length(self.rows));
+        let (count, length) = (self.tasks(), self.task_rows);
         let sums = Shared(run.shared());
         let blocks = Shared(sums.at(count * self.sizes.leaf));
         let packed = Shared(blocks.at(self.addresses.len() * self.block_bytes));

@@ -2,12 +2,12 @@
 
 use crate::exec::Run;
 use crate::exec::finite::any_not_finite;
-use crate::exec::memory::{ALIGN, Shared};
+use crate::exec::memory::{ALIGN, Block, Shared, address};
 use crate::exec::tree::LeafSums;
 use crate::gemm::{Extent, GemmPlan, GemmSpec, PackedGemm, Strides};
 use crate::isa::Isa;
-use ironlearn_ir::DType;
-use ironlearn_ir::plan::{DotStep, Plan, View, leaves};
+use ironlearn_ir::plan::{DotStep, Home, Plan, View, leaves};
+use ironlearn_ir::{Array, DType};
 use std::ops::Range;
 
 /// Bytes that one task packs, at least.
@@ -47,6 +47,8 @@ pub struct RowProduct {
 enum RowKernel {
     /// The matrix is packed once for all blocks, at this byte of the region's packed operands.
     Packed(PackedGemm, usize),
+    /// The matrix is a constant, packed once for all runs.
+    Constant(PackedGemm, Block),
     /// The matrix is a column: there is nothing to pack.
     Column(GemmPlan),
 }
@@ -83,9 +85,14 @@ impl RowProduct {
             RowKernel::Column(GemmPlan::new(isa, spec, 1).map_err(|e| e.to_string())?)
         } else {
             let packed = PackedGemm::new(isa, spec).map_err(|e| e.to_string())?;
-            let at = *packed_bytes;
-            *packed_bytes += packed.packed_bytes().next_multiple_of(ALIGN);
-            RowKernel::Packed(packed, at)
+            if let Home::Constant(matrix) = &plan.buffer(step.y.buffer).home {
+                let block = pack_constant(&packed, matrix, step.y.offset)?;
+                RowKernel::Constant(packed, block)
+            } else {
+                let at = *packed_bytes;
+                *packed_bytes += packed.packed_bytes().next_multiple_of(ALIGN);
+                RowKernel::Packed(packed, at)
+            }
         };
         let out = plan.buffer(step.out.buffer);
         Ok(RowProduct {
@@ -102,12 +109,17 @@ impl RowProduct {
 
     pub fn worker_bytes(&self) -> usize {
         match &self.kernel {
-            RowKernel::Packed(product, _) => product.worker_bytes(),
+            RowKernel::Packed(product, _) | RowKernel::Constant(product, _) => product.worker_bytes(),
             RowKernel::Column(product) => product.worker_bytes(),
         }
     }
 
-    /// Packs the matrix where [`RowProduct::run`] looks for it.
+    /// Bytes that the product owns itself.
+    pub fn memory_bytes(&self) -> usize {
+        if let RowKernel::Constant(_, matrix) = &self.kernel { matrix.bytes() } else { 0 }
+    }
+
+    /// Packs the matrix where [`RowProduct::run`] looks for it, unless it has been packed.
     ///
     /// # Safety
     /// The views of the step are those of a verified plan; `packed` has room for the region's packed operands.
@@ -132,6 +144,7 @@ impl RowProduct {
         unsafe {
             match &self.kernel {
                 RowKernel::Packed(product, at) => product.run(m, false, a, packed.at(*at), c, scratch),
+                RowKernel::Constant(product, matrix) => product.run(m, false, a, matrix.start(), c, scratch),
                 RowKernel::Column(product) => {
                     let extent = Extent { m, k: self.k, accumulate: false };
                     product.run_part(extent, a, self.y.at(run, 0), c, scratch);
@@ -142,6 +155,15 @@ impl RowProduct {
             run.mark_not_finite();
         }
     }
+}
+
+/// Packs a matrix that begins at an element of a constant.
+fn pack_constant(product: &PackedGemm, matrix: &Array, first: usize) -> Result<Block, String> {
+    let block = Block::new(product.packed_bytes(), "packed constants").map_err(|e| e.to_string())?;
+    let from = address(matrix.data().view()).wrapping_add(first * matrix.dtype().size());
+    // SAFETY: the plan's verifier has checked the view of the matrix; the block has the bytes, and is aligned.
+    unsafe { product.pack(0..product.pack_tasks(), from, block.start()) };
+    Ok(block)
 }
 
 /// A product summed over rows, such as the gradient of a weight.

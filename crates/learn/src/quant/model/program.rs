@@ -1,8 +1,9 @@
 //! [`IntegerProgram`]: a network of integers, ready to answer batches.
 
 use super::IntegerModel;
-use super::trace::Slots;
+use super::trace::Arrays;
 use crate::quant::arithmetic::{Code, Quantization};
+use crate::step::Profile;
 use crate::{Error, Infer, Options, Outputs, Scope};
 use ironlearn_ir::{Array, ArrayView, DType, Dyn, TensorType, Var};
 
@@ -94,7 +95,7 @@ impl IntegerProgram {
         model.check()?;
         let scope = Scope::root(0);
         let broken = |problem: String| Error::usage(problem, "make the network of integers again");
-        let slots = Slots::new(model, &mut scope.store_mut()).map_err(broken)?;
+        let arrays = Arrays::of(model).map_err(broken)?;
         let codes = model.input.quantization;
         let floats = ends == Ends::Floats && codes.code != Code::I32;
         let dtype = if floats { DType::F32 } else { codes.code.dtype() };
@@ -102,7 +103,7 @@ impl IntegerProgram {
             rows.iter().map(|&rows| vec![TensorType::new(dtype, model.input.batch(rows))]).collect();
         let infer = Infer::build_all(options, &scope, &signatures, |_tape, x| {
             let x = if floats { codes_of(Var::of(x[0]), codes) } else { x[0] };
-            let values = model.trace(x, &slots, &scope.store());
+            let values = model.trace(x, &arrays);
             let last = values[values.len() - 1];
             match ends {
                 Ends::Codes => Outputs::of(ANSWERS, last),
@@ -151,6 +152,11 @@ impl IntegerProgram {
         let report = self.infer.run(&(codes,))?;
         (0..names).for_each(|i| report.get(&i.to_string()).into_iter().for_each(|value| show(i, value)));
         Ok(())
+    }
+
+    /// What every step of the plans has cost so far; empty without [`Options::profile`].
+    pub fn profile(&self) -> Profile {
+        self.infer.profile()
     }
 
     /// Bytes of working memory beside the weights.

@@ -6,27 +6,24 @@ use ironlearn_ir::prim::elementwise::{
     Add, BitAnd, Isqrt, Maximum, Minimum, Mul, MulShiftRound, Shl, Shr, Sub,
 };
 use ironlearn_ir::prim::{self, Dot, Part, PoolKind, Range, Window};
-use ironlearn_ir::{Array, DType, Dyn, Shape, SlotId, Store, Tape, TensorType};
+use ironlearn_ir::{Array, DType, Dyn, Shape, Tape, TensorType};
 
-/// The slots of a network's arrays.
-pub struct Slots(Vec<Vec<SlotId>>);
+/// A network's arrays, node by node: weights, biases, tables. Constants of its plans, so that executors may prepare
+/// them once.
+pub struct Arrays(Vec<Vec<Array>>);
 
-impl Slots {
-    /// Adds the arrays of a network to a store: weights, biases, tables.
-    pub fn new(model: &IntegerModel, store: &mut Store) -> Result<Slots, String> {
-        let mut slots = Vec::new();
-        for (i, node) in model.nodes.iter().enumerate() {
-            let mut of_node = Vec::new();
-            for (name, array) in node.op.arrays()? {
-                // A layer's weights are multiplied by its input's codes, in their type.
-                let wide = model.edge(node.inputs[0]).map(|edge| edge.quantization.code);
-                let array =
-                    if name == "weight" && wide == Some(Code::I16) { widened(&array)? } else { array };
-                of_node.push(store.add(&format!("{i}.{name}"), ironlearn_ir::Role::Parameter, array)?);
-            }
-            slots.push(of_node);
-        }
-        Ok(Slots(slots))
+impl Arrays {
+    /// The arrays in the types in which they are computed with.
+    pub fn of(model: &IntegerModel) -> Result<Arrays, String> {
+        let of_node = |node: &Node| {
+            // A layer's weights are multiplied by its input's codes, in their type.
+            let wide = model.edge(node.inputs[0]).map(|edge| edge.quantization.code) == Some(Code::I16);
+            let arrays = node.op.arrays()?.into_iter();
+            arrays
+                .map(|(name, array)| if name == "weight" && wide { widened(&array) } else { Ok(array) })
+                .collect()
+        };
+        Ok(Arrays(model.nodes.iter().map(of_node).collect::<Result<_, String>>()?))
     }
 }
 
@@ -39,20 +36,20 @@ fn widened(array: &Array) -> Result<Array, String> {
 /// What operations of one node need.
 struct Tracing<'m, 'g> {
     tape: &'g Tape,
-    slots: Vec<Dyn<'g>>,
+    arrays: Vec<Dyn<'g>>,
     out: &'m super::Edge,
     rows: usize,
 }
 
 impl IntegerModel {
     /// The codes of every value for a batch of codes `[rows, ..]`, on its tape.
-    pub(super) fn trace<'g>(&self, x: Dyn<'g>, slots: &Slots, store: &Store) -> Vec<Dyn<'g>> {
+    pub(super) fn trace<'g>(&self, x: Dyn<'g>, arrays: &Arrays) -> Vec<Dyn<'g>> {
         let (tape, rows) = (x.tape(), x.shape()[0]);
         let mut values = vec![x];
-        for (node, slots) in self.nodes.iter().zip(&slots.0) {
+        for (node, arrays) in self.nodes.iter().zip(&arrays.0) {
             let _layer = tape.enter(&node.layer);
-            let slots = slots.iter().map(|&id| tape.slot(id, store.ty(id))).collect();
-            let tracing = Tracing { tape, slots, out: &node.output, rows };
+            let arrays = arrays.iter().map(|array| tape.constant_of(array.clone())).collect();
+            let tracing = Tracing { tape, arrays, out: &node.output, rows };
             let operands: Vec<(Dyn<'g>, Quantization)> =
                 node.inputs.iter().filter_map(|&i| Some((values[i], self.edge(i)?.quantization))).collect();
             values.push(tracing.node(node, &operands));
@@ -84,7 +81,7 @@ impl<'g> Tracing<'_, 'g> {
             Op::AvgPool(pool, r) => self.avg_pool(pool, r, x, q),
             Op::Softmax(softmax) => self.softmax(softmax, x),
             Op::Norm(norm) => self.norm(norm, x, q),
-            Op::Embedding(_) => self.slots[0].gather(x, 0),
+            Op::Embedding(_) => self.arrays[0].gather(x, 0),
             Op::Rotary(rotary) => self.rotary(rotary, x, q),
             Op::Concat(axis) => {
                 let parts: Vec<Dyn<'g>> = operands.iter().map(|(x, _)| *x).collect();
@@ -175,7 +172,7 @@ impl<'g> Tracing<'_, 'g> {
     }
 
     fn linear(&self, linear: &Linear, x: Dyn<'g>, q: Quantization) -> Dyn<'g> {
-        let (weight, bias) = (self.slots[0], self.slots[1]);
+        let (weight, bias) = (self.arrays[0], self.arrays[1]);
         let product =
             |x: Dyn<'g>, w: Dyn<'g>| x.dot(w, &Dot { batch: vec![], contract: vec![(x.rank() - 1, 1)] });
         let parts = linear.parts(q.code);
@@ -210,8 +207,8 @@ impl<'g> Tracing<'_, 'g> {
         };
         let spec =
             prim::Conv { part: Part::Output, window, x: padded.shape(), w: Shape::from(conv.kernel.clone()) };
-        let sums = padded.conv(self.slots[0], spec);
-        self.requantize(sums.binary::<Add>(self.along(self.slots[1], axes)), &conv.requantize, axes)
+        let sums = padded.conv(self.arrays[0], spec);
+        self.requantize(sums.binary::<Add>(self.along(self.arrays[1], axes)), &conv.requantize, axes)
     }
 
     fn matmul(&self, product: &MatMul, operands: &[(Dyn<'g>, Quantization)]) -> Dyn<'g> {
@@ -316,7 +313,7 @@ impl<'g> Tracing<'_, 'g> {
         let r = wide(1 << 61).binary::<prim::elementwise::Div>(root).binary::<Minimum>(wide(i32::MAX.into()));
         let s = wide(61 - i64::from(norm.digits)).binary::<Sub>(t);
         let h = c.ternary::<MulShiftRound>(r.cast(DType::I32), s.cast(DType::I32));
-        let sums = h.binary::<Mul>(self.slots[0].cast(DType::I32)).binary::<Add>(self.slots[1]);
+        let sums = h.binary::<Mul>(self.arrays[0].cast(DType::I32)).binary::<Add>(self.arrays[1]);
         self.requantize(sums, &norm.requantize, 0)
     }
 
@@ -331,7 +328,7 @@ impl<'g> Tracing<'_, 'g> {
         };
         let (a, b) = (part(0), part(half));
         let table = Shape::from([x.shape()[last - 1], half]);
-        let [cos, sin] = [0, 1].map(|i| self.slots[i].cast(DType::I32).reshape(&table));
+        let [cos, sin] = [0, 1].map(|i| self.arrays[i].cast(DType::I32).reshape(&table));
         let first = a.binary::<Mul>(cos).binary::<Sub>(b.binary::<Mul>(sin));
         let second = a.binary::<Mul>(sin).binary::<Add>(b.binary::<Mul>(cos));
         let code = |sums: Dyn<'g>| self.requantize(sums, &rotary.requantize, 0);
