@@ -30,6 +30,7 @@
 mod amx;
 mod entry;
 
+pub(crate) use entry::IntRoutine;
 pub use entry::{Entry, Kernel, Routine};
 use std::fmt;
 

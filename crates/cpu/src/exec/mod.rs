@@ -3,6 +3,7 @@
 mod adam;
 mod argmax;
 mod blame;
+mod chain;
 mod codes;
 mod conv;
 mod copy;
@@ -20,6 +21,7 @@ mod quick;
 mod random;
 mod reduce;
 mod region;
+mod registers;
 mod rows;
 mod scan;
 mod small;

@@ -2,7 +2,7 @@
 //! are a base and a number of bytes. For steps so small that finding the operands is most of the work.
 
 use super::kernels::{Tile, TileKernel};
-use super::tile::{Addresses, Place, TILE, TileProgram};
+use super::tile::{Addresses, Place, TILE, TileProgram, Unit};
 use crate::isa::Isa;
 use ironlearn_ir::plan::{BufferId, Home, Plan, Program, View};
 
@@ -74,7 +74,8 @@ impl Quick {
                 arena && element == 0 && (whole(buffer) || !written)
             }
         };
-        let calls = tiles.instructions.iter().map(|instruction| {
+        let calls = tiles.units.iter().map(|unit| {
+            let Unit::One(instruction) = unit else { return None };
             let args = &instruction.args[..instruction.arity];
             let rounded = matches!(instruction.kernel, TileKernel::Vector(_))
                 && instruction.dtype == instruction.out
@@ -82,15 +83,15 @@ impl Quick {
                 && room(instruction.to, true);
             let vector = if rounded { (isa.vector_bytes() / instruction.dtype.size()).max(1) } else { 1 };
             let x = instruction.args.map(Spot::of);
-            Call {
+            Some(Call {
                 kernel: instruction.kernel,
                 dst: Spot::of(instruction.to),
                 x,
                 n: n.next_multiple_of(vector),
-            }
+            })
         });
         debug_assert!(isa.vector_bytes() <= ROOM, "buffers and registers end at multiples of {ROOM} bytes");
-        Some(Quick { calls: calls.collect() })
+        Some(Quick { calls: calls.collect::<Option<_>>()? })
     }
 
     /// Computes the program.

@@ -1,11 +1,13 @@
 //! Tile programs: chains of elementwise operations, run tile by tile so that values in between stay in the
 //! cache.
 
+use super::chain::{Chain, Chains};
 use super::copy::{copy_strided, repeat};
 use super::kernels::{Repeated, Tile, TileKernel, kernel};
 use super::memory::Shared;
 use super::odometer::{MAX_RANK, Odometer};
 use super::random::Words;
+use super::registers::{LINE, allocate};
 use super::work::{Work, singles};
 use crate::isa::Isa;
 use ironlearn_ir::plan::{BufferId, Instr, Load, Plan, Program, Value, View};
@@ -15,8 +17,6 @@ use ironlearn_ir::{DType, dispatch};
 
 /// Elements of a tile: small enough that the registers of a program stay in the first-level cache.
 pub const TILE: usize = 512;
-/// A cache line, by which registers are set apart, so that they do not all begin in the same set of a cache.
-const LINE: usize = 64;
 
 /// Where a value of a tile program is while a tile is computed.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -31,7 +31,8 @@ pub enum Place {
     Periodic(usize, usize, usize),
 }
 
-enum Fill {
+/// How an operand gets to where instructions read it.
+pub enum Fill {
     /// Nothing to do: read in place.
     None,
     /// One element for the whole index space: filled once.
@@ -48,7 +49,7 @@ enum Fill {
 
 impl Fill {
     /// True where the register keeps its elements for all tiles of a task.
-    fn stays(&self) -> bool {
+    pub fn stays(&self) -> bool {
         matches!(self, Fill::None | Fill::Once(..) | Fill::Periodic(..))
     }
 }
@@ -64,6 +65,12 @@ pub struct Instruction {
     pub out: DType,
 }
 
+/// What a tile program does next.
+pub enum Unit {
+    One(Instruction),
+    Chain(Chain),
+}
+
 /// A tile program, ready to run.
 pub struct TileProgram {
     dims: Vec<usize>,
@@ -71,7 +78,7 @@ pub struct TileProgram {
     /// The fills of every tile, and those of every task.
     each: Vec<usize>,
     once: Vec<usize>,
-    pub instructions: Vec<Instruction>,
+    pub units: Vec<Unit>,
     places: Vec<Place>,
     bytes: usize,
     isa: Isa,
@@ -109,7 +116,9 @@ impl TileProgram {
             places[*value as usize] = Some(Place::Direct(view.buffer, view.offset, size));
         }
         let work = Work::all(isa, plan, program, kept);
-        let single = singles(program, &work, kept);
+        let elements: usize = program.dims.iter().product();
+        let chains = if elements > TILE { Chains::new(isa, &work, kept) } else { Chains::default() };
+        let single = singles(program, &work, &chains, kept);
         let read = |load: usize| {
             let mut read = kept.iter().chain(work.iter().flat_map(|w| &w.args));
             read.any(|&v| v as usize == load)
@@ -125,9 +134,9 @@ impl TileProgram {
             fills.push(how);
         }
         let widest = (0..count).map(|v| program.dtype(v as Value, &plan.buffers).size()).max().unwrap_or(1);
-        let bytes = allocate(&work, &fills, kept, TILE * widest + LINE, &mut places);
+        let bytes = allocate(&work, &fills, kept, &chains, TILE * widest + LINE, &mut places);
         let places: Vec<Place> = places.into_iter().map(|p| p.unwrap_or(Place::Register(0))).collect();
-        let instruction = |work: &Work<'_>| {
+        let instruction = |work: &Work<'_>| -> Result<Instruction, String> {
             let arg = |k: usize| places[*work.args.get(k).unwrap_or(&work.args[0]) as usize];
             let args = [arg(0), arg(1), arg(2), arg(3)];
             let repeated = match args.map(|a| matches!(a, Place::Single(..))) {
@@ -135,18 +144,31 @@ impl TileProgram {
                 [_, true, ..] => Repeated::Second,
                 _ => Repeated::Neither,
             };
-            let kernel = work.chain.map_or_else(|| kernel(isa, work.instr, repeated), Ok)?;
+            let kernel = work.codes.map_or_else(|| kernel(isa, work.instr, repeated), Ok)?;
             let Instr { dtype, out, .. } = *work.instr;
             let to = places[work.value as usize];
             Ok(Instruction { kernel, arity: work.args.len(), args, to, dtype, out })
         };
-        let instructions: Result<_, String> = work.iter().map(instruction).collect();
+        let place = |value: Value| {
+            let i = value as usize;
+            (places[i], single.get(i) == Some(&true) || matches!(fills.get(i), Some(Fill::Once(..))))
+        };
+        let (mut units, mut i) = (Vec::with_capacity(work.len()), 0);
+        while let Some(one) = work.get(i) {
+            if let Some(range) = chains.from(i) {
+                i = range.end;
+                units.push(Unit::Chain(Chain::new(isa, plan, program, &work, &chains, range, place)?));
+            } else {
+                units.push(Unit::One(instruction(one)?));
+                i += 1;
+            }
+        }
         let once = |i: &usize| matches!(fills[*i], Fill::Once(..) | Fill::Periodic(..));
         Ok(TileProgram {
             dims: program.dims.clone(),
             each: (0..fills.len()).filter(|&i| !fills[i].stays()).collect(),
             once: (0..fills.len()).filter(once).collect(),
-            instructions: instructions?,
+            units,
             fills,
             places,
             bytes,
@@ -249,7 +271,15 @@ impl TileProgram {
                 }
             }
         }
-        for instruction in &self.instructions {
+        for unit in &self.units {
+            let instruction = match unit {
+                Unit::One(instruction) => instruction,
+                Unit::Chain(chain) => {
+                    // SAFETY: as the caller promises.
+                    unsafe { chain.run(at, registers, start, n) };
+                    continue;
+                }
+            };
             let address = |place: Place| place.address(at, registers, start).cast_const();
             let [a, b, c, d] = instruction.args;
             let a = address(a);
@@ -266,7 +296,7 @@ impl TileProgram {
 impl Place {
     /// The address for the tile that begins at flat index `start`.
     #[inline(always)]
-    fn address(self, at: &Addresses, registers: *mut u8, start: usize) -> *mut u8 {
+    pub fn address(self, at: &Addresses, registers: *mut u8, start: usize) -> *mut u8 {
         match self {
             Place::Register(byte) => registers.wrapping_add(byte),
             Place::Direct(buffer, first, size) => at.element(buffer, first + start, size),
@@ -304,57 +334,4 @@ fn fill(plan: &Plan, load: &Load) -> Fill {
         Load::Index(dtype, view) => Fill::Index(*dtype, view.clone()),
         Load::Random(bits, scalars, view) => Fill::Random(bits.clone(), *scalars, view.clone()),
     }
-}
-
-/// Gives a register of `pitch` bytes to every value that has no place, free again after its last use. Values
-/// that are filled once, or needed after the last instruction, keep theirs. Returns the bytes of all registers.
-fn allocate(
-    work: &[Work<'_>],
-    fills: &[Fill],
-    kept: &[Value],
-    pitch: usize,
-    places: &mut [Option<Place>],
-) -> usize {
-    let loads = fills.len();
-    let mut last = vec![usize::MAX; places.len()];
-    for (i, work) in work.iter().enumerate() {
-        for &a in &work.args {
-            last[a as usize] = i;
-        }
-    }
-    let mut bytes = 0;
-    let mut free: Vec<usize> = Vec::new();
-    let mut take = |free: &mut Vec<usize>, needed: usize| {
-        let new = bytes;
-        free.pop().unwrap_or_else(|| {
-            bytes += needed.next_multiple_of(LINE);
-            new
-        })
-    };
-    for (place, fill) in places.iter_mut().zip(fills).filter(|p| p.0.is_none()) {
-        *place = Some(match fill {
-            Fill::Periodic(_, period, size) => {
-                Place::Periodic(take(&mut free, pitch + period * size), *period, *size)
-            }
-            _ => Place::Register(take(&mut free, pitch)),
-        });
-    }
-    for (i, work) in work.iter().enumerate() {
-        let place = &mut places[work.value as usize];
-        if place.is_none() {
-            *place = Some(Place::Register(take(&mut free, pitch)));
-        }
-        // Operands give their registers back only after the result has one: with element types of different
-        // size a result must not lie over an operand.
-        let mut done: Vec<usize> = work.args.iter().map(|&a| a as usize).collect();
-        done.sort_unstable();
-        done.dedup();
-        for a in done.into_iter().filter(|&a| last[a] == i && !kept.contains(&(a as Value))) {
-            let stays = a < loads && fills[a].stays();
-            if let (Some(Place::Register(r)), false) = (places[a], stays) {
-                free.push(r);
-            }
-        }
-    }
-    bytes
 }

@@ -1,5 +1,6 @@
 //! What a tile program has to do: its instructions, some of them gathered into chains.
 
+use super::chain::Chains;
 use super::codes::Chain;
 use super::kernels::{TileKernel, repeats};
 use crate::isa::Isa;
@@ -11,7 +12,8 @@ pub struct Work<'a> {
     pub value: Value,
     /// The last instruction.
     pub instr: &'a Instr,
-    pub chain: Option<TileKernel>,
+    /// The kernel of a chain to codes.
+    pub codes: Option<TileKernel>,
 }
 
 impl<'a> Work<'a> {
@@ -23,18 +25,18 @@ impl<'a> Work<'a> {
             next += chain.as_ref().map_or(1, |c| c.len);
             let (value, instr) = ((program.loads.len() + next - 1) as Value, &program.instrs[next - 1]);
             let args = chain.as_ref().map_or(&instr.args, |c| &c.args).clone();
-            all.push(Work { args, value, instr, chain: chain.map(|c| c.kernel) });
+            all.push(Work { args, value, instr, codes: chain.map(|c| c.kernel) });
         }
         all
     }
 
     fn repeats(&self) -> bool {
-        self.chain.is_none() && repeats(self.instr)
+        self.codes.is_none() && repeats(self.instr)
     }
 }
 
 /// For every load whether it is one element that all its instructions take as such.
-pub fn singles(program: &Program, work: &[Work<'_>], kept: &[Value]) -> Vec<bool> {
+pub fn singles(program: &Program, work: &[Work<'_>], chains: &Chains, kept: &[Value]) -> Vec<bool> {
     let one =
         |l: &Load| matches!(l, Load::Memory(v) if !v.is_contiguous() && v.strides.iter().all(|&s| s == 0));
     let mut single: Vec<bool> = program.loads.iter().map(one).collect();
@@ -44,7 +46,8 @@ pub fn singles(program: &Program, work: &[Work<'_>], kept: &[Value]) -> Vec<bool
         }
     };
     kept.iter().for_each(|&v| forbid(v));
-    for work in work.iter().filter(|w| !w.repeats()) {
+    let others = work.iter().enumerate().filter(|(i, work)| !work.repeats() && !chains.contains(*i));
+    for (_, work) in others {
         work.args.iter().for_each(|&v| forbid(v));
     }
     // Of two operands one at most.

@@ -1,14 +1,15 @@
 //! Functions compiled for an instruction set.
 
 use super::{Isa, Level};
+use crate::simd::ints::Ints;
 use ironlearn_ir::lanes::FloatLanes;
 
 #[cfg(target_arch = "aarch64")]
-use crate::simd::neon::{F32x4, F64x2};
+use crate::simd::neon::{F32x4, F64x2, I32x4};
 #[cfg(target_arch = "x86_64")]
 use crate::simd::{
-    avx2::{F32x8, F64x4},
-    avx512::{F32x16, F64x8},
+    avx2::{F32x8, F64x4, I32x8},
+    avx512::{F32x16, F64x8, I32x16},
 };
 
 impl Isa {
@@ -41,6 +42,29 @@ impl Isa {
             _ => R::call::<f32, f64>,
         })
     }
+}
+
+impl Isa {
+    /// The function of a routine over vectors of integers, where there are such vectors.
+    pub(crate) fn entry_of_ints<R: IntRoutine>(self) -> Option<Entry<R::Args>> {
+        match self.level {
+            #[cfg(target_arch = "x86_64")]
+            Level::Avx512 => Some(Entry(ints_avx512::<R>)),
+            #[cfg(target_arch = "x86_64")]
+            Level::Avx2 => Some(Entry(ints_avx2::<R>)),
+            #[cfg(target_arch = "aarch64")]
+            Level::Neon => Some(Entry(R::call::<I32x4>)),
+            _ => None,
+        }
+    }
+}
+
+/// [`Routine`] over vectors of integers.
+pub(crate) trait IntRoutine {
+    /// What the routine reads and writes.
+    type Args: ?Sized;
+    /// Does the work with vectors of the given type.
+    fn call<I: Ints>(args: &mut Self::Args);
 }
 
 /// Code compiled once for each instruction set, with the data that it works on.
@@ -107,6 +131,18 @@ fn call_avx2<R: Routine>(args: &mut R::Args) {
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,f16c")]
 fn call_avx512<R: Routine>(args: &mut R::Args) {
     R::call::<F32x16, F64x8>(args)
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2,fma,f16c")]
+fn ints_avx2<R: IntRoutine>(args: &mut R::Args) {
+    R::call::<I32x8>(args)
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,f16c")]
+fn ints_avx512<R: IntRoutine>(args: &mut R::Args) {
+    R::call::<I32x16>(args)
 }
 
 #[cfg(test)]

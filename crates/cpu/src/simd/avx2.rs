@@ -1,6 +1,7 @@
 //! AVX2 with FMA: 8 `f32` or 4 `f64`.
 
 use super::float_vector;
+use super::ints::int_vector;
 use ironlearn_ir::lanes::{Lanes, NumLanes};
 use std::arch::x86_64::*;
 
@@ -30,6 +31,19 @@ float_vector! {
     max: _mm256_max_pd, min: _mm256_min_pd,
     abs: abs_pd, copysign: copysign_pd, fma: _mm256_fmadd_pd, sqrt: _mm256_sqrt_pd,
     floor: _mm256_floor_pd, round: _mm256_round_pd::<NEAREST>, exp2_int: exp2_int_pd, split: split_pd,
+}
+
+int_vector! {
+    /// Eight `i32` in an AVX register.
+    I32x8: 8 in __m256i;
+    splat: _mm256_set1_epi32, magnitude: _mm256_abs_epi32,
+    loads: load_i32 i32: load_i32, load_i16 i16: load_i16, load_i8 i8: load_i8, load_u8 u8: load_u8;
+    stores: store_i32 i32: store_i32, store_i16 i16: store_i16, store_i8 i8: store_i8, store_u8 u8: store_u8;
+    plus: _mm256_add_epi32, minus: _mm256_sub_epi32, times: _mm256_mullo_epi32,
+    and: _mm256_and_si256, or: _mm256_or_si256, xor: _mm256_xor_si256,
+    larger: _mm256_max_epi32, smaller: _mm256_min_epi32, smaller_unsigned: _mm256_min_epu32,
+    shift_left: _mm256_sllv_epi32, shift_right: _mm256_srav_epi32,
+    shift_right_unsigned: _mm256_srlv_epi32,
 }
 
 /// Defines functions of intrinsics that stay safe to inline anywhere: `unsafe` as the intrinsics are.
@@ -139,5 +153,23 @@ formulas! {
         // Bit i of the mask to bit 8·i.
         let bytes = (bits.wrapping_mul(0x0020_4081)) & 0x0101_0101;
         dst.cast::<u32>().write_unaligned(bytes);
+    }
+}
+
+formulas! {
+    fn load_i32(src: *const i32) -> __m256i { _mm256_loadu_si256(src.cast()) }
+    fn load_i16(src: *const i16) -> __m256i { _mm256_cvtepi16_epi32(_mm_loadu_si128(src.cast())) }
+    fn load_i8(src: *const i8) -> __m256i { _mm256_cvtepi8_epi32(_mm_loadl_epi64(src.cast())) }
+    fn load_u8(src: *const u8) -> __m256i { _mm256_cvtepu8_epi32(_mm_loadl_epi64(src.cast())) }
+    fn as_i16(x: __m256i) -> __m128i {
+        _mm_packs_epi32(_mm256_castsi256_si128(x), _mm256_extracti128_si256::<1>(x))
+    }
+    fn store_i32(dst: *mut i32, x: __m256i) { _mm256_storeu_si256(dst.cast(), x) }
+    fn store_i16(dst: *mut i16, x: __m256i) { _mm_storeu_si128(dst.cast(), as_i16(x)) }
+    fn store_i8(dst: *mut i8, x: __m256i) {
+        _mm_storel_epi64(dst.cast(), _mm_packs_epi16(as_i16(x), as_i16(x)))
+    }
+    fn store_u8(dst: *mut u8, x: __m256i) {
+        _mm_storel_epi64(dst.cast(), _mm_packus_epi16(as_i16(x), as_i16(x)))
     }
 }

@@ -1,6 +1,7 @@
 //! AVX-512 (F, BW, DQ, VL): 16 `f32` or 8 `f64`, with one bit per truth value.
 
 use super::float_vector;
+use super::ints::int_vector;
 use ironlearn_ir::lanes::{Lanes, NumLanes};
 use std::arch::x86_64::*;
 
@@ -33,6 +34,19 @@ float_vector! {
     abs: abs_pd, copysign: copysign_pd, fma: _mm512_fmadd_pd, sqrt: _mm512_sqrt_pd,
     floor: _mm512_roundscale_pd::<DOWN>, round: _mm512_roundscale_pd::<NEAREST>,
     exp2_int: exp2_int_pd, split: split_pd,
+}
+
+int_vector! {
+    /// Sixteen `i32` in an AVX-512 register.
+    I32x16: 16 in __m512i;
+    splat: _mm512_set1_epi32, magnitude: _mm512_abs_epi32,
+    loads: load_i32 i32: _mm512_loadu_epi32, load_i16 i16: load_i16, load_i8 i8: load_i8, load_u8 u8: load_u8;
+    stores: store_i32 i32: _mm512_storeu_epi32, store_i16 i16: store_i16, store_i8 i8: store_i8, store_u8 u8: store_u8;
+    plus: _mm512_add_epi32, minus: _mm512_sub_epi32, times: _mm512_mullo_epi32,
+    and: _mm512_and_si512, or: _mm512_or_si512, xor: _mm512_xor_si512,
+    larger: _mm512_max_epi32, smaller: _mm512_min_epi32, smaller_unsigned: _mm512_min_epu32,
+    shift_left: _mm512_sllv_epi32, shift_right: _mm512_srav_epi32,
+    shift_right_unsigned: _mm512_srlv_epi32,
 }
 
 /// Defines functions of intrinsics that stay safe to inline anywhere: `unsafe` as the intrinsics are.
@@ -129,5 +143,17 @@ formulas! {
     }
     fn store_mask8(dst: *mut u8, mask: __mmask8) {
         _mm_storel_epi64(dst.cast(), _mm_maskz_set1_epi8(mask.into(), 1));
+    }
+}
+
+formulas! {
+    fn load_i16(src: *const i16) -> __m512i { _mm512_cvtepi16_epi32(_mm256_loadu_epi16(src)) }
+    fn load_i8(src: *const i8) -> __m512i { _mm512_cvtepi8_epi32(_mm_loadu_epi8(src)) }
+    fn load_u8(src: *const u8) -> __m512i { _mm512_cvtepu8_epi32(_mm_loadu_epi8(src.cast())) }
+    fn store_i16(dst: *mut i16, x: __m512i) { _mm256_storeu_epi16(dst, _mm512_cvtsepi32_epi16(x)) }
+    fn store_i8(dst: *mut i8, x: __m512i) { _mm_storeu_epi8(dst, _mm512_cvtsepi32_epi8(x)) }
+    fn store_u8(dst: *mut u8, x: __m512i) {
+        let positive = _mm512_max_epi32(x, _mm512_setzero_si512());
+        _mm_storeu_epi8(dst.cast(), _mm512_cvtusepi32_epi8(positive))
     }
 }

@@ -1,13 +1,15 @@
 //! Vectors of floats that implement [`ironlearn_ir::lanes`] for each instruction set.
 //!
 //! A value of one of these types exists only on a CPU that has its instruction set: only [`crate::isa::Isa`]
-//! names the types to the code that makes them. Integers need no types of their own: loops over scalar lanes
-//! are vectorised by the compiler where [`crate::isa::Isa::run`] compiles them.
+//! names the types to the code that makes them. Most loops over integers need no types of their own:
+//! those over scalar lanes are vectorised by the compiler where [`crate::isa::Isa::run`] compiles them. [`ints`] are
+//! for loops that keep several vectors in registers while they look at what to do next.
 
 #[cfg(target_arch = "x86_64")]
 pub(crate) mod avx2;
 #[cfg(target_arch = "x86_64")]
 pub(crate) mod avx512;
+pub(crate) mod ints;
 #[cfg(target_arch = "aarch64")]
 pub(crate) mod neon;
 

@@ -1,6 +1,7 @@
 //! NEON of AArch64, where every CPU has it: 4 `f32` or 2 `f64`.
 
 use super::float_vector;
+use super::ints::int_vector;
 use ironlearn_ir::lanes::{Lanes, NumLanes};
 use std::arch::aarch64::*;
 
@@ -26,6 +27,18 @@ float_vector! {
     equal: vceqq_f64, less: vcltq_f64, max: max_f64, min: min_f64,
     abs: vabsq_f64, copysign: copysign_f64, fma: fma_f64, sqrt: vsqrtq_f64,
     floor: vrndmq_f64, round: vrndnq_f64, exp2_int: exp2_int_f64, split: split_f64,
+}
+
+int_vector! {
+    /// Four `i32` in a NEON register.
+    I32x4: 4 in int32x4_t;
+    splat: vdupq_n_s32, magnitude: vabsq_s32,
+    loads: load_i32 i32: vld1q_s32, load_i16 i16: load_i16, load_i8 i8: load_i8, load_u8 u8: load_u8;
+    stores: store_i32 i32: vst1q_s32, store_i16 i16: store_i16, store_i8 i8: store_i8, store_u8 u8: store_u8;
+    plus: vaddq_s32, minus: vsubq_s32, times: vmulq_s32,
+    and: vandq_s32, or: vorrq_s32, xor: veorq_s32,
+    larger: vmaxq_s32, smaller: vminq_s32, smaller_unsigned: smaller_unsigned,
+    shift_left: shift_left, shift_right: shift_right, shift_right_unsigned: shift_right_unsigned,
 }
 
 /// Defines functions of intrinsics that stay safe to inline anywhere: `unsafe` as the intrinsics are.
@@ -113,5 +126,38 @@ formulas! {
         let mut lanes = [0_u64; 2];
         vst1q_u64(lanes.as_mut_ptr(), mask);
         dst.cast::<[u8; 2]>().write(lanes.map(|lane| (lane & 1) as u8));
+    }
+}
+
+// A shift by a vector takes the lowest byte of each lane, with its sign; more than 32 bits are as good as 32.
+formulas! {
+    fn at_most(x: int32x4_t, most: u32) -> int32x4_t {
+        vreinterpretq_s32_u32(vminq_u32(vreinterpretq_u32_s32(x), vdupq_n_u32(most)))
+    }
+    fn smaller_unsigned(x: int32x4_t, b: int32x4_t) -> int32x4_t {
+        vreinterpretq_s32_u32(vminq_u32(vreinterpretq_u32_s32(x), vreinterpretq_u32_s32(b)))
+    }
+    fn shift_left(x: int32x4_t, b: int32x4_t) -> int32x4_t { vshlq_s32(x, at_most(b, 32)) }
+    fn shift_right(x: int32x4_t, b: int32x4_t) -> int32x4_t { vshlq_s32(x, vnegq_s32(at_most(b, 31))) }
+    fn shift_right_unsigned(x: int32x4_t, b: int32x4_t) -> int32x4_t {
+        vreinterpretq_s32_u32(vshlq_u32(vreinterpretq_u32_s32(x), vnegq_s32(at_most(b, 32))))
+    }
+    fn four(src: *const u8) -> uint8x8_t { vcreate_u8(src.cast::<u32>().read_unaligned().into()) }
+    fn load_i16(src: *const i16) -> int32x4_t { vmovl_s16(vld1_s16(src)) }
+    fn load_i8(src: *const i8) -> int32x4_t {
+        vmovl_s16(vget_low_s16(vmovl_s8(vreinterpret_s8_u8(four(src.cast())))))
+    }
+    fn load_u8(src: *const u8) -> int32x4_t {
+        vreinterpretq_s32_u32(vmovl_u16(vget_low_u16(vmovl_u8(four(src)))))
+    }
+    fn twice_i16(x: int32x4_t) -> int16x8_t { vcombine_s16(vqmovn_s32(x), vqmovn_s32(x)) }
+    fn store_i16(dst: *mut i16, x: int32x4_t) { vst1_s16(dst, vqmovn_s32(x)) }
+    fn store_i8(dst: *mut i8, x: int32x4_t) {
+        let four = vget_lane_s32::<0>(vreinterpret_s32_s8(vqmovn_s16(twice_i16(x))));
+        dst.cast::<i32>().write_unaligned(four)
+    }
+    fn store_u8(dst: *mut u8, x: int32x4_t) {
+        let four = vget_lane_u32::<0>(vreinterpret_u32_u8(vqmovun_s16(twice_i16(x))));
+        dst.cast::<u32>().write_unaligned(four)
     }
 }

@@ -79,7 +79,7 @@ impl<'g> Weight<'g> {
         let full = number(tape, LARGEST - 1).less(top);
         // In 16 bits: what reads the weights on the way forward widens them too, and then a copy of 32 would be kept.
         let bit = full.cast::<i16>();
-        let halved = ((w >> bit) + (w & bit)).cast::<i32>();
+        let halved = (w >> bit).cast::<i32>() + (w & bit).cast::<i32>();
         Weight { halved, exponent: exponent + full.cast::<i32>() }
     }
 }
