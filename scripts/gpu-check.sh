@@ -82,31 +82,8 @@ card() {
 
 ceilings() {
     local key number
-    limited 60 python3 - >"$results/ceilings" 2>"$results/ceilings.log" <<'PYTHON'
-import statistics, torch
-
-def seconds(call, count):
-    begin, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
-    times = []
-    for _ in range(6):
-        begin.record()
-        for _ in range(count):
-            call()
-        end.record()
-        end.synchronize()
-        times.append(begin.elapsed_time(end) / 1e3 / count)
-    return statistics.median(times[1:])
-
-x = torch.empty(2**32, dtype=torch.uint8, device="cuda").random_()
-y = torch.empty_like(x)
-print("ceiling.copy.GB/s", round(2 * len(x) / seconds(lambda: y.copy_(x), 5) / 1e9))
-del x, y
-for name, dtype, tf32 in (("bf16", torch.bfloat16, True), ("tf32", torch.float32, True), ("f32", torch.float32, False)):
-    torch.backends.cuda.matmul.allow_tf32 = tf32
-    a, b = (torch.randn(8192, 8192, device="cuda").to(dtype) for _ in range(2))
-    c = torch.empty_like(a)
-    print(f"ceiling.{name}.TFLOP/s", round(2 * 8192**3 / seconds(lambda: torch.matmul(a, b, out=c), 4) / 1e12, 1))
-PYTHON
+    PYTHONDONTWRITEBYTECODE=1 limited 60 python3 "$folder/bench/python/cuda_ceilings.py" >"$results/ceilings" \
+        2>"$results/ceilings.log"
     local status=$?
     while read -r key number; do
         put "$key" "$number"
