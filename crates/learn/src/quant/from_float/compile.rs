@@ -141,7 +141,8 @@ impl Compiling<'_> {
     /// Codes of weights and biases: `w = round(weight/scale)`, and `round(bias/(x.scale·scale)) − z·Σ w`.
     fn layer(&self) -> Result<(Vec<i8>, Vec<i32>, Requantize), Error> {
         let nothing = || Error::usage("no weights", "build the network again");
-        let effective: Effective = self.float.effective(self.node, self.store).ok_or_else(nothing)?;
+        let before = self.index.checked_sub(1).map_or(&[][..], |before| &self.codes.weights[before]);
+        let effective: Effective = self.float.effective(self.node, self.store, before).ok_or_else(nothing)?;
         let (x, scales) = (self.input(0), &self.codes.weights[self.index]);
         let mut weight = Vec::with_capacity(effective.weight.len());
         let mut bias = Vec::with_capacity(effective.outputs());

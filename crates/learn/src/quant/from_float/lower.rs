@@ -1,7 +1,7 @@
 //! From the layers of a network to the operations that have a form in integers.
 
 use super::function::Function;
-use super::network::{Bound, FloatModel, FloatOp, Folded, Weights};
+use super::network::{Bound, Digit, FloatModel, FloatOp, Folded, Weights};
 use crate::nn::{Activation, ConvOptions, LayerSpec, Network};
 use crate::quant::model::{Pool, Windows};
 use crate::{Error, Scope};
@@ -154,7 +154,8 @@ impl Lowering {
     fn fourier(&mut self, scope: &Scope, features: usize, shape: &[usize]) -> Result<(), Error> {
         let path = scope.path().to_string();
         let weight = slot(scope, "frequencies")?;
-        let weights = Weights { weight, factor: std::f64::consts::TAU, bias: None, norm: None };
+        let digit = Digit::Whole;
+        let weights = Weights { weight, factor: std::f64::consts::TAU, bias: None, norm: None, digit };
         self.then(&path, FloatOp::Linear(weights), shape);
         let phase = self.value;
         let [sine, cosine] = [Function::Sine(1.0), Function::Cosine]
@@ -245,7 +246,7 @@ fn slot(scope: &Scope, name: &str) -> Result<SlotId, Error> {
 
 fn weights(scope: &Scope, bias: bool) -> Result<Weights, Error> {
     let bias = if bias { Some(slot(scope, "bias")?) } else { None };
-    Ok(Weights { weight: slot(scope, "weight")?, factor: 1.0, bias, norm: None })
+    Ok(Weights { weight: slot(scope, "weight")?, factor: 1.0, bias, norm: None, digit: Digit::Whole })
 }
 
 fn pooled(shape: &[usize], size: [usize; 2], stride: [usize; 2]) -> (Pool, Vec<usize>) {

@@ -16,6 +16,7 @@
 mod agreement;
 mod codes;
 mod compile;
+mod digits;
 mod function;
 mod lower;
 mod network;
@@ -34,7 +35,7 @@ mod training;
 pub use agreement::Agreement;
 pub use codes::Codes;
 pub use function::Function;
-pub use network::{Bound, FloatModel, FloatNode, FloatOp, Folded, Weights};
+pub use network::{Bound, Digit, FloatModel, FloatNode, FloatOp, Folded, Weights};
 pub use observer::Observer;
 pub use quantizer::{Quantized, Quantizer};
 pub use report::{LayerReport, Report};

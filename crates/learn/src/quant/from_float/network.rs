@@ -107,6 +107,19 @@ pub struct Weights {
     pub bias: Option<SlotId>,
     /// The batch norm that follows.
     pub norm: Option<Folded>,
+    /// What of the weights this layer has.
+    pub digit: Digit,
+}
+
+/// Weights of more than 8 bits are two layers, whose results are added: see [`FloatModel::in_digits`].
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Digit {
+    /// All of a weight.
+    Whole,
+    /// Its nearest code; without the bias.
+    High,
+    /// What its nearest code leaves, and the bias; the layer comes right after that of the high digits.
+    Low,
 }
 
 /// A batch norm in inference: `(y − mean)/√(variance + ε)·weight + bias` for each channel.

@@ -47,8 +47,9 @@ pub fn numbers(store: &Store, slot: SlotId) -> Vec<f64> {
 }
 
 impl FloatModel {
-    /// Weights and bias of a linear layer or a convolution; none for other nodes.
-    pub(super) fn effective(&self, node: &FloatNode, store: &Store) -> Option<Effective> {
+    /// Weights and bias of a linear layer or a convolution; none for other nodes. `before` are the weights' scales of the
+    /// node before it.
+    pub(super) fn effective(&self, node: &FloatNode, store: &Store, before: &[f64]) -> Option<Effective> {
         let of: &Weights = node.op.weights()?;
         let shape = store.ty(of.weight).shape;
         let mut weight = numbers(store, of.weight);
@@ -70,6 +71,6 @@ impl FloatModel {
                 bias[o] = (bias[o] - mean[o]) * scale + shift[o];
             }
         }
-        Some(Effective { weight, bias })
+        Some(Effective { weight, bias }.digit(of.digit, before))
     }
 }

@@ -37,7 +37,9 @@ impl<'n, T: Real> Quantizer<'n, T> {
     /// [`Error::Usage`] naming the first layer that has no form in integers.
     pub fn new(network: &'n Network<T>, settings: Settings) -> Result<Self, Error> {
         settings.check()?;
-        Ok(Quantizer { network, float: FloatModel::of(network)?, settings, options: Options::default() })
+        let float = FloatModel::of(network)?;
+        let float = if settings.has_digits() { float.in_digits() } else { float };
+        Ok(Quantizer { network, float, settings, options: Options::default() })
     }
 
     /// How programs are built.
@@ -99,11 +101,15 @@ impl<'n, T: Real> Quantizer<'n, T> {
         };
         let values = self.float.value_codes(&self.settings, |value| observed[value].range(steps(value)))?;
         let store = self.network.scope().store();
-        let scales = |node: &super::FloatNode| match self.float.effective(node, &store) {
-            Some(effective) => effective.scales(values[node.inputs[0]].scale, &self.settings),
-            None => Vec::new(),
-        };
-        Ok(Codes { weights: self.float.nodes.iter().map(scales).collect(), values })
+        let mut weights: Vec<Vec<f64>> = Vec::new();
+        for node in &self.float.nodes {
+            let before = weights.last().map_or(&[][..], |scales| scales);
+            let scales = self.float.effective(node, &store, before).map_or_else(Vec::new, |effective| {
+                effective.scales(values[node.inputs[0]].scale, &self.settings)
+            });
+            weights.push(scales);
+        }
+        Ok(Codes { weights, values })
     }
 
     /// Shows every value of the network of floats for these rows, in portions.

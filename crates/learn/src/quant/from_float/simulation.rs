@@ -112,6 +112,10 @@ impl<S: Real> Simulation for Simulated<'_, '_, S> {
         let wide: Vec<isize> = (0..weight.rank()).map(|axis| if axis == outputs { -1 } else { 1 }).collect();
         nearest(weight, scales.reshape(wide), None, (-127.0, 127.0))
     }
+
+    fn high<'g, T: Real>(&self, node: usize, weight: Var<'g, T>) -> Var<'g, T> {
+        self.weight(node, weight, 1)
+    }
 }
 
 impl<S: Real> Simulated<'_, '_, S> {

@@ -20,8 +20,8 @@ fn tokens(shape: &[usize], vocabulary: usize) -> Array {
 }
 
 /// What the network itself and its lowered form give for rows.
-fn both(network: &Network<f32>, rows: &Array) -> (Vec<f64>, Vec<f64>) {
-    let quantizer = Quantizer::new(network, Settings::default()).unwrap();
+fn both(network: &Network<f32>, rows: &Array, activations: Code) -> (Vec<f64>, Vec<f64>) {
+    let quantizer = Quantizer::new(network, Settings { activations, ..Settings::default() }).unwrap();
     let mut lowered = Vec::new();
     let last = quantizer.float().values() - 1;
     quantizer
@@ -89,10 +89,12 @@ fn the_lowered_network_computes_what_the_network_does() {
         (coordinates.unwrap(), rows(&[9, 2])),
         (sequence.linear(4).softmax().build(2).unwrap(), rows(&[5, 3, 12])),
     ] {
-        let (expected, found) = both(&network, &rows);
-        let largest = expected.iter().fold(0.0f64, |m, x| m.max(x.abs()));
-        for (a, b) in expected.iter().zip(&found) {
-            assert!((a - b).abs() <= 1e-5 * largest, "{a} and {b} of {network}");
+        for activations in [Code::I8, Code::I16] {
+            let (expected, found) = both(&network, &rows, activations);
+            let largest = expected.iter().fold(0.0f64, |m, x| m.max(x.abs()));
+            for (a, b) in expected.iter().zip(&found) {
+                assert!((a - b).abs() <= 1e-5 * largest, "{a} and {b} of {network}");
+            }
         }
     }
 }
@@ -122,6 +124,22 @@ fn integers_are_near_the_floats() {
     }
     let single = quality(&network, &rows, Settings { per_channel: false, ..Settings::default() });
     assert!(single < plain + 1.0, "{single} with one scale for all outputs");
+}
+
+/// Its first layer spreads the coordinates over twenty periods: with weights of one digit a phase is off by a tenth of one.
+fn coordinates() -> Network<f32> {
+    Network::<f32>::builder([2]).siren(64, 60.0).siren(32, 30.0).linear(2).build(5).unwrap()
+}
+
+#[test]
+fn weights_in_two_digits_keep_the_phases() {
+    let (network, rows) = (coordinates(), rows(&[400, 2]));
+    let wide = Settings { activations: Code::I16, ..Settings::default() };
+    let plain = Settings { powers_of_two: true, ..wide.clone() };
+    let operations = |settings: &Settings| Quantizer::new(&network, settings.clone()).unwrap().float().nodes.len();
+    assert_eq!([operations(&wide), operations(&plain)], [7, 5]);
+    let [two, one] = [wide, plain].map(|settings| quality(&network, &rows, settings));
+    assert!(two > 40.0 && two > one + 12.0, "{two} dB with two digits, {one} with one");
 }
 
 #[test]
@@ -273,7 +291,7 @@ fn weights_of_zero_and_rows_of_zero_give_the_bias() {
         let codes = answers(&model, &all);
         // Nothing depends on the input: three equal rows, the floats' value within a step.
         assert!(codes.chunks(2).all(|row| row == &codes[..2]), "{codes:?}");
-        let (expected, _) = both(&network, &rows);
+        let (expected, _) = both(&network, &rows, Code::I8);
         let q = model.output().quantization;
         let steps = |i: usize| (q.value(codes[i]) - expected[i]).abs() / q.scale;
         assert!(steps(0) < 300.0 && steps(1) < 300.0, "{codes:?} for {expected:?}");

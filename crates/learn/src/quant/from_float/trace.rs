@@ -1,7 +1,7 @@
 //! The operations of a [`FloatModel`] on a tape, in floats: for calibration as they are, for training with
 //! quantization simulated.
 
-use super::network::{Bound, FloatModel, FloatNode, FloatOp, Folded, Weights};
+use super::network::{Bound, Digit, FloatModel, FloatNode, FloatOp, Folded, Weights};
 use crate::nn::{rotate, without_later};
 use ironlearn_ir::prim::{self, Part, PoolKind, Window};
 use ironlearn_ir::{Dyn, Real, Shape, SlotId, Store, Tape, Var};
@@ -12,6 +12,8 @@ pub trait Simulation {
     fn value<'g, T: Real>(&self, value: usize, x: Var<'g, T>) -> Var<'g, T>;
     /// Weights as integers would have them; outputs are this axis.
     fn weight<'g, T: Real>(&self, node: usize, weight: Var<'g, T>, outputs: usize) -> Var<'g, T>;
+    /// The high digits of weights `[inputs, outputs]`, which a node has.
+    fn high<'g, T: Real>(&self, node: usize, weight: Var<'g, T>) -> Var<'g, T>;
 }
 
 /// Floats as they are.
@@ -23,6 +25,11 @@ impl Simulation for Plain {
     }
     fn weight<'g, T: Real>(&self, _node: usize, weight: Var<'g, T>, _outputs: usize) -> Var<'g, T> {
         weight
+    }
+    fn high<'g, T: Real>(&self, _node: usize, weight: Var<'g, T>) -> Var<'g, T> {
+        // Where all are 0, so is what any scale makes of them.
+        let scale = (weight.abs().max_keep([0]) * (1.0 / 127.0)).maximum(weight.tape().scalar(1e-30));
+        (weight / scale).round() * scale
     }
 }
 
@@ -90,6 +97,12 @@ impl<'g> Tracing<'_, 'g> {
         match &node.op {
             FloatOp::Linear(weights) => {
                 let (w, b) = self.weights::<T>(weights, 1, 2);
+                let (w, b) = match weights.digit {
+                    Digit::Whole => (w, b),
+                    Digit::High => (simulation.high(self.node, w), None),
+                    // The gradient of the whole is that of the high digits.
+                    Digit::Low => ((w - simulation.high(self.node - 1, w)).stop_gradient(), b),
+                };
                 let w = simulation.weight(self.node, w, 1);
                 let y = x.dot(w).cast::<T>();
                 b.map_or(y, |b| y + b)
