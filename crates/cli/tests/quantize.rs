@@ -18,9 +18,7 @@ fn every_kind_of_job_becomes_integers_that_answer_as_its_floats_do() {
         assert!(found["layers"].as_array().unwrap().len() > 1, "{found}");
         let last = found["layers"].as_array().unwrap().last().unwrap();
         let noise = last["signal_to_noise"].as_f64().unwrap();
-        // Eight bits are few for the frequencies of Fourier features.
-        let least = if *name == "colours" { 15.0 } else { 20.0 };
-        assert!(noise > least, "{name}: {noise} dB: {found}");
+        assert!(noise > 20.0, "{name}: {noise} dB: {found}");
         let integers = format!("{name}/last.integers.safetensors");
         let (a, b) = match *name {
             "picture" | "colours" => {
