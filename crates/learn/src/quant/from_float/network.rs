@@ -111,7 +111,8 @@ pub struct Weights {
     pub digit: Digit,
 }
 
-/// Weights of more than 8 bits are two layers, whose results are added: those of layers that take the input, where activations have 16 bits.
+/// Weights of more than 8 bits are two layers, whose results are added: those of layers that take the input, where
+/// activations have 16 bits.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Digit {
     /// All of a weight.

@@ -136,7 +136,8 @@ fn weights_in_two_digits_keep_the_phases() {
     let (network, rows) = (coordinates(), rows(&[400, 2]));
     let wide = Settings { activations: Code::I16, ..Settings::default() };
     let plain = Settings { powers_of_two: true, ..wide.clone() };
-    let operations = |settings: &Settings| Quantizer::new(&network, settings.clone()).unwrap().float().nodes.len();
+    let operations =
+        |settings: &Settings| Quantizer::new(&network, settings.clone()).unwrap().float().nodes.len();
     assert_eq!([operations(&wide), operations(&plain)], [7, 5]);
     let [two, one] = [wide, plain].map(|settings| quality(&network, &rows, settings));
     assert!(two > 40.0 && two > one + 12.0, "{two} dB with two digits, {one} with one");
