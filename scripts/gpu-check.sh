@@ -4,8 +4,9 @@
 #   scripts/gpu-check.sh FOLDER [PART...]
 #
 # Parts, in this order, all of them by default: card ceilings correct bench cupy torch gemm; and profile, the times of
-# the kernels of a step, where ncu is installed. Needs neither cargo nor network. Whatever fails, the rest goes on; after $BUDGET seconds (default 530) nothing is begun. A table comes last,
-# and all figures as `key value`; logs and tables lie in $RESULTS (default FOLDER/results).
+# the kernels of a step, where ncu is installed. Needs neither cargo nor network. Whatever fails, the rest goes on; after
+# $BUDGET seconds (default 530) nothing is begun. A table comes last, and all figures as `key value`; logs and tables lie
+# in $RESULTS (default FOLDER/results).
 set -uo pipefail
 BUDGET=${BUDGET:-530}
 

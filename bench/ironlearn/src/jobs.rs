@@ -15,8 +15,7 @@ use ironlearn::Error;
 /// Why a case is left out, where the library cannot do it.
 pub fn missing(args: &Args) -> Option<&'static str> {
     match (&args.job[..], &args.variant[..]) {
-        ("tiny", "loop") | (_, "") => None,
-        ("small-net", "resident") => None,
+        ("tiny", "loop") | ("small-net", "resident") | (_, "") => None,
         _ => Some("no such variant"),
     }
 }

@@ -17,18 +17,6 @@ struct il_thin {
   static_assert(LANES <= 32 && THREADS % 32 == 0 && THREADS <= 1024, "whole warps");
 };
 
-static IL_DEVICE float il_thin_value(float x) { return x; }
-static IL_DEVICE float il_thin_value(unsigned short x) { return __uint_as_float((unsigned)x << 16); }
-// COUNT neighbours, which lie at a multiple of their bytes.
-template <class Element, unsigned COUNT>
-static IL_DEVICE void il_thin_load(const Element* from, float (&to)[COUNT]) {
-  IlPack<Element, COUNT> pack;
-  typedef typename IlWord<IlPack<Element, COUNT>::EACH>::W W;
-#pragma unroll
-  for (int i = 0; i < IlPack<Element, COUNT>::WORDS; i++) pack.w[i] = ((const W*)from)[i];
-#pragma unroll
-  for (unsigned i = 0; i < COUNT; i++) to[i] = il_thin_value(pack.x[i]);
-}
 // True where COUNT neighbours from a multiple of COUNT on can be read at once.
 template <class Element>
 constexpr bool il_thin_whole(unsigned align, unsigned long long leading, unsigned length, unsigned count) {
@@ -67,21 +55,20 @@ static IL_DEVICE void il_thin_sums(const Element* a, const Element* b, unsigned 
     float x[STEP][VECTOR], y[STEP][ROWS];
 #pragma unroll
     for (unsigned s = 0; s < STEP; s++) {
-      const Element* from = right + (L_NEXT ? (k + s) * LDL + at : at * LDL + (k + s));
-      il_thin_load(from, x[s]);
-      if constexpr (R_WHOLE) il_thin_load(left + (k + s) * LDR + first, y[s]);
+      il_load_all<Element, VECTOR>(right + (L_NEXT ? (k + s) * LDL + at : at * LDL + (k + s)), x[s]);
+      if constexpr (R_WHOLE) il_load_all<Element, ROWS>(left + (k + s) * LDR + first, y[s]);
     }
     if constexpr (!R_WHOLE) {
 #pragma unroll
       for (unsigned i = 0; i < ROWS; i++) {
         if constexpr (K_WHOLE) {
           float along[STEP];
-          il_thin_load(left + rows[i] * LDR + k, along);
+          il_load_all<Element, STEP>(left + rows[i] * LDR + k, along);
 #pragma unroll
           for (unsigned s = 0; s < STEP; s++) y[s][i] = along[s];
         } else {
 #pragma unroll
-          for (unsigned s = 0; s < STEP; s++) y[s][i] = il_thin_value(left[R_NEXT ? (k + s) * LDR + rows[i] : rows[i] * LDR + (k + s)]);
+          for (unsigned s = 0; s < STEP; s++) y[s][i] = il_load(left[R_NEXT ? (k + s) * LDR + rows[i] : rows[i] * LDR + (k + s)]);
         }
       }
     }

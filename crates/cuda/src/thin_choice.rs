@@ -113,9 +113,7 @@ impl Thin {
         while thin.rows > 2 && 3 * blocks(&thin) < 2 * sms {
             thin.rows /= 2;
         }
-        while thin.lanes * thin.slices * thin.groups < 256
-            && (thin.lanes * thin.slices * thin.groups < 32 || thin.groups * thin.rows < across)
-        {
+        while thin.threads() < 256 && (thin.threads() < 32 || thin.groups * thin.rows < across) {
             thin.groups *= 2;
         }
         // Few blocks, long sums: more threads for each. Of 1024 none would have the registers that it needs.

@@ -229,7 +229,7 @@ fn trace(kind: &Kind, cases: &[Case]) -> Graph {
 #[test]
 fn products_agree_with_a_loop() {
     let Some(cuda) = common::device() else { return };
-    let (count, most) = (tier::trials(4, 40), tier::trials(300_000, 20_000_000));
+    let (count, most) = (tier::trials(6, 40), tier::trials(300_000, 20_000_000));
     for (seed, kind) in kinds().iter().enumerate() {
         let sizes = sizes(&mut Rng::new(100 * tier::seed() + seed as u64), count, most);
         let cases: Vec<Case> =

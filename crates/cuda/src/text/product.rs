@@ -125,7 +125,8 @@ fn kernels<'a>(
     let problem = problem(&name, &o, choice.splits, dtype.size());
     let end = |w: &mut Writer<'a>| end(w, &name, &o, program, product, stores);
     let (left, right) = (first.buffer(dot.x.buffer, false), first.buffer(dot.y.buffer, false));
-    let operand = |w: &Writer<'_>, at: usize| operand(w, at, dtype);
+    let element = if dtype == DType::Bf16 { "unsigned short" } else { "float" };
+    let operand = |w: &Writer<'_>, at: usize| format!("(const {element}*){}", w.arguments[at].name);
     let tiles = o.batch * o.m.div_ceil(choice.bm) * o.n.div_ceil(choice.bn);
     let grid = [tiles.max(1) as u32, 1, choice.splits as u32];
     let shape = Shape { grid, block: choice.threads as u32, shared: choice.shared_bytes as u32 };
@@ -160,12 +161,6 @@ fn kernels<'a>(
     Ok(vec![sums, ends])
 }
 
-/// An operand as the templates take it.
-fn operand(w: &Writer<'_>, at: usize, dtype: DType) -> String {
-    let element = if dtype == DType::Bf16 { "unsigned short" } else { "float" };
-    format!("(const {element}*){}", w.arguments[at].name)
-}
-
 /// The kernel of a product that [`is_thin`].
 fn thin(
     mut w: Writer<'_>,
@@ -187,7 +182,7 @@ fn thin(
     );
     let cut = Thin::choose(shape(dot), operands, size, target.multiprocessors);
     let (a, b) = (w.buffer(dot.x.buffer, false), w.buffer(dot.y.buffer, false));
-    let (a, b) = (operand(&w, a, dtype), operand(&w, b, dtype));
+    let [a, b] = [a, b].map(|at| w.arguments[at].name.clone());
     let (types, epi) = end(&mut w, &name, o, program, product, stores)?;
     let parts = if cut.splits == 1 {
         "nullptr, nullptr".into()

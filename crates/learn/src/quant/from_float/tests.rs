@@ -139,8 +139,12 @@ fn weights_in_two_digits_keep_the_phases() {
     let operations =
         |settings: &Settings| Quantizer::new(&network, settings.clone()).unwrap().float().nodes.len();
     assert_eq!([operations(&wide), operations(&plain)], [7, 5]);
-    let [two, one] = [wide, plain].map(|settings| quality(&network, &rows, settings));
+    let [two, one] = [&wide, &plain].map(|settings| quality(&network, &rows, settings.clone()));
     assert!(two > 40.0 && two > one + 12.0, "{two} dB with two digits, {one} with one");
+    let quantizer = Quantizer::new(&network, wide).unwrap();
+    let simulated = Simulated::new(&quantizer, &quantizer.calibrate(&rows).unwrap()).unwrap();
+    let agreement = simulated.agreement(&rows).unwrap();
+    assert!(agreement.share <= 0.001, "{agreement:?}");
 }
 
 #[test]
