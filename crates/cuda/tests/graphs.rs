@@ -8,14 +8,16 @@ use ironlearn_testkit::random_graph::{RandomGraph, Settings, random_graph, small
 use ironlearn_testkit::tier;
 
 fn check(graph: &RandomGraph, cuda: &Cuda) -> Result<(), String> {
-    for fuse in [true, false] {
+    // Fused products of little work by their own kernel, and by tiles, which larger ones have.
+    for (fuse, thin) in [(true, true), (true, false), (false, true)] {
         let compile = || {
-            let options = Options { fuse, ..Options::default() };
+            let options = Options { fuse, thin, ..Options::default() };
             cuda.compile(&graph.graph, options).map_err(|e| format!("{}: {e}", graph.name))
         };
         let mut program = compile()?;
-        agrees(graph, &mut program).map_err(|e| format!("fuse {fuse}: {e}"))?;
-        same_bits(graph, &mut program, &mut compile()?).map_err(|e| format!("fuse {fuse}, twice: {e}"))?;
+        agrees(graph, &mut program).map_err(|e| format!("fuse {fuse}, thin {thin}: {e}"))?;
+        same_bits(graph, &mut program, &mut compile()?)
+            .map_err(|e| format!("fuse {fuse}, thin {thin}, twice: {e}"))?;
     }
     Ok(())
 }
