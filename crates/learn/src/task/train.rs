@@ -91,7 +91,7 @@ fn train_as<T: Real>(request: &Request<'_>, watch: &mut dyn Watch) -> Result<Out
         warnings.extend(moved(file.arithmetic(), &request.options.arithmetic()));
     }
     let mut trainer = training(request, &data).build(&network, &data.train, data.validation.as_ref())?;
-    warnings.extend(trainer.step().warnings().iter().map(ToString::to_string));
+    warnings.extend(trainer.warnings());
     warnings.extend(duplicates(job, &data));
     let inputs = data.train.types(1)[0].dtype;
     strict(job, &warnings)?;
@@ -114,7 +114,7 @@ fn train_as<T: Real>(request: &Request<'_>, watch: &mut dyn Watch) -> Result<Out
     let ran = trainer.run(&mut observer, &mut save);
     // The last good state, also where the run came to grief; a run that was asked to stop has saved.
     let is_saved = ran.as_ref().is_ok_and(|outcome| outcome.interrupted) && observer.has_saved();
-    if !is_saved && (ran.is_ok() || trainer.step().steps() > 0) {
+    if !is_saved && (ran.is_ok() || trainer.steps() > 0) {
         observer.before_save(Save::Last);
         match save(Save::Last, &scope.store()) {
             Ok(()) => observer.saved(Save::Last),
@@ -144,7 +144,7 @@ fn train_as<T: Real>(request: &Request<'_>, watch: &mut dyn Watch) -> Result<Out
         save_failure: failure,
         warnings,
         network: network.to_string(),
-        profile: trainer.step().profile(),
+        profile: trainer.profile(),
     })
 }
 

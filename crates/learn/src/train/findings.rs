@@ -1,8 +1,7 @@
 //! What looks like a mistake while a run goes on: each is told once, or ends the run where it is strict.
 
-use super::health::Health;
 use super::watch::Watch;
-use crate::{Dataset, Error};
+use crate::Error;
 
 /// Steps at the beginning in which the loss is watched, and how many times that of the first step is too much.
 const FIRST_STEPS: u64 = 20;
@@ -11,15 +10,14 @@ const ROSE: f64 = 10.0;
 /// The findings of a run.
 pub(super) struct Findings {
     strict: bool,
-    health: Option<Health>,
     /// The loss of the run's first step.
     first_loss: Option<f64>,
     told: Vec<String>,
 }
 
 impl Findings {
-    pub fn new(strict: bool, health: Option<Health>) -> Findings {
-        Findings { strict, health, first_loss: None, told: Vec::new() }
+    pub fn new(strict: bool) -> Findings {
+        Findings { strict, first_loss: None, told: Vec::new() }
     }
 
     /// What has been told so far.
@@ -49,10 +47,9 @@ impl Findings {
         }
     }
 
-    /// Layers that have stopped to learn.
-    pub fn layers(&mut self, data: &Dataset, watch: &mut dyn Watch) -> Result<(), Error> {
-        let Some(health) = &mut self.health else { return Ok(()) };
-        health.look(data)?.into_iter().try_for_each(|text| self.tell(text, watch))
+    /// What is to be told of layers that have stopped to learn.
+    pub fn layers(&mut self, texts: Vec<String>, watch: &mut dyn Watch) -> Result<(), Error> {
+        texts.into_iter().try_for_each(|text| self.tell(text, watch))
     }
 
     fn tell(&mut self, text: String, watch: &mut dyn Watch) -> Result<(), Error> {

@@ -1,8 +1,10 @@
 //! Training: epochs, evaluation; what a run reports while it goes on, and how it is steered.
 
 mod best;
+pub(crate) mod course;
 mod evaluation;
 mod findings;
+mod floats;
 mod guard;
 mod health;
 mod model;

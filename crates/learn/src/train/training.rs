@@ -1,5 +1,7 @@
 //! [`Training`]: how a model is trained, before it meets its data.
 
+use super::course::Pace;
+use super::floats::Floats;
 use super::guard::NotFinite;
 use super::model::Model;
 use super::trainer::Trainer;
@@ -27,15 +29,11 @@ pub struct Training {
     pub(super) loss: Loss,
     pub(super) optimizer: Optimizer,
     pub(super) options: Options,
-    pub(crate) epochs: u64,
     pub(super) batch: Option<usize>,
     pub(super) accumulate: usize,
-    pub(super) evaluate_every: u64,
-    pub(super) patience: u64,
-    pub(super) min_improvement: f64,
     pub(super) metrics: Vec<Metric>,
     pub(super) not_finite: NotFinite,
-    pub(super) strict: bool,
+    pub(crate) pace: Pace,
 }
 
 impl Training {
@@ -45,20 +43,16 @@ impl Training {
             loss,
             optimizer: optimizer.into(),
             options: Options::default(),
-            epochs: 100,
             batch: None,
             accumulate: 1,
-            evaluate_every: 1,
-            patience: 0,
-            min_improvement: 0.0,
             metrics: Vec::new(),
             not_finite: NotFinite::Stop,
-            strict: false,
+            pace: Pace::default(),
         }
     }
     /// So many passes over the training part.
     pub fn epochs(self, epochs: u64) -> Self {
-        Training { epochs, ..self }
+        Training { pace: Pace { epochs, ..self.pace }, ..self }
     }
     /// So many rows in a step, in an order that follows from seed and epoch; the last step of an epoch takes
     /// what is left. Without it all rows, in their order.
@@ -71,16 +65,16 @@ impl Training {
     }
     /// So many epochs from one evaluation to the next; the last epoch is always evaluated.
     pub fn evaluate_every(self, epochs: u64) -> Self {
-        Training { evaluate_every: epochs.max(1), ..self }
+        Training { pace: Pace { evaluate_every: epochs.max(1), ..self.pace }, ..self }
     }
     /// Ends after so many evaluations without improvement of the loss (of validation where there is one), and
     /// takes the best weights; 0: never.
     pub fn patience(self, evaluations: u64) -> Self {
-        Training { patience: evaluations, ..self }
+        Training { pace: Pace { patience: evaluations, ..self.pace }, ..self }
     }
     /// The decrease of the loss that counts as an improvement.
     pub fn min_improvement(self, decrease: f64) -> Self {
-        Training { min_improvement: decrease, ..self }
+        Training { pace: Pace { min_improvement: decrease, ..self.pace }, ..self }
     }
     /// Metrics of each evaluation.
     pub fn metrics(self, metrics: impl Into<Vec<Metric>>) -> Self {
@@ -111,7 +105,7 @@ impl Training {
     /// Ends the run with [`Error::Usage`] at the first thing that looks like a mistake, where it would go on with a
     /// warning: parameters without a gradient, layers whose units are dead or saturated, a loss that rises at once.
     pub fn strict(self, strict: bool) -> Self {
-        Training { strict, ..self }
+        Training { pace: Pace { strict, ..self.pace }, ..self }
     }
     /// How the steps are built.
     pub fn options(self, options: Options) -> Self {
@@ -133,6 +127,7 @@ impl Training {
     ) -> Result<Trainer<'d>, Error> {
         data.check_finite()?;
         validation.map_or(Ok(()), Dataset::check_finite)?;
-        Trainer::build(self, model, data, validation)
+        let pace = self.pace.clone();
+        Trainer::new(Box::new(Floats::build(self, model, data, validation)?), pace)
     }
 }

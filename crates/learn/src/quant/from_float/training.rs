@@ -41,7 +41,7 @@ impl<T: Real> Quantizer<'_, T> {
         }
         drop(store);
         let simulated = Simulated::new(self, &self.calibrate(rows)?)?;
-        let moving = (training.epochs as f64 * MOVING) as u64;
+        let moving = (training.pace.epochs as f64 * MOVING) as u64;
         let mut trainer = training.build(&simulated, data, validation)?;
         let mut watch = Following { quantizer: self, simulated: &simulated, rows, moving, watch };
         trainer.run(&mut watch, &mut |_, _| Ok(()))?;

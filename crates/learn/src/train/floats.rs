@@ -1,0 +1,250 @@
+//! [`Floats`]: the course of a model in floats.
+
+use super::course::Course;
+use super::evaluation::{Evaluated, Evaluation};
+use super::guard::Guard;
+use super::health::Health;
+use super::model::Model;
+use super::resident::ResidentRows;
+use super::training::Training;
+use crate::data::{Feed, batch_of};
+use crate::{Dataset, Error, Micro, Outputs, Profile, Scope, Step};
+use ironlearn_ir::{Array, Real, TensorType};
+
+/// A model in floats, its data, and the programs for both.
+pub(super) struct Floats<'d> {
+    training: Training,
+    scope: Scope,
+    data: &'d Dataset,
+    validation: Option<&'d Dataset>,
+    step: Step,
+    evaluation: Evaluation,
+    guard: Guard,
+    health: Option<Health>,
+    /// Rows of an optimizer step.
+    batch: usize,
+    feed: Feed<'d>,
+    /// A buffer for each size of micro-batch: inputs and targets, or the places of rows that the steps have.
+    buffers: Vec<Vec<Array>>,
+}
+
+impl<'d> Floats<'d> {
+    #[track_caller]
+    pub(super) fn build<T: Real>(
+        training: Training,
+        model: &impl Model<T>,
+        data: &'d Dataset,
+        validation: Option<&'d Dataset>,
+    ) -> Result<Floats<'d>, Error> {
+        let n = data.rows();
+        if training.batch.is_none() && training.accumulate == 1 && data.arrays().is_none() {
+            let problem =
+                format!("a full batch of {n} rows, which stay in their files, would be held in memory");
+            return Err(Error::usage(
+                problem,
+                "train in batches, or compute its gradient in portions (accumulate)",
+            ));
+        }
+        let batch = training.batch.unwrap_or(n).clamp(1, n);
+        let in_batches = batch < n && training.accumulate == 1;
+        let resident = match in_batches {
+            true => ResidentRows::of(&training.options, data, 2)?,
+            false => None,
+        };
+        // Those of all batches, and of the last one of an epoch.
+        let signatures_of = |batch: usize| -> Vec<Vec<TensorType>> {
+            let of = |&rows: &usize| cuts(0, rows, training.accumulate).map(|(start, end)| end - start);
+            let mut sizes: Vec<usize> = [batch, n % batch].iter().flat_map(of).collect();
+            sizes.sort_unstable();
+            sizes.dedup();
+            let of = |&rows: &usize| {
+                if resident.is_some() { vec![ResidentRows::places(rows)] } else { data.types(rows) }
+            };
+            sizes.iter().map(of).collect()
+        };
+        let signatures = signatures_of(batch);
+        let scope = model.scope().clone();
+        let options = training.options.clone().micro_batches(training.accumulate > 1);
+        let of_rows = |signatures: &[Vec<TensorType>]| {
+            Step::build_all(&options, &scope, training.optimizer.clone(), signatures, |tape, v| {
+                let [x, y] = match &resident {
+                    Some(rows) => rows.gather(tape, v[0]),
+                    None => [v[0], v[1]],
+                };
+                let predicted = model.predict(x);
+                let _layer = tape.enter("loss");
+                Outputs::loss(training.loss.apply(predicted, y))
+            })
+        };
+        let fits = |batch: usize| of_rows(&signatures_of(batch)).is_ok();
+        let step = of_rows(&signatures).map_err(|e| with_batch_that_fits(e, batch, fits))?;
+        if let (true, Some(warning)) = (training.pace.strict, step.warnings().first()) {
+            return Err(Error::usage(warning.to_string(), "correct it, or train without `strict`"));
+        }
+        let health = Health::build(&training.options, model, data)?;
+        let options = training.options.clone().averaged(true);
+        let seen = validation.unwrap_or(data);
+        let evaluation = Evaluation::build(&options, model, &training.loss, &training.metrics, seen)?;
+        let guard = Guard::new(&scope, training.not_finite)?;
+        // A full batch is taken in the order of the data.
+        let feed = Feed::new(data, (batch < n).then(|| scope.seed()))?;
+        let buffers = signatures.iter().map(|types| match &types[..] {
+            [places] => Ok(vec![Array::try_zeros(places.dtype, places.shape.clone(), "places of rows")?]),
+            both => batch_of(both).map(Vec::from),
+        });
+        Ok(Floats {
+            buffers: buffers.collect::<Result<_, Error>>()?,
+            training,
+            scope,
+            data,
+            validation,
+            step,
+            evaluation,
+            guard,
+            health,
+            batch,
+            feed,
+        })
+    }
+
+    /// A step with the rows at these places of the epoch's order; gives the sum of their losses.
+    fn take_step(&mut self, epoch: u64, start: usize, end: usize) -> Result<f64, Error> {
+        let rows = end - start;
+        if let (1, Some(all), true) = (self.training.accumulate, self.data.arrays(), rows == self.data.rows())
+        {
+            return Ok(self.step.run(&all)?.loss() * rows as f64);
+        }
+        let mut sum = 0.0;
+        for (from, to) in cuts(start, end, self.training.accumulate) {
+            let fits = |buffer: &&mut Vec<Array>| buffer[0].shape()[0] == to - from;
+            let Some(buffer) = self.buffers.iter_mut().find(fits) else { continue };
+            let report = match &mut buffer[..] {
+                [places] => {
+                    self.feed.fill_places(epoch, from, places);
+                    self.step.run(&*places)
+                }
+                [x, y] => {
+                    self.feed.fill(epoch, from, x, y)?;
+                    let batch = (&*x, &*y);
+                    if self.training.accumulate == 1 {
+                        self.step.run(&batch)
+                    } else {
+                        self.step.run_micro(&batch, Micro { first_row: from - start, rows, last: to == end })
+                    }
+                }
+                _ => continue,
+            };
+            let loss = report.map(|report| report.loss());
+            sum += loss.map_err(|e| self.feed.with_rows_of_data(e, epoch, from))? * (to - from) as f64;
+        }
+        Ok(sum)
+    }
+}
+
+impl Course for Floats<'_> {
+    fn scope(&self) -> &Scope {
+        &self.scope
+    }
+
+    fn rows(&self) -> usize {
+        self.data.rows()
+    }
+
+    fn batch(&self) -> usize {
+        self.batch
+    }
+
+    fn steps(&self) -> u64 {
+        self.step.steps()
+    }
+
+    fn step(&mut self, epoch: u64, start: usize, end: usize) -> Result<Option<f64>, Error> {
+        match self.take_step(epoch, start, end) {
+            Ok(loss) => {
+                self.guard.passed(&mut self.scope.store_mut());
+                Ok(Some(loss))
+            }
+            Err(error) => {
+                let factor = self.guard.failed(&mut self.scope.store_mut(), error)?;
+                self.step.scale_rate(factor)?;
+                Ok(None)
+            }
+        }
+    }
+
+    fn learning_rate(&self) -> f64 {
+        self.step.learning_rate()
+    }
+
+    fn last_learning_rate(&self) -> f64 {
+        self.step.last_learning_rate()
+    }
+
+    fn observe(&mut self, loss: f64) {
+        self.step.observe(loss);
+    }
+
+    fn has_validation(&self) -> bool {
+        self.validation.is_some()
+    }
+
+    fn evaluate(&mut self, stop: &dyn Fn() -> bool) -> Result<Option<Evaluated>, Error> {
+        self.evaluation.run_unless(self.validation.unwrap_or(self.data), stop)
+    }
+
+    fn evaluate_epoch(&mut self, loss: f64, stop: &dyn Fn() -> bool) -> Result<Option<Evaluated>, Error> {
+        match self.validation {
+            // Nothing would be learned from it.
+            None if self.training.metrics.is_empty() => Ok(Some(Evaluated { loss, metrics: Vec::new() })),
+            _ => self.evaluate(stop),
+        }
+    }
+
+    fn ailing_layers(&mut self) -> Result<Vec<String>, Error> {
+        self.health.as_mut().map_or(Ok(Vec::new()), |health| health.look(self.data))
+    }
+
+    fn skipped(&self) -> Option<u64> {
+        self.guard.skipped(&self.scope.store())
+    }
+
+    fn first_skipped(&self) -> Option<&str> {
+        self.guard.first()
+    }
+
+    fn warnings(&self) -> Vec<String> {
+        self.step.warnings().iter().map(ToString::to_string).collect()
+    }
+
+    fn profile(&self) -> Profile {
+        self.step.profile()
+    }
+}
+
+/// The error that steps on so many rows need too much memory, with the number of rows that does not.
+fn with_batch_that_fits(error: Error, rows: usize, fits: impl Fn(usize) -> bool) -> Error {
+    let Error::Memory { what, bytes, .. } = &error else { return error };
+    let (mut enough, mut too_many) = (0, rows);
+    while too_many - enough > 1 {
+        let middle = enough + (too_many - enough) / 2;
+        if fits(middle) {
+            enough = middle;
+        } else {
+            too_many = middle;
+        }
+    }
+    let hint = match enough {
+        0 => "not even one row fits: use a smaller network, or a machine with more memory".to_string(),
+        _ => format!(
+            "a batch of at most {enough} rows fits; gradients of {rows} rows can be had in {} portions (accumulate)",
+            rows.div_ceil(enough)
+        ),
+    };
+    Error::Memory { what: what.clone(), bytes: *bytes, hint }
+}
+
+/// The rows `start..end` in so many parts, equal but for the last.
+fn cuts(start: usize, end: usize, parts: usize) -> impl Iterator<Item = (usize, usize)> {
+    let size = (end - start).div_ceil(parts.max(1)).max(1);
+    (start..end).step_by(size).map(move |from| (from, (from + size).min(end)))
+}
