@@ -32,6 +32,13 @@ kinds! {
             /// Factor at the end of the cosine.
             floor: f64 = 0.0, check::FROM_0_TO_1;
         },
+        /// A line down.
+        Linear = "linear" {
+            /// Epochs of the line. Unset: train.epochs.
+            epochs: Option<f64> = None, check::OPTIONAL_POSITIVE;
+            /// Factor at its end.
+            floor: f64 = 0.0, check::FROM_0_TO_1;
+        },
         /// Up to the rate and down to almost nothing, both along cosines (Smith and Topin 2018).
         OneCycle = "one_cycle" {
             /// Epochs of the cycle. Unset: train.epochs.

@@ -40,6 +40,13 @@ pub enum Schedule {
         /// Factor at the end.
         floor: f64,
     },
+    /// A line down to `floor`.
+    Linear {
+        /// Steps of the line.
+        steps: f64,
+        /// Factor at its end and beyond.
+        floor: f64,
+    },
     /// Half a cosine up from `start` to 1 and another down to `floor` (Smith and Topin 2018).
     OneCycle {
         /// Steps of the cycle.
@@ -71,6 +78,10 @@ impl Schedule {
                 let cycles = (t - warmup) / length;
                 let position = if t >= steps || !cycles.is_finite() { 1.0 } else { cycles.fract() };
                 half_cosine(1.0, floor, position)
+            }
+            Schedule::Linear { steps, floor } => {
+                let position = if t >= steps { 1.0 } else { t / steps };
+                1.0 + (floor - 1.0) * position
             }
             Schedule::OneCycle { steps, rise, start, floor } => {
                 let top = rise * steps;
@@ -119,6 +130,15 @@ mod tests {
     }
 
     #[test]
+    fn a_line_goes_down_to_its_floor() {
+        let s = Schedule::Linear { steps: 8.0, floor: 0.2 };
+        close(s.factor(0), 1.0);
+        close(s.factor(4), 0.6);
+        close(s.factor(8), 0.2);
+        close(s.factor(99), 0.2);
+    }
+
+    #[test]
     fn one_cycle_goes_up_and_down() {
         let s = Schedule::OneCycle { steps: 20.0, rise: 0.2, start: 0.1, floor: 0.02 };
         close(s.factor(0), 0.1);
@@ -133,6 +153,7 @@ mod tests {
     fn no_length_gives_no_nan() {
         for s in [
             Schedule::Cosine { steps: 0.0, warmup: 0.0, restarts: 3, floor: 0.1 },
+            Schedule::Linear { steps: 0.0, floor: 0.5 },
             Schedule::OneCycle { steps: 0.0, rise: 0.3, start: 0.1, floor: 0.0 },
         ] {
             assert!(s.factor(0).is_finite() && s.factor(5).is_finite(), "{s:?}");

@@ -186,6 +186,9 @@ fn schedule(schedule: &job::Schedule, per_epoch: f64, all: f64) -> Schedule {
             restarts,
             floor,
         },
+        job::Schedule::Linear { epochs, floor } => {
+            Schedule::Linear { steps: epochs.unwrap_or(all) * per_epoch, floor }
+        }
         job::Schedule::OneCycle { epochs, rise, start, floor } => {
             Schedule::OneCycle { steps: epochs.unwrap_or(all) * per_epoch, rise, start, floor }
         }
