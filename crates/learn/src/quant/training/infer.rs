@@ -93,16 +93,9 @@ impl IntegerNetwork {
         let Some(rows) = batches.first().and_then(|batch| batch.shape().first()) else {
             return Err(Error::usage("there are no rows to find exponents with", "give a batch or more"));
         };
-        let mut infer = self.dynamic(options, *rows)?;
-        let mut most = vec![i32::MIN; self.narrowed()];
-        for batch in batches {
-            let report = infer.run(&[*batch])?;
-            let found = report.get("exponents").and_then(|e| e.as_slice::<i32>()).unwrap_or_default();
-            most.iter_mut().zip(found).for_each(|(most, &e)| *most = e.max(*most));
-        }
-        let count = most.len();
-        most.resize(2 * count, 1);
-        self.set(self.frozen, Array::of([2, count], most))
+        let mut exponents = Exponents::of(self, options, *rows)?;
+        batches.iter().try_for_each(|batch| exponents.see(*batch))?;
+        exponents.keep(self)
     }
 
     /// Inference with exponents by the largest values of each batch, as in training.
@@ -118,5 +111,34 @@ impl IntegerNetwork {
         let store = self.scope.store();
         let known = store.slot(self.frozen).value().as_slice::<i32>().unwrap_or_default();
         known[known.len() / 2..].iter().all(|&known| known == 1)
+    }
+}
+
+/// The largest exponent of each layer over some batches.
+pub(super) struct Exponents {
+    infer: IntegerInfer,
+    most: Vec<i32>,
+}
+
+impl Exponents {
+    /// For batches of so many rows.
+    pub fn of(network: &IntegerNetwork, options: &Options, rows: usize) -> Result<Exponents, Error> {
+        Ok(Exponents { infer: network.dynamic(options, rows)?, most: vec![i32::MIN; network.narrowed()] })
+    }
+
+    /// Looks at a batch.
+    pub fn see(&mut self, batch: ArrayView<'_>) -> Result<(), Error> {
+        let report = self.infer.run(&[batch])?;
+        let found = report.get("exponents").and_then(|e| e.as_slice::<i32>()).unwrap_or_default();
+        self.most.iter_mut().zip(found).for_each(|(most, &e)| *most = e.max(*most));
+        Ok(())
+    }
+
+    /// Keeps what was found in the network's store, and begins anew.
+    pub fn keep(&mut self, network: &IntegerNetwork) -> Result<(), Error> {
+        let count = self.most.len();
+        let mut values = std::mem::replace(&mut self.most, vec![i32::MIN; count]);
+        values.resize(2 * count, 1);
+        network.set(network.frozen, Array::of([2, count], values))
     }
 }

@@ -38,12 +38,14 @@ mod step;
 mod tables;
 #[cfg(test)]
 mod tests;
+mod trainer;
 mod update;
 
 pub use infer::IntegerInfer;
 pub use network::{IntegerInput, IntegerNetwork};
 pub use optimizer::{IntegerOptimizer, IntegerSchedule, IntegerSgd};
 pub use step::IntegerStep;
+pub use trainer::IntegerTraining;
 
 /// The most products of two mantissas that are summed: `127²·2¹⁷` and a bias or a random number of 24 bits fit `i32`.
 pub const MAX_TERMS: usize = 1 << 17;

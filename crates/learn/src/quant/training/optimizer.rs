@@ -64,6 +64,31 @@ impl IntegerOptimizer {
         }
     }
 
+    /// The same for a training of so many steps.
+    pub fn with_steps(self, steps: u64) -> IntegerOptimizer {
+        match self {
+            IntegerOptimizer::Sgd(sgd) => IntegerOptimizer::Sgd(IntegerSgd { steps, ..sgd }),
+            IntegerOptimizer::Niti { bits, .. } => IntegerOptimizer::Niti { bits, steps },
+        }
+    }
+
+    /// The learning rate of a step, counted from 0; of [`IntegerOptimizer::Niti`] the number of bits.
+    pub fn rate_at(&self, step: u64) -> f64 {
+        match *self {
+            IntegerOptimizer::Sgd(IntegerSgd { rate, schedule, steps, .. }) => {
+                let left = match schedule {
+                    IntegerSchedule::Constant => 1.0,
+                    IntegerSchedule::Linear => steps.saturating_sub(step) as f64 / steps.max(1) as f64,
+                };
+                f64::from(rate) / f64::from(1 << 24) * left
+            }
+            IntegerOptimizer::Niti { bits, steps } => {
+                let less = u32::from(step >= steps / 2) + u32::from(step >= steps * 3 / 4);
+                f64::from(bits.saturating_sub(less).max(1))
+            }
+        }
+    }
+
     /// What is out of range, if anything.
     pub(super) fn check(&self) -> Result<(), String> {
         match *self {

@@ -83,7 +83,11 @@ impl IntegerStep {
 
     /// What every step of the plan has cost so far; empty without [`Options::profile`].
     pub fn profile(&self) -> Profile {
-        Profile::of(std::iter::once(&*self.program))
+        Profile::of(std::iter::once(self.program()))
+    }
+
+    pub(super) fn program(&self) -> &dyn Program {
+        &*self.program
     }
 
     /// Bytes of working memory beside the store.
