@@ -82,6 +82,13 @@ const SMALL_PICTURE: &str = r#"
     render = [20, 7]
 "#;
 
+const INTEGERS: &str = r#"
+    loss.kind = "cross_entropy"
+    optimizer = { kind = "sgd", rate = 0.05, momentum = 0.875 }
+    schedule.kind = "linear"
+    train.arithmetic = "integer"
+"#;
+
 #[test]
 fn a_stopped_picture_run_goes_on_to_the_same_files() {
     let job = Job::parse(SMALL_PICTURE, &[] as &[&str]).unwrap();
@@ -172,6 +179,50 @@ fn answers_of_a_table_are_in_the_units_of_its_targets() {
     }
     // Measured from the file as at the end of the run.
     assert_eq!(model.evaluate(&path).unwrap().values, outcome.measures.values);
+}
+
+/// Which of three numbers is the largest, of 120 rows and a test part of 30.
+fn largest_of_three(folder: &Path) -> PathBuf {
+    let number = |i: usize, c: usize| ((i * 31 + c * 17 + i * c * 7) % 40) as f64 / 10.0 - 2.0;
+    let rows = |range: std::ops::Range<usize>| -> (Vec<f64>, Vec<usize>) {
+        let class = |i: usize| (0..3).max_by(|&a, &b| number(i, a).total_cmp(&number(i, b))).unwrap();
+        (range.clone().flat_map(|i| (0..3).map(move |c| number(i, c))).collect(), range.map(class).collect())
+    };
+    let ((x, y), (x_test, y_test)) = (rows(0..120), rows(120..150));
+    let text = format!(
+        r#"{{"m":120,"n":3,"x":{x:?},"y":{y:?},"m_test":30,"x_test":{x_test:?},"y_test":{y_test:?}}}"#
+    );
+    let path = folder.join("largest.json");
+    fs::write(&path, text).unwrap();
+    path
+}
+
+#[test]
+fn a_job_in_integers_learns_and_its_file_answers_as_the_run_did() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = largest_of_three(folder.path());
+    let overrides = [
+        "data.kind=original".to_string(),
+        format!("data.path={}", path.display()),
+        "data.task=classes".into(),
+        "network.layers=[{ linear = 24 }, 'relu', { linear = 'targets' }]".into(),
+        "train.epochs=60".into(),
+        "train.batch=16".into(),
+        "train.save_every=3".into(),
+    ];
+    let job = Job::parse(INTEGERS, &overrides).unwrap();
+    let whole = folder.path().join("whole");
+    let outcome = run(&job, &whole, false, &mut Silent).unwrap();
+    assert!(value(&outcome, "accuracy") >= 0.9, "{outcome:?}");
+    let mut model = Trained::load(&whole, &Options::default()).unwrap();
+    assert_eq!(model.evaluate(&path).unwrap().values, outcome.measures.values);
+    // Stopped within an epoch and resumed, the file has the same bits; what was saved then can be used as well.
+    let broken = folder.path().join("broken");
+    run(&job, &broken, false, &mut Stop { at: 13, ..Stop::default() }).unwrap();
+    Trained::load(&broken, &Options::default()).unwrap().evaluate(&path).unwrap();
+    run(&job, &broken, true, &mut Silent).unwrap();
+    let [a, b] = [&whole, &broken].map(|run| fs::read(run.join("last.safetensors")).unwrap());
+    assert!(a == b);
 }
 
 #[test]

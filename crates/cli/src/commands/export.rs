@@ -5,20 +5,22 @@ use crate::console::Console;
 use ironlearn::Error;
 use ironlearn::io::atomic::write_atomically;
 use ironlearn::io::read::exists;
-use ironlearn::quant::IntegerModel;
 use ironlearn::quant::export::{self, SourceOptions, onnx};
+use ironlearn::task::integer_model;
 use serde_json::json;
 use std::io::Write;
 use std::path::Path;
 
 pub fn run(options: &ExportOptions, console: &Console) -> Result<u8, Error> {
     let form = options.form.chosen();
-    let out = options.out.clone().unwrap_or_else(|| options.model.with_extension(form.extension()));
+    let path =
+        if options.model.is_dir() { options.model.join("last.safetensors") } else { options.model.clone() };
+    let out = options.out.clone().unwrap_or_else(|| path.with_extension(form.extension()));
     if options.out.is_none() && exists(&out)? {
         let problem = format!("{} exists already", out.display());
         return Err(Error::usage(problem, "say with --out where the export is to go"));
     }
-    let model = IntegerModel::load(&options.model)?;
+    let model = integer_model(&path)?;
     match form {
         Form::Rust => write(&out, &export::rust(&model, &source(&out))?)?,
         Form::C => write(&out, &export::c(&model, &source(&out))?)?,

@@ -15,7 +15,7 @@ use std::process::{Command, Output};
 
 /// Jobs of every kind, by name. Together they have every optimizer, schedule, loss and element type, and all that a
 /// checkpoint can hold: dropout, batch norm, moments, averages, plateaus, patience, skipped steps.
-pub const KINDS: [(&str, &str); 9] = [
+pub const KINDS: [(&str, &str); 10] = [
     (
         "picture",
         r#"data = { picture = "grey.png" }
@@ -69,6 +69,15 @@ pub const KINDS: [(&str, &str); 9] = [
         optimizer = { kind = "adam", rate = 0.01 }
         loss.kind = "cross_entropy"
         train = { epochs = 4, batch = 20, precision = "bf16", validation = 0.25 }"#,
+    ),
+    (
+        "integers",
+        r#"data = { kind = "arrays", x = "x.npy", y = "y.npy", x_test = "x_test.npy", y_test = "y_test.npy", task = "classes" }
+        network.layers = [{ linear = 12 }, "relu", { linear = "targets" }]
+        optimizer = { kind = "sgd", rate = 0.05, momentum = 0.75, weight_decay = 0.0009765625 }
+        schedule.kind = "linear"
+        loss.kind = "cross_entropy"
+        train = { arithmetic = "integer", epochs = 5, batch = 14, patience = 3 }"#,
     ),
     (
         "skips",

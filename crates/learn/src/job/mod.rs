@@ -47,7 +47,7 @@ pub use section::KeyDoc;
 pub(crate) use setting::without_data_folder;
 pub use setting::{DATA_VARIABLE, data_folder, parse_duration};
 pub use term::TermDoc;
-pub use training::{Batch, Dtype, NotFinite, Precision, Training};
+pub use training::{Arithmetic, Batch, Dtype, NotFinite, Precision, Training};
 
 use crate::Error;
 use section::{Keys, Section, put, unknown};
@@ -206,6 +206,7 @@ impl Job {
             ("schedule.kind", self.schedule.word() == next.schedule.word()),
             ("train.batch", old.batch == new.batch),
             ("train.seed", old.seed == new.seed),
+            ("train.arithmetic", old.arithmetic == new.arithmetic),
             ("train.dtype", old.dtype == new.dtype),
             ("train.validation", old.validation == new.validation),
         ];

@@ -19,7 +19,9 @@ section! {
         /// Seed of everything random: first weights, order of rows, dropout. The same seed gives the
         /// same bits.
         seed: u64 = 0, SEED;
-        /// Type of weights and arithmetic.
+        /// What it is computed with.
+        arithmetic: Arithmetic = Arithmetic::Float;
+        /// Type of weights and arithmetic in floats.
         dtype: Dtype = Dtype::F32;
         /// Precision of matrix products.
         precision: Precision = Precision::Full;
@@ -50,7 +52,19 @@ section! {
 }
 
 choice! {
-    /// Type of weights and arithmetic.
+    /// What training is computed with.
+    Arithmetic {
+        /// Floating-point numbers.
+        Float = "float",
+        /// Whole numbers alone, from the first weights to the last step: the same bits on every machine. For
+        /// classes (loss.kind = "cross_entropy") by networks of linear, relu, conv, max_pool, flatten and embedding
+        /// layers, with optimizer.kind = "sgd".
+        Integer = "integer",
+    }
+}
+
+choice! {
+    /// Type of weights and arithmetic in floats.
     Dtype {
         /// 32-bit floating point.
         F32 = "f32",

@@ -1,6 +1,7 @@
 //! [`Data`]: what a job learns, loaded and prepared.
 
 use super::canvas::{Canvas, Style};
+use super::integers;
 use super::preparation::{Preparation, Reading, rows_of};
 use super::scaling::Scaling;
 use super::table::Table;
@@ -81,6 +82,7 @@ fn of_picture(job: &Job, source: Picture, style: Style) -> Result<Data, Error> {
         outputs: channels,
         canvas: Some(canvas),
         input_scaling: None,
+        input_exponent: None,
         target_scaling: None,
         reading: Reading::of(job)?,
     };
@@ -160,14 +162,22 @@ fn of_table(job: &Job, mut table: Table) -> Result<Data, Error> {
     let statistics = |values: &Array, columns| Scaling::of(values.as_slice().unwrap_or_default(), columns);
     let (x, y) = held(&train)?;
     let standardised = inputs == Inputs::Standardised && !takes_whole_numbers(job);
-    let preparation = Preparation {
+    let mut preparation = Preparation {
         columns,
         outputs,
         canvas: None,
         input_scaling: standardised.then(|| statistics(x, columns)),
+        input_exponent: None,
         target_scaling: (targets == Targets::Standardised).then(|| statistics(y, 1)),
         reading,
     };
+    if integers::asked(job) {
+        train.check_finite()?;
+        validation.as_ref().map_or(Ok(()), Dataset::check_finite)?;
+        if !takes_whole_numbers(job) {
+            preparation.input_exponent = Some(exponent(&preparation, x.as_slice().unwrap_or_default()));
+        }
+    }
     let (x, y) = held(validation.as_ref().unwrap_or(&train))?;
     let copy = |a: &Array| a.view().try_to_array("the rows that answers are compared with");
     let truth = Truth::Rows(copy(x)?, copy(y)?);
@@ -181,12 +191,17 @@ fn prepared(job: &Job, preparation: &Preparation, part: &Dataset) -> Result<Data
     let (x, y) = held(part)?;
     let (x, y) = (x.as_slice::<f64>().unwrap_or_default(), y.as_slice::<f64>().unwrap_or_default());
     let columns = preparation.columns;
-    let whole = takes_whole_numbers(job);
-    let inputs = rows_of(if whole { DType::I64 } else { dtype(job) }, part.rows(), columns, |i, row| {
+    let [input_type, target_type] = types(job, preparation);
+    if takes_whole_numbers(job) {
+        whole(x, columns, input_type)?;
+    }
+    let unit = preparation.input_exponent.map_or(1.0, |exponent| 2f64.powi(exponent));
+    let inputs = rows_of(input_type, part.rows(), columns, |i, row| {
         preparation.write_input(&x[i * columns..(i + 1) * columns], row);
+        row.iter_mut().for_each(|x| *x /= unit);
     })?;
     let classes = preparation.reading == Reading::ClassLogits;
-    let targets = rows_of(if classes { DType::I64 } else { dtype(job) }, part.rows(), 1, |i, row| {
+    let targets = rows_of(target_type, part.rows(), 1, |i, row| {
         row[0] = y[i];
         if let Some(scaling) = &preparation.target_scaling {
             scaling.apply(row);
@@ -195,6 +210,50 @@ fn prepared(job: &Job, preparation: &Preparation, part: &Dataset) -> Result<Data
     let shape: &[usize] = if classes { &[part.rows()] } else { &[part.rows(), 1] };
     let targets = targets.reshaped(shape).map_err(|e| Error::usage(e, "use fewer rows"))?;
     Dataset::new(inputs, targets)
+}
+
+/// The element types of inputs and targets.
+fn types(job: &Job, preparation: &Preparation) -> [DType; 2] {
+    let index = |count: usize| match integers::asked(job) {
+        true if count <= 256 => DType::U8,
+        true => DType::I32,
+        false => DType::I64,
+    };
+    let inputs = match job.network.layers.first() {
+        Some(Layer::Embedding { vocabulary, .. }) => index(vocabulary.unwrap_or(0)),
+        _ if preparation.input_exponent.is_some() => DType::I8,
+        _ => dtype(job),
+    };
+    let classes = preparation.reading == Reading::ClassLogits;
+    [inputs, if classes { index(preparation.outputs) } else { dtype(job) }]
+}
+
+/// Checks that rows hold the numbers of vectors of an embedding.
+fn whole(x: &[f64], columns: usize, dtype: DType) -> Result<(), Error> {
+    let most = match dtype {
+        DType::U8 => f64::from(u8::MAX),
+        _ => f64::from(i32::MAX),
+    };
+    let Some(i) = x.iter().position(|x| x.fract() != 0.0 || !(0.0..=most).contains(x)) else { return Ok(()) };
+    let problem = format!(
+        "row {}, column {}: {} is not the number of a vector of the embedding",
+        i / columns.max(1),
+        i % columns.max(1),
+        x[i]
+    );
+    Err(Error::usage(problem, "give whole numbers from 0 on below its vocabulary"))
+}
+
+/// The exponent for inputs in integers, by as many rows as make a good sample.
+fn exponent(preparation: &Preparation, x: &[f64]) -> i32 {
+    let columns = preparation.columns.max(1);
+    let rows = x.len() / columns;
+    let distance = (x.len() / integers::SAMPLE).max(1);
+    let mut sample = vec![0.0; rows.div_ceil(distance) * columns];
+    for (row, out) in (0..rows).step_by(distance).zip(sample.chunks_exact_mut(columns)) {
+        preparation.write_input(&x[row * columns..(row + 1) * columns], out);
+    }
+    integers::exponent_of(&sample)
 }
 
 /// The number of classes of these targets, where they are classes.
@@ -226,7 +285,7 @@ fn set_apart(job: &Job, data: Dataset) -> Result<(Dataset, Option<Dataset>), Err
     }
 }
 
-fn takes_whole_numbers(job: &Job) -> bool {
+pub(super) fn takes_whole_numbers(job: &Job) -> bool {
     matches!(job.network.layers.first(), Some(Layer::Embedding { .. }))
 }
 

@@ -27,6 +27,7 @@
 mod canvas;
 mod data;
 mod gallery;
+mod integers;
 mod measures;
 mod model_file;
 mod observer;
@@ -43,6 +44,7 @@ mod trained;
 
 pub use canvas::{Canvas, Style};
 pub use data::{Data, Truth};
+pub use integers::integer_model;
 pub use measures::Measures;
 pub use model_file::{Match, ModelFile};
 pub use predictor::Predictor;

@@ -118,12 +118,15 @@ impl ModelFile {
         self.checkpoint.meta.get(ISA).map_or("unknown", String::as_str)
     }
 
-    /// The network of integers that it holds; none where it holds one of floats.
+    /// The network of integers that it holds, made of floats or learned; none where it holds one of floats.
     ///
     /// # Errors
     /// [`Error::File`] where it is damaged.
     pub fn integers(&self) -> Result<Option<IntegerModel>, Error> {
-        IntegerModel::from_checkpoint(&self.path, &self.checkpoint)
+        match IntegerModel::from_checkpoint(&self.path, &self.checkpoint)? {
+            None => self.trained_integers(),
+            made => Ok(made),
+        }
     }
 
     /// Gives the slots of a store the values of the file; slots of the file that the store lacks are made.
@@ -232,6 +235,7 @@ mod tests {
             outputs: 1,
             canvas: None,
             input_scaling: None,
+            input_exponent: None,
             target_scaling: None,
             reading: Reading::Value,
         };

@@ -40,6 +40,7 @@ pub(super) fn load(path: &Path, options: &Options) -> Result<Trained, Error> {
         outputs,
         canvas: draws.then_some(Canvas { width: SIDE, height: SIDE, channels: 1, style: Style::Ink }),
         input_scaling: None,
+        input_exponent: None,
         target_scaling: None,
         reading: reading(&model, draws),
     };

@@ -1,7 +1,8 @@
 //! [`Predictor`]: a network applied to any number of rows, in portions of one size.
 
 use super::preparation::Preparation;
-use crate::quant::{IntegerModel, IntegerProgram, Quantization};
+use crate::quant::training::{IntegerInfer, IntegerNetwork};
+use crate::quant::{Code, IntegerModel, IntegerProgram, Quantization};
 use crate::step::number_at;
 use crate::train::Model;
 use crate::{Error, Infer, Options, Outputs};
@@ -24,8 +25,15 @@ pub struct Predictor {
 /// What computes.
 enum Computing {
     Floats(Infer),
+    /// A network that learns in integers, with what its mantissas stand for.
+    Learning(IntegerInfer, Quantization),
     /// With what the codes that go in and come out stand for.
     Integers(IntegerProgram, Quantization, Quantization),
+}
+
+/// Mantissas with this exponent.
+fn mantissas(code: Code, exponent: i32) -> Quantization {
+    Quantization { code, scale: 2f64.powi(exponent), zero_point: 0 }
 }
 
 impl Computing {
@@ -33,6 +41,12 @@ impl Computing {
     fn run(&mut self, batch: &Array) -> Result<(Option<ArrayView<'_>>, Option<Quantization>), Error> {
         match self {
             Computing::Floats(infer) => Ok((infer.run(&(batch,))?.get("answer"), None)),
+            Computing::Learning(infer, _) => {
+                let report = infer.run(batch)?;
+                let exponents = report.get("exponents").and_then(|all| all.as_slice::<i32>());
+                let exponent = exponents.and_then(|all| all.last()).copied().unwrap_or(0);
+                Ok((report.get("logits"), Some(mantissas(Code::I16, exponent))))
+            }
             Computing::Integers(program, _, answers) => {
                 Ok((Some(program.run(batch.view())?), Some(*answers)))
             }
@@ -85,6 +99,27 @@ impl Predictor {
         Ok(Predictor { network, batch, width, rows, answer, preparation: preparation.clone() })
     }
 
+    /// A predictor that follows a network while it learns in integers. It uses the exponents that
+    /// [`IntegerNetwork::freeze`] has found last.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] where they have not been found.
+    pub fn of_learning(
+        options: &Options,
+        network: &IntegerNetwork,
+        preparation: &Preparation,
+        rows: usize,
+    ) -> Result<Predictor, Error> {
+        let (rows, width) = (rows.clamp(1, PORTION), preparation.inputs());
+        let infer = IntegerInfer::build(options, network, rows)?;
+        let ty = network.signature(rows).swap_remove(0);
+        let batch = Array::try_zeros(ty.dtype, ty.shape, "a batch of inputs")?;
+        let answer = vec![0.0; preparation.outputs];
+        let codes = preparation.input_exponent.map_or(Quantization::INDEX, |e| mantissas(Code::I8, e));
+        let network = Computing::Learning(infer, codes);
+        Ok(Predictor { network, batch, width, rows, answer, preparation: preparation.clone() })
+    }
+
     /// Answers so many rows: `input` writes the inputs of a row, `take` gets its answer. False where it was stopped
     /// between two portions.
     fn run(
@@ -102,6 +137,7 @@ impl Predictor {
             let here = self.rows.min(rows - start);
             for i in 0..here {
                 input(start + i, &mut buffer);
+                self.check_whole(start + i, &buffer)?;
                 self.write(i, &buffer);
             }
             let (Some(outputs), scale) = self.network.run(&self.batch)? else { continue };
@@ -130,11 +166,27 @@ impl Predictor {
         Ok(true)
     }
 
+    /// Checks that a row holds whole numbers, where these are numbers of vectors.
+    fn check_whole(&self, row: usize, values: &[f64]) -> Result<(), Error> {
+        let most = match self.batch.dtype() {
+            DType::U8 => f64::from(u8::MAX),
+            DType::I32 | DType::I64 => f64::from(i32::MAX),
+            _ => return Ok(()),
+        };
+        match values.iter().find(|x| x.fract() != 0.0 || !(0.0..=most).contains(*x)) {
+            None => Ok(()),
+            Some(x) => {
+                let problem = format!("row {row} holds {x}, and the network takes numbers of vectors");
+                Err(Error::usage(problem, "give whole numbers from 0 on below the vocabulary of its embedding"))
+            }
+        }
+    }
+
     /// Writes a row of the portion.
     fn write(&mut self, row: usize, values: &[f64]) {
         let range = row * self.width..(row + 1) * self.width;
         let code = |x: f64| match self.network {
-            Computing::Integers(_, codes, _) => codes.quantize(x),
+            Computing::Integers(_, codes, _) | Computing::Learning(_, codes) => codes.quantize(x),
             Computing::Floats(_) => x as i32,
         };
         if let Some(batch) = self.batch.as_slice_mut::<f32>() {
@@ -143,6 +195,8 @@ impl Predictor {
             batch[range].copy_from_slice(values);
         } else if let Some(batch) = self.batch.as_slice_mut::<i64>() {
             batch[range].iter_mut().zip(values).for_each(|(to, &x)| *to = x as i64);
+        } else if let Some(batch) = self.batch.as_slice_mut::<u8>() {
+            batch[range].iter_mut().zip(values).for_each(|(to, &x)| *to = x as u8);
         } else if let Some(batch) = self.batch.as_slice_mut::<i8>() {
             batch[range].iter_mut().zip(values).for_each(|(to, &x)| *to = code(x) as i8);
         } else if let Some(batch) = self.batch.as_slice_mut::<i16>() {

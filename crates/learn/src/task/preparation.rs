@@ -1,6 +1,7 @@
 //! [`Preparation`]: how raw rows become inputs of a network and its outputs answers. Travels in the model file.
 
 use super::canvas::Canvas;
+use super::integers::{self, LEAST};
 use super::scaling::Scaling;
 use super::table::{Table, array, extension, unknown, wide};
 use crate::error::{Error, FileError, Place};
@@ -23,6 +24,9 @@ pub struct Preparation {
     pub canvas: Option<Canvas>,
     /// Scaling of the inputs.
     pub input_scaling: Option<Scaling>,
+    /// The exponent of the inputs' mantissas, where the network learned in integers from quantities.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub input_exponent: Option<i32>,
     /// Scaling of the targets, which answers undo.
     pub target_scaling: Option<Scaling>,
     /// What an output means.
@@ -99,6 +103,9 @@ impl Preparation {
                 return Err(format!("a canvas of {width}×{height} pixels of {channels} values"));
             }
         }
+        if let Some(e) = self.input_exponent.filter(|e| !(LEAST..=-LEAST).contains(e)) {
+            return Err(format!("inputs with the exponent {e}"));
+        }
         let fits = |scaling: &Option<Scaling>, n| scaling.as_ref().is_none_or(|scaling| scaling.scales(n));
         if !fits(&self.input_scaling, self.columns) || !fits(&self.target_scaling, self.outputs) {
             return Err("a scaling of other columns, or by what is no positive number".into());
@@ -119,6 +126,9 @@ impl Preparation {
                 out.copy_from_slice(raw);
                 if let Some(scaling) = &self.input_scaling {
                     scaling.apply(out);
+                }
+                if let Some(exponent) = self.input_exponent {
+                    out.iter_mut().for_each(|x| *x = integers::mantissa(*x, exponent));
                 }
             }
         }
@@ -262,6 +272,9 @@ pub(super) fn rows_of(
     let array = match dtype {
         DType::F64 => filled!(f64),
         DType::I64 => filled!(i64),
+        DType::I32 => filled!(i32),
+        DType::I8 => filled!(i8),
+        DType::U8 => filled!(u8),
         _ => filled!(f32),
     };
     array.map_err(|e| Error::usage(e, "use fewer rows"))

@@ -41,7 +41,7 @@ pub fn quantize(request: &QuantizeRequest<'_>, watch: &mut dyn Watch) -> Result<
     let file = ModelFile::read(request.model)?;
     if file.integers()?.is_some() {
         let problem = format!("{} is a network of integers already", request.model.display());
-        return Err(Error::usage(problem, "name the model file that it was made of"));
+        return Err(Error::usage(problem, "name a model that was trained in floats"));
     }
     match dtype(&file.job) {
         DType::F64 => quantize_as::<f64>(request, &file, watch),

@@ -6,11 +6,12 @@ use super::model_file::{self, ModelFile};
 use super::observer::Observer;
 use super::predictor::Predictor;
 use super::trained::network;
-use super::{data, recipe};
+use super::{data, integers, recipe};
 use crate::error::Error;
 use crate::job::{Batch, Job};
-use crate::train::{Save, Watch};
-use crate::{Options, Profile, Training};
+use crate::quant::training::IntegerTraining;
+use crate::train::{Save, Trainer, Watch};
+use crate::{Options, Profile, Scope, Training};
 use ironlearn_ir::{DType, Real, Store};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -72,6 +73,7 @@ pub struct Outcome {
 /// written; [`Error::Diverged`] where a number is not finite: the state before that step is then saved.
 pub fn train(request: &Request<'_>, watch: &mut dyn Watch) -> Result<Outcome, Error> {
     match data::dtype(request.job) {
+        _ if integers::asked(request.job) => train_integers(request, watch),
         DType::F64 => train_as::<f64>(request, watch),
         _ => train_as::<f32>(request, watch),
     }
@@ -80,21 +82,10 @@ pub fn train(request: &Request<'_>, watch: &mut dyn Watch) -> Result<Outcome, Er
 fn train_as<T: Real>(request: &Request<'_>, watch: &mut dyn Watch) -> Result<Outcome, Error> {
     let job = request.job;
     let data = Data::load(job)?;
-    // Each parameter comes with a gradient and, mostly, two moments.
-    let network =
-        network::<T>(job, &data.preparation, crate::memory::total().map_or(u64::MAX, |bytes| bytes / 4))?;
-    let scope = network.scope();
-    let mut warnings = Vec::new();
-    if let Some(path) = request.resume_from {
-        let file = ModelFile::read(path)?;
-        file.restore(&mut scope.store_mut())?;
-        warnings.extend(moved(file.arithmetic(), &request.options.arithmetic()));
-    }
-    let mut trainer = training(request, &data).build(&network, &data.train, data.validation.as_ref())?;
-    warnings.extend(trainer.warnings());
-    warnings.extend(duplicates(job, &data));
+    let network = network::<T>(job, &data.preparation, room())?;
+    let warnings = resumed(request, network.scope())?;
+    let trainer = training(request, &data).build(&network, &data.train, data.validation.as_ref())?;
     let inputs = data.train.types(1)[0].dtype;
-    strict(job, &warnings)?;
     let predictor = Predictor::build(
         &recipe::options(job, &request.options),
         &network,
@@ -102,8 +93,77 @@ fn train_as<T: Real>(request: &Request<'_>, watch: &mut dyn Watch) -> Result<Out
         inputs,
         data.train.rows(),
     )?;
-    let mut observer = Observer::new(watch, request, &data, predictor, trainer.steps_per_epoch());
-    let arithmetic = request.options.arithmetic();
+    let (scope, table) = (network.scope(), network.to_string());
+    carry_out(request, watch, &data, Run { scope, trainer, predictor, warnings, table })
+}
+
+fn train_integers(request: &Request<'_>, watch: &mut dyn Watch) -> Result<Outcome, Error> {
+    let job = request.job;
+    let optimizer = integers::optimizer(job)?;
+    let data = Data::load(job)?;
+    // The same layers in floats have the same table, and say what is wrong with them first.
+    let table = network::<f32>(job, &data.preparation, room())?.to_string();
+    let network = integers::network(job, &data.preparation)?;
+    let warnings = resumed(request, network.scope())?;
+    let training = IntegerTraining::new(optimizer)
+        .options(request.options.clone())
+        .epochs(job.train.epochs)
+        .batch(rows_of_step(job, data.train.rows()))
+        .evaluate_every(job.train.evaluate_every)
+        .strict(job.train.strict)
+        .patience(job.train.patience)
+        .min_improvement(job.train.min_improvement);
+    let trainer = training.build(&network, &data.train, data.validation.as_ref())?;
+    let predictor =
+        Predictor::of_learning(&request.options, &network, &data.preparation, data.train.rows())?;
+    let scope = network.scope();
+    carry_out(request, watch, &data, Run { scope, trainer, predictor, warnings, table })
+}
+
+/// Bytes that parameters may take: each comes with a gradient and, mostly, two moments.
+fn room() -> u64 {
+    crate::memory::total().map_or(u64::MAX, |bytes| bytes / 4)
+}
+
+/// Gives a store the state of the run that is resumed, if any, and says what deserves attention.
+fn resumed(request: &Request<'_>, scope: &Scope) -> Result<Vec<String>, Error> {
+    let Some(path) = request.resume_from else { return Ok(Vec::new()) };
+    let file = ModelFile::read(path)?;
+    file.restore(&mut scope.store_mut())?;
+    Ok(moved(file.arithmetic(), &arithmetic(request)).into_iter().collect())
+}
+
+/// What the bits of a run depend on beside its job.
+fn arithmetic(request: &Request<'_>) -> String {
+    match integers::asked(request.job) {
+        true => "integers".into(),
+        false => request.options.arithmetic(),
+    }
+}
+
+/// A run that is ready to begin.
+struct Run<'n, 'd> {
+    scope: &'n Scope,
+    trainer: Trainer<'d>,
+    predictor: Predictor,
+    warnings: Vec<String>,
+    /// The table of the network's layers.
+    table: String,
+}
+
+fn carry_out(
+    request: &Request<'_>,
+    watch: &mut dyn Watch,
+    data: &Data,
+    run: Run<'_, '_>,
+) -> Result<Outcome, Error> {
+    let job = request.job;
+    let Run { scope, mut trainer, predictor, mut warnings, table } = run;
+    warnings.extend(trainer.warnings());
+    warnings.extend(duplicates(job, data));
+    strict(job, &warnings)?;
+    let mut observer = Observer::new(watch, request, data, predictor, trainer.steps_per_epoch());
+    let arithmetic = arithmetic(request);
     let mut save = |which: Save, store: &Store| {
         let path = match which {
             Save::Last => &request.last,
@@ -116,7 +176,7 @@ fn train_as<T: Real>(request: &Request<'_>, watch: &mut dyn Watch) -> Result<Out
     let is_saved = ran.as_ref().is_ok_and(|outcome| outcome.interrupted) && observer.has_saved();
     if !is_saved && (ran.is_ok() || trainer.steps() > 0) {
         observer.before_save(Save::Last);
-        match save(Save::Last, &scope.store()) {
+        match trainer.complete().and_then(|()| save(Save::Last, &scope.store())) {
             Ok(()) => observer.saved(Save::Last),
             Err(error) => observer.not_saved(Save::Last, error)?,
         }
@@ -143,7 +203,7 @@ fn train_as<T: Real>(request: &Request<'_>, watch: &mut dyn Watch) -> Result<Out
         skipped: outcome.skipped,
         save_failure: failure,
         warnings,
-        network: network.to_string(),
+        network: table,
         profile: trainer.profile(),
     })
 }
@@ -176,12 +236,17 @@ fn moved(old: &str, new: &str) -> Option<String> {
     })
 }
 
-fn training(request: &Request<'_>, data: &Data) -> Training {
-    let (job, rows) = (request.job, data.train.rows());
-    let batch = match job.train.batch {
+/// Rows of a step, of so many rows of data.
+fn rows_of_step(job: &Job, rows: usize) -> usize {
+    match job.train.batch {
         Batch::Full => rows,
         Batch::Rows(batch) => batch.min(rows),
-    };
+    }
+}
+
+fn training(request: &Request<'_>, data: &Data) -> Training {
+    let (job, rows) = (request.job, data.train.rows());
+    let batch = rows_of_step(job, rows);
     let optimizer = recipe::optimizer(job, rows.div_ceil(batch) as u64);
     let training = Training::new(recipe::loss(&job.loss), optimizer)
         .options(recipe::options(job, &request.options))
