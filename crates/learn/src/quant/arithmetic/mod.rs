@@ -12,6 +12,7 @@ mod table;
 mod tests;
 
 pub use multiplier::Multiplier;
+pub(super) use multiplier::short_scale;
 pub use overflow::{Overflow, accumulator_bound, check_accumulator};
 pub use quantization::{Code, Quantization};
 pub use requantize::Requantize;

@@ -11,6 +11,23 @@ pub struct Multiplier {
     s: u8,
 }
 
+/// The significant bits of a short multiplier.
+const SHORT_BITS: u32 = 5;
+
+/// What an integer of 31 bits is a multiple of where its multiplier is short.
+const SHORT_STEP: i32 = 1 << (31 - SHORT_BITS);
+
+/// The smallest scale of 5 significant bits that is not below this positive one. A little more than such a scale, as
+/// divisions leave it, is taken for it.
+pub fn short_scale(scale: f64) -> f64 {
+    const STEP: u64 = 1 << (53 - SHORT_BITS);
+    const LITTLE: u64 = 1 << 8;
+    if !scale.is_normal() {
+        return scale;
+    }
+    f64::from_bits((scale.to_bits() - LITTLE).next_multiple_of(STEP))
+}
+
 impl Multiplier {
     /// The scale 0.
     pub const ZERO: Multiplier = Multiplier { m: 0, s: 1 };
@@ -67,6 +84,25 @@ impl Multiplier {
         whole.then_some(Multiplier { m, s })
     }
 
+    /// True where it has 5 significant bits at most: then 32-bit floats hold its products with integers of 19 bits.
+    pub fn is_short(self) -> bool {
+        self.m % SHORT_STEP == 0
+    }
+
+    /// The short multiplier within a relative 2⁻²⁰, as scales in 32-bit floats are from what they were, or else itself.
+    pub fn or_short(self) -> Multiplier {
+        let (m, s) = (self.m, self.s);
+        let short = (m.saturating_add(SHORT_STEP / 2)) / SHORT_STEP * SHORT_STEP;
+        let near = short.abs_diff(m) <= 1 << 10;
+        // 2³¹·2⁻ˢ just above is 2³⁰·2⁻ˢ⁺¹, which `short` cannot reach; shifts of 1 have none.
+        let above = i32::MAX - m < 1 << 10 && s > 1;
+        match (near, above) {
+            (_, true) => Multiplier { m: 1 << 30, s: s - 1 },
+            (true, _) => Multiplier { m: short, s },
+            _ => self,
+        }
+    }
+
     /// The integer, 0 or in `2³⁰..2³¹`.
     pub fn integer(self) -> i32 {
         self.m
@@ -118,6 +154,39 @@ mod tests {
         assert_eq!(Multiplier::of(0.25).unwrap(), Multiplier::power_of_two(-2).unwrap());
         assert_eq!(Multiplier::of(0.25).unwrap().exponent(), Some(-2));
         assert_eq!(Multiplier::of(0.3).unwrap().exponent(), None);
+    }
+
+    #[test]
+    fn short_scales() {
+        let rounded = [1.0, 17.0, 17.5, 31.0, 31.5, 33.0, 0.3].map(short_scale);
+        assert_eq!(rounded, [1.0, 17.0, 18.0, 31.0, 32.0, 34.0, 20.0 / 64.0]);
+        for i in 1..1000 {
+            let (input, output) = (f64::from(i).sqrt(), f64::from(i).ln_1p());
+            let short = short_scale(f64::from(i));
+            assert!(
+                (1.0..=17.0 / 16.0).contains(&(short / f64::from(i)))
+                    && Multiplier::of(short).unwrap().is_short()
+            );
+            let again = input * (short * output / input) / output;
+            assert_eq!(short_scale(again), short, "of {i}, after divisions");
+            let single = f64::from((short * output / input) as f32) * f64::from(input as f32)
+                / f64::from(output as f32);
+            assert_eq!(Multiplier::of(single).unwrap().or_short(), Multiplier::of(short).unwrap(), "of {i}");
+        }
+    }
+
+    #[test]
+    fn multipliers_that_are_not_short_stay() {
+        for scale in [0.3, 1.0 / 255.0, 1.0 - 1e-5, 1.0 + 1e-5] {
+            let by = Multiplier::of(scale).unwrap();
+            assert!(!by.is_short() && by.or_short() == by, "{scale}");
+        }
+        let one = Multiplier::of(1.0).unwrap();
+        assert_eq!(Multiplier::of(1.0 - 1e-8).unwrap().or_short(), one);
+        assert_eq!(Multiplier::of(1.0 + 1e-8).unwrap().or_short(), one);
+        assert_eq!(Multiplier::ZERO.or_short(), Multiplier::ZERO);
+        let largest = Multiplier::from_parts(i32::MAX, 1).unwrap();
+        assert_eq!(largest.or_short(), largest);
     }
 
     #[test]

@@ -159,7 +159,12 @@ impl Compiling<'_> {
             })?);
             weight.extend(row);
         }
-        Ok((weight, bias, self.requantize(scales.iter().map(|scale| x.scale * scale))?))
+        let mut requantize = self.requantize(scales.iter().map(|scale| x.scale * scale))?;
+        if [x.code, self.output().code] == [Code::I8; 2] {
+            // Scales were chosen to be short, but may have been through 32-bit floats.
+            requantize.by.iter_mut().for_each(|by| *by = by.or_short());
+        }
+        Ok((weight, bias, requantize))
     }
 
     fn norm(&self, centred: bool, weight: SlotId, bias: Option<SlotId>, epsilon: f64) -> Result<Op, Error> {

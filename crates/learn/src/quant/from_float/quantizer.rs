@@ -7,7 +7,7 @@ use super::report::Report;
 use super::rows::{part, portion_sizes, portions};
 use super::settings::Settings;
 use super::trace::{Plain, Simulation};
-use crate::quant::arithmetic::Rounding;
+use crate::quant::arithmetic::{Code, Rounding, short_scale};
 use crate::quant::model::IntegerModel;
 use crate::step::number_at;
 use crate::{Error, Infer, Network, Options, Outputs};
@@ -96,17 +96,23 @@ impl<'n, T: Real> Quantizer<'n, T> {
             })?;
         }
         let steps = |value: usize| match self.float.code_of(value, &self.settings) {
-            crate::quant::Code::I8 => 255.0,
+            Code::I8 => 255.0,
             _ => 65_534.0,
         };
         let values = self.float.value_codes(&self.settings, |value| observed[value].range(steps(value)))?;
         let store = self.network.scope().store();
         let mut weights: Vec<Vec<f64>> = Vec::new();
-        for node in &self.float.nodes {
+        for (node, to) in self.float.nodes.iter().zip(&values[1..]) {
+            let from = values[node.inputs[0]];
             let before = weights.last().map_or(&[][..], |scales| scales);
-            let scales = self.float.effective(node, &store, before).map_or_else(Vec::new, |effective| {
-                effective.scales(values[node.inputs[0]].scale, &self.settings)
-            });
+            let mut scales = self
+                .float
+                .effective(node, &store, before)
+                .map_or_else(Vec::new, |effective| effective.scales(from.scale, &self.settings));
+            if [from.code, to.code] == [Code::I8; 2] {
+                let short = |scale: &f64| short_scale(from.scale * scale / to.scale) * to.scale / from.scale;
+                scales = scales.iter().map(short).collect();
+            }
             weights.push(scales);
         }
         Ok(Codes { weights, values })

@@ -3,8 +3,8 @@
 use super::*;
 use crate::nn::ConvOptions;
 use crate::prelude::*;
-use crate::quant::arithmetic::{Code, Quantization};
-use crate::quant::model::{IntegerModel, IntegerProgram};
+use crate::quant::arithmetic::{Code, Multiplier, Quantization};
+use crate::quant::model::{IntegerModel, IntegerProgram, Op};
 use crate::step::number_at;
 use crate::train::Model;
 
@@ -94,6 +94,41 @@ fn the_lowered_network_computes_what_the_network_does() {
             let largest = expected.iter().fold(0.0f64, |m, x| m.max(x.abs()));
             for (a, b) in expected.iter().zip(&found) {
                 assert!((a - b).abs() <= 1e-5 * largest, "{a} and {b} of {network}");
+            }
+        }
+    }
+}
+
+/// A layer's weights and its multipliers; none for operations without weights.
+fn layer(op: &Op) -> Option<(&[i8], &[Multiplier])> {
+    match op {
+        Op::Linear(linear) => Some((&linear.weight, &linear.requantize.by)),
+        Op::Conv(conv) => Some((&conv.weight, &conv.requantize.by)),
+        _ => None,
+    }
+}
+
+#[test]
+fn multipliers_of_8_bit_layers_are_short_after_floats_of_32_bits_too() {
+    let network = convolutional();
+    for per_channel in [true, false] {
+        let settings = Settings { per_channel, output: Code::I8, ..Settings::default() };
+        let quantizer = Quantizer::new(&network, settings).unwrap();
+        let codes = quantizer.calibrate(&rows(&[64, 2, 8, 8])).unwrap();
+        let simulated = Simulated::new(&quantizer, &codes).unwrap();
+        for model in [quantizer.compile(&codes).unwrap(), simulated.compile().unwrap()] {
+            let layers: Vec<_> = model.nodes.iter().filter_map(|node| layer(&node.op)).collect();
+            assert_eq!(layers.len(), 5);
+            for (weight, by) in layers {
+                assert!(by.iter().all(|by| by.is_short()), "{by:?}");
+                let rows = weight.chunks(weight.len() / by.len());
+                let largest = rows.map(|row| row.iter().map(|w| w.abs()).max().unwrap());
+                // 16/17 of the codes are used at least.
+                assert!(
+                    largest.clone().all(|w| (119..=127).contains(&w)),
+                    "{:?}",
+                    largest.collect::<Vec<_>>()
+                );
             }
         }
     }
