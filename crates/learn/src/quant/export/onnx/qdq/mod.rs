@@ -1,9 +1,12 @@
 //! [`Profile::Qdq`](super::Profile::Qdq): float operators between quantizations.
 //!
-//! An edge's scale is the scale of its `QuantizeLinear`; the scales of what is multiplied with it are those that make
-//! the product the network's own multiplier. What moves codes or looks them up takes them as they are. So does what
-//! `f32` cannot round as the network does, since it has 24 digits: layers with 16-bit codes, unless their scales are
-//! powers of two and their sums are short, and sums of more than 32 bits. These keep their integer operators.
+//! Sums of products are computed in steps: codes are integers in floats, of scale 1, and so are the results. The scale of
+//! a layer's weights, or of the second factor, is the network's own multiplier. So `f32` holds every product and every
+//! sum as it is, in whatever order it is added up, while these are integers of 24 bits times a power of two: multipliers
+//! of networks that come from floats have 5 bits, which leaves 19 to the sums of codes. Elsewhere an edge's scale is that
+//! of its quantization. What moves codes or looks them up takes them as they are. So does what `f32` cannot round as the
+//! network does: layers with 16-bit codes, unless their scales are powers of two and their sums are short, and sums of
+//! more than 32 bits. These keep their integer operators.
 
 mod exact;
 mod scale;
@@ -12,13 +15,21 @@ use super::integer::turned;
 use super::{Builder, Context, Value, offset};
 use crate::Error;
 use crate::io::onnx::{Attribute, Element};
-use crate::quant::arithmetic::{Code, Multiplier, Quantization, Requantize, Rounding, half_even};
+use crate::quant::arithmetic::{Code, Quantization, Requantize, Rounding, half_even};
 use crate::quant::model::{Conv, Edge, Linear, MatMul, Op, Pool, Rotary, Softmax, Sum};
+
+/// The scale of codes that stand for themselves.
+const STEPS: f64 = 1.0;
 
 /// Codes of floats.
 pub(super) fn quantized(b: &Builder, x: Value, to: &Edge) -> Value {
+    divided(b, x, to, to.quantization.scale)
+}
+
+/// Codes of floats with another scale than the edge's.
+fn divided(b: &Builder, x: Value, to: &Edge, scale: f64) -> Value {
     match zero(b, to) {
-        Some(zero) => b.op("QuantizeLinear", &[x, b.scalar(to.quantization.scale as f32), zero]),
+        Some(zero) => b.op("QuantizeLinear", &[x, b.scalar(scale as f32), zero]),
         None => x,
     }
 }
@@ -49,6 +60,11 @@ fn zero(b: &Builder, edge: &Edge) -> Option<Value> {
 /// An edge's scale as a runtime has it.
 fn scale(edge: &Edge) -> f64 {
     f64::from(edge.quantization.scale as f32)
+}
+
+/// The scales of a layer's weights and biases, in steps of its result.
+fn scales(r: &Requantize) -> Vec<f32> {
+    r.by.iter().map(|&by| scale::of_sums(by, r.rounding)).collect()
 }
 
 impl Context<'_> {
@@ -108,22 +124,31 @@ impl Context<'_> {
         beyond.then_some("a scale is beyond 32-bit floats")
     }
 
-    /// Codes of the node's result within these ends.
+    /// Codes of the node's result within these ends, of floats that are its value.
     fn quantize(&self, x: Value, low: i32, high: i32) -> Value {
+        self.quantize_by(x, self.node.output.quantization.scale, low, high)
+    }
+
+    /// Codes of the node's result within the operation's ends, of floats that are steps of these codes.
+    fn quantize_steps(&self, x: Value, r: &Requantize) -> Value {
+        self.quantize_by(x, STEPS, r.low, r.high)
+    }
+
+    fn quantize_by(&self, x: Value, scale: f64, low: i32, high: i32) -> Value {
         let b = self.builder;
         let out = &self.node.output;
         let q = out.quantization;
         let whole = low == q.code.low() && high == q.code.high();
         match q.code {
-            _ if whole => quantized(b, x, out),
+            _ if whole => divided(b, x, out, scale),
             Code::I8 => {
                 let [low, high] = [low, high].map(|end| b.scalar((end + offset(Code::I8)) as u8));
-                b.op("Clip", &[quantized(b, x, out), low, high])
+                b.op("Clip", &[divided(b, x, out, scale), low, high])
             }
             // onnxruntime clips no 16-bit integers.
             _ => {
-                let end = |code: i32| b.scalar(q.value(code) as f32);
-                quantized(b, b.op("Clip", &[x, end(low), end(high)]), out)
+                let end = |code: i32| b.scalar((f64::from(code - q.zero_point) * scale) as f32);
+                divided(b, b.op("Clip", &[x, end(low), end(high)]), out, scale)
             }
         }
     }
@@ -134,10 +159,10 @@ impl Context<'_> {
         dequantized(self.builder, x, from)
     }
 
-    /// The scale of a second factor that makes the multiplier what the node's is.
-    fn beside_first(&self, by: Multiplier, rounding: Rounding) -> f32 {
-        let (input, output) = (self.operands[0].1.quantization, self.node.output.quantization);
-        scale::beside(input.scale as f32, output.scale as f32, by, rounding)
+    /// The operand's codes as floats, less the code of 0.
+    fn steps(&self, i: usize) -> Value {
+        let (x, from) = self.operands[i];
+        scaled(self.builder, x, from, STEPS)
     }
 
     /// Constants as floats: one scale, or one for each index of an axis.
@@ -159,14 +184,6 @@ impl Context<'_> {
         b.node("DequantizeLinear", &inputs, vec![Attribute::int("axis", axis as i64)])
     }
 
-    /// The scales of a layer's weights and those of its biases.
-    fn scales(&self, r: &Requantize) -> (Vec<f32>, Vec<f32>) {
-        let weights: Vec<f32> = r.by.iter().map(|&by| self.beside_first(by, r.rounding)).collect();
-        let input = self.operands[0].1.quantization.scale as f32;
-        let biases = weights.iter().map(|w| w * input).collect();
-        (weights, biases)
-    }
-
     /// The biases without the input's zero point in them.
     fn biases(&self, weight: &[i8], bias: &[i32]) -> Vec<i32> {
         exact::biases(weight, bias, self.operands[0].1).map(|b| b as i32).collect()
@@ -175,30 +192,30 @@ impl Context<'_> {
     fn linear_of_floats(&self, linear: &Linear) -> Value {
         let b = self.builder;
         let r = &linear.requantize;
-        let (of_weight, of_bias) = self.scales(r);
+        let scales = scales(r);
         let weight = turned(&linear.weight, linear.inputs);
         let dims = [linear.inputs, linear.outputs()];
-        let weight = self.constants("weight", &dims, &weight, &of_weight, 1);
+        let weight = self.constants("weight", &dims, &weight, &scales, 1);
         let bias = self.biases(&linear.weight, &linear.bias);
-        let bias = self.constants("bias", &dims[1..], &bias, &of_bias, 0);
+        let bias = self.constants("bias", &dims[1..], &bias, &scales, 0);
         let (x, from) = self.operands[0];
         let out = &self.node.output.shape;
         if out.len() == 1 {
-            return self.quantize(b.op("Gemm", &[self.float(0), weight, bias]), r.low, r.high);
+            return self.quantize_steps(b.op("Gemm", &[self.steps(0), weight, bias]), r);
         }
         // Rows of rows as rows: runtimes quantize a matrix product with biases where it has two axes.
         let rows = b.op("Reshape", &[x, b.axes(&[-1, linear.inputs as i64])]);
-        let sums = b.op("Gemm", &[dequantized(b, rows, from), weight, bias]);
+        let sums = b.op("Gemm", &[scaled(b, rows, from, STEPS), weight, bias]);
         let shape: Vec<i64> = [-1].into_iter().chain(out.iter().map(|&n| n as i64)).collect();
-        b.op("Reshape", &[self.quantize(sums, r.low, r.high), b.axes(&shape)])
+        b.op("Reshape", &[self.quantize_steps(sums, r), b.axes(&shape)])
     }
 
     fn conv_of_floats(&self, conv: &Conv) -> Value {
         let r = &conv.requantize;
-        let (of_weight, of_bias) = self.scales(r);
-        let weight = self.constants("weight", &conv.kernel, &conv.weight, &of_weight, 0);
+        let scales = scales(r);
+        let weight = self.constants("weight", &conv.kernel, &conv.weight, &scales, 0);
         let bias = self.biases(&conv.weight, &conv.bias);
-        let bias = self.constants("bias", &[bias.len()], &bias, &of_bias, 0);
+        let bias = self.constants("bias", &[bias.len()], &bias, &scales, 0);
         let w = &conv.windows;
         let attributes = vec![
             Attribute::ints("kernel_shape", conv.kernel[2..].iter().copied()),
@@ -207,15 +224,15 @@ impl Context<'_> {
             Attribute::ints("pads", w.before.iter().chain(&w.after).copied()),
             Attribute::int("group", w.groups as i64),
         ];
-        self.quantize(self.builder.node("Conv", &[self.float(0), weight, bias], attributes), r.low, r.high)
+        self.quantize_steps(self.builder.node("Conv", &[self.steps(0), weight, bias], attributes), r)
     }
 
     fn matmul_of_floats(&self, product: &MatMul) -> Value {
         let b = self.builder;
         let r = &product.requantize;
-        let step = self.beside_first(r.by[0], r.rounding);
-        let y = scaled(b, self.second_factor(product), self.operands[1].1, step.into());
-        self.quantize(b.op("MatMul", &[self.float(0), y]), r.low, r.high)
+        let scale = scale::of_sums(r.by[0], r.rounding);
+        let y = scaled(b, self.second_factor(product), self.operands[1].1, scale.into());
+        self.quantize_steps(b.op("MatMul", &[self.steps(0), y]), r)
     }
 
     /// `Sum`, which runtimes do not quantize: onnxruntime's quantized `Add` rounds with the zero point in the sum, and so
@@ -237,20 +254,13 @@ impl Context<'_> {
         self.quantize(b.op("Sum", &terms), sum.low, sum.high)
     }
 
-    /// With half of a scale, and doubled: what stands between is no product of quantized numbers, whose rounding is that
-    /// of sums.
+    /// The scale as a factor of its own: what stands before it is no product that is quantized, whose rounding in a
+    /// runtime is that of sums.
     fn product_of_floats(&self, r: &Requantize) -> Value {
         let b = self.builder;
-        let ((x, from), (y, with)) = (self.operands[0], self.operands[1]);
-        let one = from.quantization.scale as f32;
-        let mut half = (r.by[0].value() * scale(&self.node.output) / scale(from) / 2.0) as f32;
-        if let Some(clamped) = self.pairs(r.low, r.high) {
-            let network = |x: i64, y: i64| r.rounding.apply((x * y) as i32, r.by[0]);
-            let floats = |x: f32, y: f32, half: f32| x * one * (y * half) * 2.0;
-            half = clamped.scale(half, network, floats);
-        }
-        let product = b.op("Mul", &[dequantized(b, x, from), scaled(b, y, with, half.into())]);
-        self.quantize(b.op("Mul", &[product, b.scalar(2f32)]), r.low, r.high)
+        let product = b.op("Mul", &[self.steps(0), self.steps(1)]);
+        let scale = b.scalar(scale::of_sums(r.by[0], r.rounding));
+        self.quantize_steps(b.op("Mul", &[product, scale]), r)
     }
 
     /// What is to be found out about pairs of codes, where all of them have 8 bits.
@@ -285,13 +295,13 @@ impl Context<'_> {
         let channels = self.operands[0].1.shape[0];
         let kernel = [&[channels, 1], &pool.size[..]].concat();
         let ones = vec![1i8; kernel.iter().product()];
-        let weight = self.constants("weight", &kernel, &ones, &self.scales(r).0, 0);
+        let weight = self.constants("weight", &kernel, &ones, &scales(r), 0);
         let attributes = vec![
             Attribute::ints("kernel_shape", pool.size.clone()),
             Attribute::ints("strides", pool.stride.clone()),
             Attribute::int("group", channels as i64),
         ];
-        self.quantize(self.builder.node("Conv", &[self.float(0), weight], attributes), r.low, r.high)
+        self.quantize_steps(self.builder.node("Conv", &[self.steps(0), weight], attributes), r)
     }
 
     fn rotary_of_floats(&self, rotary: &Rotary) -> Value {

@@ -6,12 +6,15 @@ use crate::quant::arithmetic::{Multiplier, Rounding};
 /// How many neighbours of the nearest scale are looked at.
 const CANDIDATES: i32 = 256;
 
-/// The scale `w` for which runtimes round `sum·((input·w)/output)`, in 32-bit floats, as the network rounds `sum·by`:
-/// for all sums where there is one among those next to `by·output/input`, else for as many as there can be.
-pub(super) fn beside(input: f32, output: f32, by: Multiplier, rounding: Rounding) -> f32 {
-    let nearest = (by.value() * f64::from(output) / f64::from(input)) as f32;
+/// The scale with which runtimes round `sum·scale`, in 32-bit floats, as the network rounds `sum·by`: for all sums where
+/// there is one among those next to `by`, else for as many as there can be. A short multiplier is its own.
+pub(super) fn of_sums(by: Multiplier, rounding: Rounding) -> f32 {
+    let nearest = by.value() as f32;
+    if by.is_short() {
+        return nearest;
+    }
     let ties = Ties::of(by, rounding);
-    search(nearest, |candidate| ties.differing(input * candidate / output))
+    search(nearest, |candidate| ties.differing(candidate))
 }
 
 /// Codes of two operands of 8 bits each, and those of what is made of them.
@@ -99,8 +102,7 @@ mod tests {
         let mut random = ironlearn_testkit::rng::Rng::new(3);
         for _ in 0..20 {
             let by = Multiplier::of(random.float(0.002, 0.5)).unwrap();
-            let (input, output) = (random.float(0.001, 0.1) as f32, random.float(0.001, 0.1) as f32);
-            let scale = input * beside(input, output, by, Rounding::HalfEven) / output;
+            let scale = of_sums(by, Rounding::HalfEven);
             assert!((f64::from(scale) / by.value() - 1.0).abs() < 1e-5);
             let last = (256.0 / by.value()) as i32;
             for sum in -last..=last {
@@ -111,9 +113,10 @@ mod tests {
     }
 
     #[test]
-    fn powers_of_two_stay() {
-        let by = Multiplier::power_of_two(-9).unwrap();
-        assert_eq!(beside(0.25, 2.0, by, Rounding::HalfEven), 2f32.powi(-6));
-        assert_eq!(beside(0.25, 2.0, Multiplier::ZERO, Rounding::HalfEven), 0.0);
+    fn short_multipliers_stay() {
+        for value in [0.0, 2f64.powi(-9), 19.0 * 2f64.powi(-16)] {
+            let by = Multiplier::of(value).unwrap();
+            assert_eq!(f64::from(of_sums(by, Rounding::HalfEven)), value);
+        }
     }
 }
