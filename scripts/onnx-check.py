@@ -17,10 +17,8 @@ LEVELS = {
     "all": onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL,
 }
 SCALES = {"any": "any", "two": "powers of 2"}
-# The share of codes that may be off where scales are no powers of two: of what an operation gives, and a network with all
-# optimizations; of what a network gives in floats; of what it gives in 16 bits, where a code of 8 bits that is off by 1 in
-# between is off by many in all that comes out of its row.
-OPERATION, NETWORK, WIDE = 1e-4, 1e-3, 1e-2
+# The share of codes that may be off by 1 where scales are no powers of two.
+MOST = 1e-4
 
 
 def quantization(model, end):
@@ -34,6 +32,8 @@ def answer(model, level, codes):
     options = onnxruntime.SessionOptions()
     options.graph_optimization_level = LEVELS[level]
     options.log_severity_level = 3
+    # Without VNNI, products of codes with a sign and codes without one saturate in 16 bits unless this is asked for.
+    options.add_session_config_entry("session.x64quantprecision", "1")
     session = onnxruntime.InferenceSession(
         model.SerializeToString(), options, providers=["CPUExecutionProvider"]
     )
@@ -62,18 +62,15 @@ class Row:
         self.differ += int((off > 0).sum())
         self.largest = max(self.largest, int(off.max(initial=0)))
 
-    def holds(self, profile, operation, scales, level):
+    def holds(self, profile, operation, scales):
         """Whether this is what was promised."""
         if self.failed:
             return False
         # The exponentials of a softmax are no powers of two, whatever its scales are.
         if profile == "integer" or scales == "two" and operation != "softmax":
             return self.differ == 0
-        if operation.endswith("16 bits"):
-            return self.largest < 256 and self.differ <= WIDE * self.codes
         # One code of a few is no rate, so one there may be.
-        most = NETWORK if operation.endswith("8 bits") and level == "none" else OPERATION
-        return self.largest <= 1 and self.differ <= max(1, most * self.codes)
+        return self.largest <= 1 and self.differ <= max(1, MOST * self.codes)
 
 
 def main(folder):
@@ -102,7 +99,7 @@ def main(folder):
     print(line.format("profile", "operation", "scales", "optimizations", "models", "codes", "differ", "largest", "failed", ""))
     broken = 0
     for (profile, operation, scales, level), row in sorted(rows.items()):
-        holds = row.holds(profile, operation, scales, level)
+        holds = row.holds(profile, operation, scales)
         broken += not holds
         figures = (row.models, row.codes, row.differ, row.largest, row.failed, "" if holds else "BROKEN")
         print(line.format(profile, operation, SCALES[scales], level, *figures).rstrip())
