@@ -5,15 +5,16 @@
 //! | for | proof | speed |
 //! | takes, gives | codes | floats (tokens stay integers) |
 //! | operators | integer ones, from which every runtime has to get the same codes | floats between `QuantizeLinear` and `DequantizeLinear`, which runtimes fuse |
-//! | the result | the very codes of the network | the same codes where scales are powers of two; else some are off by 1, of an operation at most 1 in 10,000 |
+//! | the result | the very codes of the network | the same codes where scales are powers of two, and of most networks that come from floats; else at most 1 code in 10,000 is off by 1 |
 //!
-//! Where scales are no powers of two, they are chosen so that what onnxruntime fuses rounds as the network does; without
-//! its optimizations, or with sums so long that no scale does, some codes in a million differ after each layer. The next
-//! layers carry that on: to 1 or 2 in 10,000 of what comes out with 8 bits, and with 16 bits to steps that are many.
+//! Floats round nothing while sums times a multiplier are integers of 24 bits times a power of two. Multipliers of 8-bit
+//! layers of networks that come from floats have 5 bits, so that sums may have 19, and a few digits more do seldom harm.
+//! Multipliers of other networks have 31 bits: their scales are chosen so that what onnxruntime fuses rounds as the
+//! network does; without its optimizations some codes in a million differ after each layer, which the next ones carry on.
 //! A softmax has its exponentials in floats, whatever the scales are.
 //!
 //! Both need opset 21. `scripts/onnx-check.sh` compares them with onnxruntime. On processors with AVX2 but not VNNI,
-//! onnxruntime needs `session.x64quantprecision` = 1 to be exact with the second one.
+//! onnxruntime needs `session.x64quantprecision` = 1 to be exact with the second one: otherwise its sums saturate.
 
 mod builder;
 mod integer;
