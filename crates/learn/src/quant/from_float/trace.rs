@@ -1,7 +1,7 @@
 //! The operations of a [`FloatModel`] on a tape, in floats: for calibration as they are, for training with
 //! quantization simulated.
 
-use super::network::{Bound, Digit, FloatModel, FloatNode, FloatOp, Folded, Weights};
+use super::network::{Bound, Digit, FloatModel, FloatNode, FloatOp, Weights};
 use crate::nn::{rotate, without_later};
 use ironlearn_ir::prim::{self, Part, PoolKind, Window};
 use ironlearn_ir::{Dyn, Real, Shape, SlotId, Store, Tape, Var};
@@ -10,10 +10,13 @@ use ironlearn_ir::{Dyn, Real, Shape, SlotId, Store, Tape, Var};
 pub trait Simulation {
     /// A value as integers would have it.
     fn value<'g, T: Real>(&self, value: usize, x: Var<'g, T>) -> Var<'g, T>;
-    /// Weights as integers would have them; outputs are this axis.
-    fn weight<'g, T: Real>(&self, node: usize, weight: Var<'g, T>, outputs: usize) -> Var<'g, T>;
+    /// Weights as integers would have them; outputs are this axis. In 64 bits, as the codes are made: a weight near
+    /// the middle of two codes has to get the same one here and there.
+    fn weight<'g>(&self, node: usize, weight: Var<'g, f64>, outputs: usize) -> Var<'g, f64>;
     /// The high digits of weights `[inputs, outputs]`, which a node has.
-    fn high<'g, T: Real>(&self, node: usize, weight: Var<'g, T>) -> Var<'g, T>;
+    fn high<'g>(&self, node: usize, weight: Var<'g, f64>) -> Var<'g, f64>;
+    /// What a node's function of `x`, which is `y`, would be in integers.
+    fn function<'g, T: Real>(&self, node: usize, x: Var<'g, T>, y: Var<'g, T>) -> Var<'g, T>;
 }
 
 /// Floats as they are.
@@ -23,13 +26,16 @@ impl Simulation for Plain {
     fn value<'g, T: Real>(&self, _value: usize, x: Var<'g, T>) -> Var<'g, T> {
         x
     }
-    fn weight<'g, T: Real>(&self, _node: usize, weight: Var<'g, T>, _outputs: usize) -> Var<'g, T> {
+    fn weight<'g>(&self, _node: usize, weight: Var<'g, f64>, _outputs: usize) -> Var<'g, f64> {
         weight
     }
-    fn high<'g, T: Real>(&self, _node: usize, weight: Var<'g, T>) -> Var<'g, T> {
+    fn high<'g>(&self, _node: usize, weight: Var<'g, f64>) -> Var<'g, f64> {
         // Where all are 0, so is what any scale makes of them.
         let scale = (weight.abs().max_keep([0]) * (1.0 / 127.0)).maximum(weight.tape().scalar(1e-30));
         (weight / scale).round() * scale
+    }
+    fn function<'g, T: Real>(&self, _node: usize, _x: Var<'g, T>, y: Var<'g, T>) -> Var<'g, T> {
+        y
     }
 }
 
@@ -103,14 +109,14 @@ impl<'g> Tracing<'_, 'g> {
                     // The gradient of the whole is that of the high digits.
                     Digit::Low => ((w - simulation.high(self.node - 1, w)).stop_gradient(), b),
                 };
-                let w = simulation.weight(self.node, w, 1);
+                let w = simulation.weight(self.node, w, 1).cast::<T>();
                 let y = x.dot(w).cast::<T>();
                 b.map_or(y, |b| y + b)
             }
             FloatOp::Conv(weights, windows) => {
                 let axes = node.shape.len() - 1;
                 let (w, b) = self.weights::<T>(weights, 0, axes + 2);
-                let w = simulation.weight(self.node, w, 0);
+                let w = simulation.weight(self.node, w, 0).cast::<T>();
                 let window = Window {
                     stride: windows.stride.clone(),
                     dilation: windows.dilation.clone(),
@@ -123,7 +129,7 @@ impl<'g> Tracing<'_, 'g> {
                 let wide: Vec<isize> = [-1].into_iter().chain(std::iter::repeat_n(1, axes)).collect();
                 b.map_or(y, |b| y + b.reshape(wide))
             }
-            FloatOp::Function(function) => function.apply(x),
+            FloatOp::Function(function) => simulation.function(self.node, x, function.apply(x)),
             FloatOp::Softmax { causal: true } => without_later(x).softmax(-1),
             FloatOp::Softmax { causal: false } => x.softmax(-1),
             FloatOp::MatMul { transposed, factor } => {
@@ -157,30 +163,27 @@ impl<'g> Tracing<'_, 'g> {
         }
     }
 
-    /// Weights and bias with the factor and the batch norm in them; outputs are an axis of so many.
+    /// Weights, in 64 bits, and bias with the factor and the batch norm in them; outputs are an axis of so many.
     fn weights<T: Real>(
         &self,
         of: &Weights,
         outputs: usize,
         rank: usize,
-    ) -> (Var<'g, T>, Option<Var<'g, T>>) {
-        let mut weight = self.slot::<T>(of.weight);
+    ) -> (Var<'g, f64>, Option<Var<'g, T>>) {
+        let number = |id: SlotId| self.slot::<T>(id).cast::<f64>();
+        let mut weight = number(of.weight);
         if of.factor != 1.0 {
             weight = weight * of.factor;
         }
-        let mut bias = of.bias.map(|bias| self.slot::<T>(bias));
+        let mut bias = of.bias.map(number);
         if let Some(norm) = &of.norm {
-            let scale = self.norm_scale::<T>(norm);
+            let scale = number(norm.weight) / (number(norm.variance) + norm.epsilon).sqrt();
             let wide: Vec<isize> = (0..rank).map(|axis| if axis == outputs { -1 } else { 1 }).collect();
             weight = weight * scale.reshape(wide);
-            let mean = self.slot::<T>(norm.mean);
+            let mean = number(norm.mean);
             let centred = bias.map_or(-mean, |bias| bias - mean);
-            bias = Some(centred * scale + self.slot::<T>(norm.bias));
+            bias = Some(centred * scale + number(norm.bias));
         }
-        (weight, bias)
-    }
-
-    fn norm_scale<T: Real>(&self, norm: &Folded) -> Var<'g, T> {
-        (self.slot::<T>(norm.variance) + norm.epsilon).sqrt().recip() * self.slot::<T>(norm.weight)
+        (weight, bias.map(|bias| bias.cast::<T>()))
     }
 }

@@ -86,7 +86,7 @@ impl<T: Real> Watch for Following<'_, '_, T> {
             ));
         }
         if epoch < self.moving {
-            self.simulated.set(&self.quantizer.calibrate(self.rows)?);
+            self.simulated.set(&self.quantizer.calibrate(self.rows)?)?;
         }
         let Some(mut metrics) = self.watch.measure(epoch)? else { return Ok(None) };
         metrics.push(("integers_apart".into(), agreement.share));
