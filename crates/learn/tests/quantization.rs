@@ -1,4 +1,5 @@
-//! What is lost when trained networks become networks of integers: long runs on real data, marked as ignored.
+//! What is lost when trained networks become networks of integers: long runs on real data, marked as ignored; and further
+//! training in integers of 16 bits, which is short.
 //! `cargo test --release -p ironlearn --test quantization -- --ignored --nocapture`
 #![allow(clippy::unwrap_used, reason = "a test may fail by it")]
 
@@ -6,9 +7,9 @@ use ironlearn::io::idx;
 use ironlearn::loss::CrossEntropy;
 use ironlearn::nn::ConvOptions;
 use ironlearn::prelude::*;
-use ironlearn::quant::IntegerProgram;
 use ironlearn::quant::from_float::{Quantizer, Settings};
 use ironlearn::quant::model::IntegerModel;
+use ironlearn::quant::{Code, IntegerProgram};
 use ironlearn_ir::TensorType;
 use std::path::PathBuf;
 
@@ -154,4 +155,18 @@ fn digits_by_a_convolutional_network() {
 #[ignore = "trains five networks"]
 fn clothes_by_a_convolutional_network() {
     keeps_its_accuracy("fashion-mnist", true, 6);
+}
+
+#[test]
+fn training_with_16_bits_goes_on_with_steep_sines() {
+    // Phases of hundreds of radians, and codes that move between epochs: it ends where integers and simulation part.
+    let network = Network::<f32>::builder([2]).siren(64, 300.0).siren(32, 30.0).linear(1).build(5).unwrap();
+    let x = Tensor::<f32>::uniform([1024, 2], -1.0, 1.0, 3).unwrap().into_array();
+    let y = x.as_slice::<f32>().unwrap().chunks(2).map(|p| (40.0 * p[0]).sin() * p[1]).collect();
+    let data = Dataset::new(x.clone(), Array::of([1024, 1], y).unwrap()).unwrap();
+    let settings = Settings { activations: Code::I16, ..Settings::default() };
+    let quantizer = Quantizer::new(&network, settings).unwrap();
+    let training = Training::new(Loss::Mse, Adam::new(1e-3)).epochs(5).batch(128);
+    let trained = quantizer.train(training, &data, None, &x, &mut Silent).unwrap();
+    assert_eq!(trained.model.output().quantization.code, Code::I16);
 }
