@@ -79,7 +79,8 @@ fn what_learned_in_integers_is_used_as_it_is() {
     let rust = fs::read_to_string(at.join("one/last.rs")).unwrap();
     assert!(rust.contains("#![no_std]") && !rust.contains("f32"));
     // What a job asks and integers cannot is said with what to write.
-    let output = ironlearn(at, "train integers.toml --out no --set optimizer.momentum=0.9 --set train.dtype=f64");
+    let output =
+        ironlearn(at, "train integers.toml --out no --set optimizer.momentum=0.9 --set train.dtype=f64");
     let err = text(&output.stderr);
     assert_eq!(output.status.code(), Some(2), "{err}");
     assert!(err.contains("0.875") && err.contains("train.dtype"), "{err}");

@@ -78,10 +78,7 @@ pub(super) fn optimizer(job: &Job) -> Result<IntegerOptimizer, Error> {
         "train.arithmetic = \"integer\" has no form for what the job asks:\n  {}",
         problems.join("\n  ")
     );
-    Err(Error::usage(
-        problem,
-        "or train in floats, and make integers of the model with `ironlearn quantize`",
-    ))
+    Err(Error::usage(problem, "or train in floats, and make integers of the model with `ironlearn quantize`"))
 }
 
 /// The network of a job in integers, with its first weights.
@@ -160,9 +157,8 @@ mod tests {
              average = 0.5\n[schedule]\nkind = 'cosine'\n[train]\naccumulate = 2\ndtype = 'f64'",
         );
         let error = optimizer(&job).unwrap_err().to_string();
-        let parts = [
-            "cross_entropy", "nesterov", "0.875", "2^-11", "average", "\"linear\"", "accumulate", "dtype",
-        ];
+        let parts =
+            ["cross_entropy", "nesterov", "0.875", "2^-11", "average", "\"linear\"", "accumulate", "dtype"];
         for part in parts {
             assert!(error.contains(part), "{part}: {error}");
         }

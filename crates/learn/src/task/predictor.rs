@@ -177,7 +177,10 @@ impl Predictor {
             None => Ok(()),
             Some(x) => {
                 let problem = format!("row {row} holds {x}, and the network takes numbers of vectors");
-                Err(Error::usage(problem, "give whole numbers from 0 on below the vocabulary of its embedding"))
+                Err(Error::usage(
+                    problem,
+                    "give whole numbers from 0 on below the vocabulary of its embedding",
+                ))
             }
         }
     }

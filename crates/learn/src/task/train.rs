@@ -114,8 +114,7 @@ fn train_integers(request: &Request<'_>, watch: &mut dyn Watch) -> Result<Outcom
         .patience(job.train.patience)
         .min_improvement(job.train.min_improvement);
     let trainer = training.build(&network, &data.train, data.validation.as_ref())?;
-    let predictor =
-        Predictor::of_learning(&request.options, &network, &data.preparation, data.train.rows())?;
+    let predictor = Predictor::of_learning(&request.options, &network, &data.preparation, data.train.rows())?;
     let scope = network.scope();
     carry_out(request, watch, &data, Run { scope, trainer, predictor, warnings, table })
 }

@@ -179,8 +179,8 @@ impl<'d> Trainer<'d> {
         let validation_loss = self.course.has_validation().then_some(evaluated.loss);
         let judged = validation_loss.unwrap_or(loss);
         // Not a number where every step of the epoch was skipped.
-        let improved = judged < next.best - self.pace.min_improvement
-            || (next.best.is_infinite() && judged.is_finite());
+        let improved =
+            judged < next.best - self.pace.min_improvement || (next.best.is_infinite() && judged.is_finite());
         (next.best, next.waited) = if improved { (judged, 0) } else { (next.best, next.waited + 1) };
         self.course.observe(judged);
         if let (Some(best), true) = (&self.best, improved) {

@@ -111,9 +111,7 @@ impl<P> Sized<P> {
     ) -> Result<Vec<Sized<P>>, Error> {
         let mut sizes = vec![batch, rows % batch];
         sizes.retain(|&rows| rows > 0);
-        let one = |&rows: &usize| {
-            Ok(Sized { program: build(rows)?, buffers: batch_of(&data.types(rows))? })
-        };
+        let one = |&rows: &usize| Ok(Sized { program: build(rows)?, buffers: batch_of(&data.types(rows))? });
         sizes.iter().map(one).collect()
     }
 
@@ -159,7 +157,18 @@ impl<'d> Integers<'d> {
         let infer = |rows| IntegerInfer::build(options, network, rows);
         let evaluations = Sized::all(seen.rows(), seen.rows().min(ROWS), seen, infer)?;
         let feed = Feed::new(data, (batch < n).then(|| network.scope.seed()))?;
-        Ok(Integers { network, optimizer, data, validation, batch, feed, steps, exponents, sample, evaluations })
+        Ok(Integers {
+            network,
+            optimizer,
+            data,
+            validation,
+            batch,
+            feed,
+            steps,
+            exponents,
+            sample,
+            evaluations,
+        })
     }
 
     fn counted(&self) -> u64 {
