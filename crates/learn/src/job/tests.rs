@@ -94,7 +94,7 @@ kind = 1979-05-27
             "job:14: optimizer.rate must be a number, found the text \"0.1\"",
             "job:15: optimizer.clip_norm must be greater than 0, found -1.0",
             "job:17: schedule.kind must be \"constant\", \"step\", \"exponential\", \"cosine\", \
-             \"one_cycle\" or \"plateau\", found a date",
+             \"linear\", \"one_cycle\" or \"plateau\", found a date",
             "job: data.path must be not empty, found \"\"",
         ]
     );
