@@ -1,6 +1,8 @@
 //! Iron Learn: neural networks in floats and in integers.
 #![forbid(unsafe_code)]
 
+pub mod anomaly;
+pub mod cluster;
 pub mod data;
 mod error;
 mod init;
@@ -14,6 +16,7 @@ pub mod optim;
 pub mod picture;
 pub mod quant;
 pub mod report;
+mod rows;
 pub mod schedule;
 mod scope;
 pub mod step;
