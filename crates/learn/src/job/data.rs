@@ -70,6 +70,9 @@ choice! {
     Inputs {
         /// Each column less its mean, divided by its standard deviation.
         Standardised = "standardised",
+        /// Less the mean of all columns, divided by the standard deviation of all: for columns of one kind, such as
+        /// pixels.
+        StandardisedAsOne = "standardised_as_one",
         /// As they are in the file.
         Raw = "raw",
         /// The two columns are pixel positions (x, y); the network sees [1, x/(w-1), y/(h-1)], as in

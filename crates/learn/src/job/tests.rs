@@ -78,7 +78,7 @@ kind = 1979-05-27
         errors(text, &[]),
         [
             "job:1: loss must be a section, found a text; write its keys below [loss]",
-            "job:4: data.inputs must be \"standardised\", \"raw\" or \"coordinates\", found the text \"standard\"",
+            "job:4: data.inputs must be \"standardised\", \"standardised_as_one\", \"raw\" or \"coordinates\", found the text \"standard\"",
             "job:6: network.layers.0.linear needs its units; write { linear = units }",
             "job:6: network.layers.1.tanh takes no argument; write just \"tanh\"",
             "job:6: network.layers.2.dropout must be from 0 to below 1, found 1.0",

@@ -161,12 +161,16 @@ fn of_table(job: &Job, mut table: Table) -> Result<Data, Error> {
     let (inputs, targets) = job.data.preparation();
     let statistics = |values: &Array, columns| Scaling::of(values.as_slice().unwrap_or_default(), columns);
     let (x, y) = held(&train)?;
-    let standardised = inputs == Inputs::Standardised && !takes_whole_numbers(job);
     let mut preparation = Preparation {
         columns,
         outputs,
         canvas: None,
-        input_scaling: standardised.then(|| statistics(x, columns)),
+        input_scaling: match inputs {
+            _ if takes_whole_numbers(job) => None,
+            Inputs::Standardised => Some(statistics(x, columns)),
+            Inputs::StandardisedAsOne => Some(statistics(x, 1).repeated(columns)),
+            Inputs::Raw | Inputs::Coordinates => None,
+        },
         input_exponent: None,
         target_scaling: (targets == Targets::Standardised).then(|| statistics(y, 1)),
         reading,

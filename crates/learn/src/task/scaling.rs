@@ -27,6 +27,12 @@ impl Scaling {
         Scaling { mean, deviation }
     }
 
+    /// That of one column for so many.
+    pub fn repeated(&self, columns: usize) -> Scaling {
+        let times = |values: &[f64]| values.iter().copied().cycle().take(columns).collect();
+        Scaling { mean: times(&self.mean), deviation: times(&self.deviation) }
+    }
+
     /// Whether it is one of so many columns, each with numbers that can scale.
     pub fn scales(&self, columns: usize) -> bool {
         let positive = |deviation: &f64| deviation.is_finite() && *deviation > 0.0;
@@ -53,6 +59,14 @@ impl Scaling {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn columns_of_one_kind_are_scaled_together() {
+        let scaling = Scaling::of(&[1.0, 5.0, 3.0, 7.0], 1).repeated(2);
+        let mut row = [4.0, 4.0 + 5f64.sqrt()];
+        scaling.apply(&mut row);
+        assert_eq!((scaling.scales(2), row), (true, [0.0, 1.0]));
+    }
 
     #[test]
     fn columns_are_scaled_apart_and_constants_stay_finite() {
