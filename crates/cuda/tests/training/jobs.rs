@@ -5,7 +5,7 @@ use crate::common;
 use crate::files::{JOBS, Size, files, job};
 use crate::twice::{ALLOWED, compare_within};
 use ironlearn::Options;
-use ironlearn::job::{Dtype, Job};
+use ironlearn::job::{Arithmetic, Dtype, Job};
 use ironlearn::task::{Outcome, Request, train};
 use ironlearn::train::{Control, EpochReport, Watch};
 use ironlearn_testkit::tier;
@@ -28,8 +28,8 @@ fn small(name: &str, full: bool) -> (Size, Vec<&'static str>) {
         // rounding leaves of that Adam's first step makes anything up to its rate.
         ("xor", false) => vec!["train.epochs=40", "data.inputs=raw"],
         ("xor", true) => vec!["train.epochs=200", "data.inputs=raw"],
-        ("mnist", false) => vec!["train.epochs=2"],
-        ("mnist", true) => vec!["train.epochs=3"],
+        ("mnist" | "integers", false) => vec!["train.epochs=2"],
+        ("mnist" | "integers", true) => vec!["train.epochs=3"],
         ("picture", false) => {
             vec!["train.epochs=3", "data.resize=[24,20]", "train.batch=200", "picture.frames=0"]
         }
@@ -72,7 +72,11 @@ fn agree(name: &str) {
     let (size, overrides) = small(name, tier::trials(0, 1) == 1);
     let scratch = tempfile::tempdir().unwrap();
     let Some(job) = job(name, &size, scratch.path(), &overrides) else { return };
-    let allowed = if job.train.dtype == Dtype::F64 { ALLOWED_WIDE } else { ALLOWED };
+    let allowed = match (job.train.arithmetic, job.train.dtype) {
+        (Arithmetic::Integer, _) => 0.0,
+        (_, Dtype::F64) => ALLOWED_WIDE,
+        _ => ALLOWED,
+    };
     let (found, ended, _) = run(&job, Options::default().cuda(cuda.clone()));
     let (expected, right, _) = run(&job, Options::default());
     assert_eq!(expected.len() as u64, job.train.epochs);
@@ -115,6 +119,7 @@ macro_rules! jobs {
 }
 
 jobs! {
+    integers "integers",
     linear "linear",
     logistic "logistic",
     mnist "mnist",
