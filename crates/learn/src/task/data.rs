@@ -197,7 +197,7 @@ fn prepared(job: &Job, preparation: &Preparation, part: &Dataset) -> Result<Data
     let columns = preparation.columns;
     let [input_type, target_type] = types(job, preparation);
     if takes_whole_numbers(job) {
-        whole(x, columns, input_type)?;
+        check_indices(x, 0, columns, input_type)?;
     }
     let unit = preparation.input_exponent.map_or(1.0, |exponent| 2f64.powi(exponent));
     let inputs = rows_of(input_type, part.rows(), columns, |i, row| {
@@ -232,8 +232,8 @@ fn types(job: &Job, preparation: &Preparation) -> [DType; 2] {
     [inputs, if classes { index(preparation.outputs) } else { dtype(job) }]
 }
 
-/// Checks that rows hold the numbers of vectors of an embedding.
-fn whole(x: &[f64], columns: usize, dtype: DType) -> Result<(), Error> {
+/// Checks that rows, of which the first has this number, hold numbers of vectors of an embedding.
+pub(super) fn check_indices(x: &[f64], first: usize, columns: usize, dtype: DType) -> Result<(), Error> {
     let most = match dtype {
         DType::U8 => f64::from(u8::MAX),
         _ => f64::from(i32::MAX),
@@ -241,7 +241,7 @@ fn whole(x: &[f64], columns: usize, dtype: DType) -> Result<(), Error> {
     let Some(i) = x.iter().position(|x| x.fract() != 0.0 || !(0.0..=most).contains(x)) else { return Ok(()) };
     let problem = format!(
         "row {}, column {}: {} is not the number of a vector of the embedding",
-        i / columns.max(1),
+        first + i / columns.max(1),
         i % columns.max(1),
         x[i]
     );

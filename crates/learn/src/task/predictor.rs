@@ -1,5 +1,6 @@
 //! [`Predictor`]: a network applied to any number of rows, in portions of one size.
 
+use super::data::check_indices;
 use super::preparation::Preparation;
 use crate::quant::training::{IntegerInfer, IntegerNetwork};
 use crate::quant::{Code, IntegerModel, IntegerProgram, Quantization};
@@ -137,7 +138,9 @@ impl Predictor {
             let here = self.rows.min(rows - start);
             for i in 0..here {
                 input(start + i, &mut buffer);
-                self.check_whole(start + i, &buffer)?;
+                if matches!(self.batch.dtype(), DType::U8 | DType::I32 | DType::I64) {
+                    check_indices(&buffer, start + i, self.width, self.batch.dtype())?;
+                }
                 self.write(i, &buffer);
             }
             let (Some(outputs), scale) = self.network.run(&self.batch)? else { continue };
@@ -164,25 +167,6 @@ impl Predictor {
             }
         }
         Ok(true)
-    }
-
-    /// Checks that a row holds whole numbers, where these are numbers of vectors.
-    fn check_whole(&self, row: usize, values: &[f64]) -> Result<(), Error> {
-        let most = match self.batch.dtype() {
-            DType::U8 => f64::from(u8::MAX),
-            DType::I32 | DType::I64 => f64::from(i32::MAX),
-            _ => return Ok(()),
-        };
-        match values.iter().find(|x| x.fract() != 0.0 || !(0.0..=most).contains(*x)) {
-            None => Ok(()),
-            Some(x) => {
-                let problem = format!("row {row} holds {x}, and the network takes numbers of vectors");
-                Err(Error::usage(
-                    problem,
-                    "give whole numbers from 0 on below the vocabulary of its embedding",
-                ))
-            }
-        }
     }
 
     /// Writes a row of the portion.
