@@ -91,7 +91,8 @@ impl Engine for Library {
             (Input::Grid(_), None) => Err(Error::usage("a picture needs a file", "name one with --out")),
             (Input::File(file), out) => {
                 let rows = model.preparation.read_rows(file)?;
-                predictions::write(&Tensor::from_array(model.answers(&rows)?)?, out)
+                let answers = Tensor::from_array(model.answers(&rows)?)?;
+                predictions::write(&answers, &model.preparation, out)
             }
         }
     }

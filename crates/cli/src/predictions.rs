@@ -2,23 +2,25 @@
 
 use ironlearn::io::atomic::write_atomically;
 use ironlearn::io::npy;
+use ironlearn::task::{Preparation, Reading};
 use ironlearn::{Error, Tensor};
-use serde_json::json;
+use serde_json::{Map, Value, json};
 use std::io::Write;
 use std::path::Path;
 
 /// Writes answers `[rows, outputs]` of `f64` to `out` in the format that its name says, or as CSV to standard
-/// output.
-pub fn write(answers: &Tensor<f64>, out: Option<&Path>) -> Result<(), Error> {
+/// output. Of classes CSV and JSON say the most probable one, by its name where it has one, and all probabilities.
+pub fn write(answers: &Tensor<f64>, preparation: &Preparation, out: Option<&Path>) -> Result<(), Error> {
+    let classes = Classes::of(preparation);
     let Some(out) = out else {
         // A reader that has gone away is no reason to fail.
-        let _ = std::io::stdout().lock().write_all(csv(answers).as_bytes());
+        let _ = std::io::stdout().lock().write_all(csv(answers, classes.as_ref()).as_bytes());
         return Ok(());
     };
     let text = match out.extension().and_then(|extension| extension.to_str()) {
         Some("npy") => return npy::write(out, answers.view()),
-        Some("json") => json!({ "predictions": rows(answers).collect::<Vec<_>>() }).to_string() + "\n",
-        Some("csv") => csv(answers),
+        Some("json") => json(answers, classes.as_ref()).to_string() + "\n",
+        Some("csv") => csv(answers, classes.as_ref()),
         _ => {
             let problem = format!("{}: predictions are not written in such a format", out.display());
             return Err(Error::usage(problem, "name a file .csv, .json or .npy"));
@@ -27,38 +29,131 @@ pub fn write(answers: &Tensor<f64>, out: Option<&Path>) -> Result<(), Error> {
     write_atomically(out, |file| file.write_all(text.as_bytes()))
 }
 
+/// Classes that answers tell apart.
+struct Classes {
+    names: Vec<String>,
+    /// What one answer of two classes is beyond for the second of them; none where each class has an answer.
+    threshold: Option<f64>,
+}
+
+impl Classes {
+    fn of(preparation: &Preparation) -> Option<Classes> {
+        let names = preparation.labels.names().to_vec();
+        let threshold = match preparation.reading {
+            Reading::Value => return None,
+            Reading::ClassLogits | Reading::ClassProbabilities => None,
+            Reading::Probability | Reading::Logit => Some(0.5),
+            Reading::Margin => Some(0.0),
+        };
+        match (names.is_empty(), threshold) {
+            (true, Some(_)) => None,
+            (true, None) => {
+                let names = (0..preparation.outputs).map(|class| class.to_string()).collect();
+                Some(Classes { names, threshold })
+            }
+            _ => Some(Classes { names, threshold }),
+        }
+    }
+
+    /// The name of the class that a row of answers is for.
+    fn judge(&self, row: &[f64]) -> &str {
+        let class = match self.threshold {
+            Some(threshold) => usize::from(row.first().is_some_and(|&x| x > threshold)),
+            None => (0..row.len()).rev().max_by(|&a, &b| row[a].total_cmp(&row[b])).unwrap_or(0),
+        };
+        self.names.get(class).map_or("", String::as_str)
+    }
+
+    /// The names that answers have.
+    fn answers(&self) -> &[String] {
+        let skipped = usize::from(self.threshold.is_some()).min(self.names.len());
+        &self.names[skipped..]
+    }
+}
+
 fn rows(answers: &Tensor<f64>) -> impl Iterator<Item = &[f64]> {
     let outputs = answers.shape().last().copied().unwrap_or(1).max(1);
     answers.as_slice().chunks_exact(outputs)
 }
 
+fn json(answers: &Tensor<f64>, classes: Option<&Classes>) -> Value {
+    let row = |row: &[f64]| match classes {
+        None => json!(row),
+        Some(classes) => {
+            let named = classes.answers().iter().zip(row).map(|(name, x)| (name.clone(), json!(x)));
+            json!({ "prediction": classes.judge(row), "probabilities": named.collect::<Map<_, _>>() })
+        }
+    };
+    json!({ "predictions": rows(answers).map(row).collect::<Vec<_>>() })
+}
+
 /// A header line, then a line for each row; numbers with the shortest digits that read back to the same.
-fn csv(answers: &Tensor<f64>) -> String {
+fn csv(answers: &Tensor<f64>, classes: Option<&Classes>) -> String {
     let outputs = answers.shape().last().copied().unwrap_or(1);
-    let header: Vec<String> = match outputs {
-        1 => vec!["prediction".into()],
-        _ => (0..outputs).map(|i| format!("prediction_{i}")).collect(),
+    let header: Vec<String> = match (classes, outputs) {
+        (Some(classes), _) => {
+            let named = classes.answers().iter().map(|name| cell(&format!("probability_{name}")));
+            ["prediction".to_owned()].into_iter().chain(named).collect()
+        }
+        (None, 1) => vec!["prediction".into()],
+        (None, _) => (0..outputs).map(|i| format!("prediction_{i}")).collect(),
     };
     let line = |cells: Vec<String>| cells.join(",") + "\n";
-    let rows = rows(answers).map(|row| line(row.iter().map(|x| format!("{x:?}")).collect()));
+    let rows = rows(answers).map(|row| {
+        let judged = classes.map(|classes| cell(classes.judge(row)));
+        line(judged.into_iter().chain(row.iter().map(|x| format!("{x:?}"))).collect())
+    });
     line(header) + &rows.collect::<String>()
+}
+
+/// A text as a cell of CSV.
+fn cell(text: &str) -> String {
+    match text.contains([',', '"', '\n', '\r']) {
+        true => format!("\"{}\"", text.replace('"', "\"\"")),
+        false => text.to_owned(),
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use ironlearn::table::Labels;
+
+    fn plain(reading: Reading, outputs: usize) -> Preparation {
+        Preparation::new(1, outputs, reading)
+    }
 
     #[test]
     fn every_format_holds_every_number() {
         let answers = Tensor::new([2, 2], vec![0.1, 2.0, -3e-9, 4.5]).unwrap();
-        assert_eq!(csv(&answers), "prediction_0,prediction_1\n0.1,2.0\n-3e-9,4.5\n");
+        let plain = plain(Reading::Value, 2);
+        assert_eq!(csv(&answers, None), "prediction_0,prediction_1\n0.1,2.0\n-3e-9,4.5\n");
         let folder = tempfile::tempdir().unwrap();
         let file = |name: &str| folder.path().join(name);
-        write(&answers, Some(&file("a.json"))).unwrap();
+        write(&answers, &plain, Some(&file("a.json"))).unwrap();
         let text = std::fs::read_to_string(file("a.json")).unwrap();
         assert_eq!(text, "{\"predictions\":[[0.1,2.0],[-3e-9,4.5]]}\n");
-        write(&answers, Some(&file("a.npy"))).unwrap();
+        write(&answers, &plain, Some(&file("a.npy"))).unwrap();
         assert_eq!(Tensor::<f64>::read_npy(file("a.npy")).unwrap().to_vec(), answers.to_vec());
-        assert_eq!(write(&answers, Some(&file("a.xls"))).unwrap_err().exit_code(), 2);
+        assert_eq!(write(&answers, &plain, Some(&file("a.xls"))).unwrap_err().exit_code(), 2);
+    }
+
+    #[test]
+    fn classes_are_named() {
+        let answers = Tensor::new([2, 2], vec![0.25, 0.75, 0.5, 0.5]).unwrap();
+        let numbered = Classes::of(&plain(Reading::ClassLogits, 2));
+        let expected = "prediction,probability_0,probability_1\n1,0.25,0.75\n0,0.5,0.5\n";
+        assert_eq!(csv(&answers, numbered.as_ref()), expected);
+        let labels = || Labels::new(vec!["a, b".into(), "c".into()]);
+        let named = Classes::of(&Preparation { labels: labels(), ..plain(Reading::ClassLogits, 2) });
+        let expected = "prediction,\"probability_a, b\",probability_c\nc,0.25,0.75\n\"a, b\",0.5,0.5\n";
+        assert_eq!(csv(&answers, named.as_ref()), expected);
+        let first = &json(&answers, named.as_ref())["predictions"][0];
+        assert_eq!(first.to_string(), r#"{"prediction":"c","probabilities":{"a, b":0.25,"c":0.75}}"#);
+        let binary = Classes::of(&Preparation { labels: labels(), ..plain(Reading::Logit, 1) });
+        let answers = Tensor::new([2, 1], vec![0.25, 0.75]).unwrap();
+        let expected = "prediction,probability_c\n\"a, b\",0.25\nc,0.75\n";
+        assert_eq!(csv(&answers, binary.as_ref()), expected);
+        assert!(Classes::of(&plain(Reading::Probability, 1)).is_none());
     }
 }

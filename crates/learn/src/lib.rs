@@ -20,6 +20,7 @@ mod rows;
 pub mod schedule;
 mod scope;
 pub mod step;
+pub mod table;
 pub mod task;
 pub mod tensor;
 pub mod train;

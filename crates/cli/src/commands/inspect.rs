@@ -2,10 +2,12 @@
 
 use crate::args::InspectOptions;
 use crate::console::Console;
+use crate::progress::short;
 use ironlearn::io::checkpoint::load_header;
 use ironlearn::io::original::{DataSet, Model};
 use ironlearn::io::read;
 use ironlearn::job::Job;
+use ironlearn::table::Table;
 use ironlearn::task;
 use ironlearn::{Error, FileError};
 use serde::Deserialize;
@@ -35,10 +37,11 @@ fn look(path: &Path) -> Result<Shown, Error> {
         "toml" => job(path),
         "safetensors" => checkpoint(path),
         "json" => original(path),
+        "csv" => table(path),
         _ => {
             // Opened first, so that a file that is missing or no file is reported as that.
             read::Source::open(path)?;
-            let known = "ironlearn inspects .toml, .safetensors and .json files and run directories";
+            let known = "ironlearn inspects .toml, .safetensors, .json and .csv files and run directories";
             Err(FileError::new(path, "not a kind of file that can be inspected").hint(known).into())
         }
     }
@@ -75,6 +78,33 @@ fn run_directory(path: &Path) -> Result<Shown, Error> {
         "checkpoints": checkpoints,
     });
     Ok(Shown { text, object })
+}
+
+/// The columns of a table, and what each of them holds.
+fn table(path: &Path) -> Result<Shown, Error> {
+    let table = Table::read(path)?;
+    let mut text = format!("{} rows\n{:<24} {:<18} {:>8}\n", table.rows(), "column", "holds", "missing");
+    let mut columns = Vec::new();
+    for column in (0..table.names().len()).map(|column| table.look_at(column)) {
+        let holds = column.contents.to_string();
+        let range = column.range.map_or(String::new(), |[least, mean, most]| {
+            format!("{} to {}, mean {}", short(least), short(most), short(mean))
+        });
+        let words = match column.words.len() {
+            0 => String::new(),
+            n => format!("{n} different: {}", beginning(&column.words.join(", "))),
+        };
+        let line = format!("{:<24} {holds:<18} {:>8}  {range}{words}", column.name, column.missing);
+        text.push_str(&format!("{}\n", line.trim_end()));
+        columns.push(json!({
+            "name": column.name,
+            "holds": holds,
+            "missing": column.missing,
+            "range": column.range,
+            "different_words": column.words.len(),
+        }));
+    }
+    Ok(Shown { text, object: json!({ "kind": "table", "rows": table.rows(), "columns": columns }) })
 }
 
 fn checkpoint(path: &Path) -> Result<Shown, Error> {

@@ -15,7 +15,7 @@ use std::process::{Command, Output};
 
 /// Jobs of every kind, by name. Together they have every optimizer, schedule, loss and element type, and all that a
 /// checkpoint can hold: dropout, batch norm, moments, averages, plateaus, patience, skipped steps.
-pub const KINDS: [(&str, &str); 10] = [
+pub const KINDS: [(&str, &str); 12] = [
     (
         "picture",
         r#"data = { picture = "grey.png" }
@@ -52,6 +52,20 @@ pub const KINDS: [(&str, &str); 10] = [
         schedule = { kind = "plateau", patience = 0, factor = 0.7 }
         loss = { kind = "bce", positive_weight = 2 }
         train = { epochs = 9, batch = 10, validation = 0.2, patience = 3 }"#,
+    ),
+    (
+        "table",
+        r#"data = { kind = "table", path = "table.csv", target = "kind", ignore = ["id"], words = ["zone"], missing = "median", unseen = "zeros", task = "classes" }
+        network.layers = [{ linear = 8 }, "silu", { linear = "targets" }]
+        loss.kind = "cross_entropy"
+        train = { epochs = 6, batch = 12, validation = 0.25 }"#,
+    ),
+    (
+        "images",
+        r#"data = { kind = "images", path = "shades", size = [6, 6] }
+        network.layers = [{ conv2d = 3, padding = 1 }, "batch_norm", "relu", { max_pool = 2 }, "flatten", { linear = "targets" }]
+        loss.kind = "cross_entropy"
+        train = { epochs = 4, batch = 4 }"#,
     ),
     (
         "classes",
@@ -128,6 +142,22 @@ pub fn folder() -> tempfile::TempDir {
     };
     picture(1).write_png(&at.join("grey.png")).unwrap();
     picture(3).write_png(&at.join("colours.png")).unwrap();
+    let mut cells = String::from("id,colour,size,zone,kind\n");
+    for i in 0..40 {
+        let colour = ["red", "blue", "\"dark, green\""][i * 7 % 5 % 3];
+        let size = if i % 9 == 4 { String::new() } else { format!("{:.3}", wave(i)) };
+        let kind = ["oak", "elm"][i * 7 % 5 / 3];
+        cells += &format!("{i},{colour},{size},{},{kind}\n", 100 + i * i % 3);
+    }
+    put("table.csv", &cells);
+    for (class, level) in [("dark", 40), ("light", 200)] {
+        fs::create_dir_all(at.join("shades").join(class)).unwrap();
+        for i in 0..7 {
+            let levels = (0..64).map(|p| (level + (p * 13 + i * 29) % 50) as u8).collect();
+            let file = at.join("shades").join(class).join(format!("{i}.png"));
+            Picture::new(8, 8, 1, levels).unwrap().write_png(&file).unwrap();
+        }
+    }
     for (suffix, rows) in [("", 70), ("_test", 20)] {
         let x = (0..rows * 6).map(|i| wave(i * 3 + rows) as f32).collect();
         npy::write(&at.join(format!("x{suffix}.npy")), Array::of([rows, 2, 3], x).unwrap().view()).unwrap();

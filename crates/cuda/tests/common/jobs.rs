@@ -24,8 +24,9 @@ macro_rules! texts {
 }
 
 /// The names and texts of all job files.
-pub const JOBS: [(&str, &str); 7] =
-    texts!("integers" "linear" "logistic" "mnist" "picture" "simba-original" "xor");
+pub const JOBS: [(&str, &str); 9] = texts!(
+    "fashion-cnn" "integers" "linear" "logistic" "mnist" "mnist-cnn" "picture" "simba-original" "xor"
+);
 
 /// The names of the files in the folder of jobs, where it is there.
 #[allow(dead_code, reason = "one of the tests that share this file asks")]
@@ -50,7 +51,7 @@ pub fn job(name: &str, size: &Size, scratch: &Path, overrides: &[&str]) -> Optio
 fn data(name: &str, size: &Size, scratch: &Path) -> Option<Vec<String>> {
     Some(match name {
         "picture" => Vec::new(),
-        "mnist" | "integers" => digits(size.digits, scratch)?,
+        "mnist" | "mnist-cnn" | "fashion-cnn" | "integers" => digits(size.digits, scratch)?,
         "simba-original" => {
             let whole = shared("iron_learn/image.json")?;
             let file = size.side.map_or(whole.clone(), |side| corner(&whole, side, scratch));

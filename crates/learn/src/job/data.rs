@@ -1,7 +1,7 @@
 //! `[data]`: what is learned.
 
 use super::section::kinds;
-use super::setting::{check, choice};
+use super::setting::{Check, check, choice};
 use std::path::PathBuf;
 
 kinds! {
@@ -30,8 +30,48 @@ kinds! {
             /// What the targets are, which decides the metrics.
             task: Task = Task::Regression;
         },
+        /// A table: a CSV file of numbers and words with the names of its columns in the first line. A column of words
+        /// gives the network an input for each of its words (one-hot).
+        Table = "table" {
+            /// File of the table.
+            path: PathBuf = PathBuf::new(), check::FILE;
+            /// Name of the column that is learned.
+            target: String = String::new(), NAMED;
+            /// File of the validation part, with columns of the same names.
+            test: PathBuf = PathBuf::new();
+            /// Names of the columns that are inputs. Unset: all others.
+            columns: Option<Vec<String>> = None;
+            /// Names of columns that are left out.
+            ignore: Vec<String> = Vec::new();
+            /// Names of columns of numbers that are taken for words, such as postal codes.
+            words: Vec<String> = Vec::new();
+            /// What becomes of cells that hold nothing: empty ones, NA, N/A, NaN, null, None and ?.
+            missing: Missing = Missing::Refuse;
+            /// What becomes of words that the training part does not have.
+            unseen: Unseen = Unseen::Refuse;
+            /// How the inputs are prepared; those of words are 0 and 1 in any case.
+            inputs: Inputs = Inputs::Standardised;
+            /// How the targets are prepared.
+            targets: Targets = Targets::Raw;
+            /// What the target is, which decides the metrics.
+            task: Task = Task::Regression;
+        },
+        /// Pictures in folders: each class has a folder of its name, with PNG, JPEG and WebP files. The network gets
+        /// their channels, height and width as axes, levels from 0 to 1 before preparation.
+        Images = "images" {
+            /// The folder with the folders of the classes.
+            path: PathBuf = PathBuf::new(), check::FILE;
+            /// The folder with the folders of the classes of the validation part.
+            test: PathBuf = PathBuf::new();
+            /// Width and height to which all pictures are scaled. Unset: that of the first, which all must have.
+            size: Option<[usize; 2]> = None, check::SIZE;
+            /// Which channels are learned.
+            colour: Colour = Colour::Auto;
+            /// How the inputs are prepared.
+            inputs: Inputs = Inputs::StandardisedAsOne;
+        },
         /// Arrays in files, whose first axis counts the rows: NumPy's .npy and .npz, .csv, or IDX as MNIST has
-        /// it, compressed (.gz) or not. Further axes of the inputs are the columns of a row.
+        /// it, compressed (.gz) or not. Further axes of the inputs are the columns of a row, or what `shape` says.
         Arrays = "arrays" {
             /// File of the inputs. An .npz file holds all parts, by the names x, y, x_test and y_test; those
             /// that the job does not name are taken from there.
@@ -42,6 +82,9 @@ kinds! {
             x_test: PathBuf = PathBuf::new();
             /// File of the targets of the validation part.
             y_test: PathBuf = PathBuf::new();
+            /// Axes of a row as the network gets it, such as [1, 28, 28] for pictures: channels, height, width.
+            /// Unset: one axis.
+            shape: Option<Vec<usize>> = None, SHAPE;
             /// How the inputs are prepared.
             inputs: Inputs = Inputs::Standardised;
             /// How the targets are prepared.
@@ -49,6 +92,36 @@ kinds! {
             /// What the targets are, which decides the metrics.
             task: Task = Task::Regression;
         },
+    }
+}
+
+const NAMED: Check<String> = Check::new(|name| !name.is_empty(), "the name of a column");
+const SHAPE: Check<Option<Vec<usize>>> = Check::new(
+    |shape| shape.as_ref().is_none_or(|axes| (1..=4).contains(&axes.len()) && !axes.contains(&0)),
+    "one to four lengths of at least 1",
+);
+
+choice! {
+    /// Cells that hold nothing.
+    Missing {
+        /// They are an error.
+        Refuse = "refuse",
+        /// Rows with such cells are left out; in rows to be answered they are an error.
+        Drop = "drop",
+        /// A number is the mean of its column in the training part, a word the most frequent one.
+        Mean = "mean",
+        /// A number is the median of its column in the training part, a word the most frequent one.
+        Median = "median",
+    }
+}
+
+choice! {
+    /// Words that the training part does not have.
+    Unseen {
+        /// They are an error.
+        Refuse = "refuse",
+        /// They count as none of the known ones: all inputs of their column are 0.
+        Zeros = "zeros",
     }
 }
 
@@ -113,9 +186,18 @@ impl Data {
     pub fn preparation(&self) -> (Inputs, Targets) {
         match self {
             Self::Picture { .. } => (Inputs::Raw, Targets::Raw),
-            Self::Original { inputs, targets, .. } | Self::Arrays { inputs, targets, .. } => {
-                (*inputs, *targets)
-            }
+            Self::Images { inputs, .. } => (*inputs, Targets::Raw),
+            Self::Original { inputs, targets, .. }
+            | Self::Arrays { inputs, targets, .. }
+            | Self::Table { inputs, targets, .. } => (*inputs, *targets),
+        }
+    }
+
+    /// The axes of a row, where the job says them.
+    pub fn shape(&self) -> Option<&[usize]> {
+        match self {
+            Self::Arrays { shape, .. } => shape.as_deref(),
+            _ => None,
         }
     }
 
@@ -123,7 +205,8 @@ impl Data {
     pub fn task(&self) -> Task {
         match self {
             Self::Picture { .. } => Task::Regression,
-            Self::Original { task, .. } | Self::Arrays { task, .. } => *task,
+            Self::Images { .. } => Task::Classes,
+            Self::Original { task, .. } | Self::Arrays { task, .. } | Self::Table { task, .. } => *task,
         }
     }
 }

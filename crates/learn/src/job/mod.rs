@@ -33,7 +33,7 @@ mod training;
 mod tree;
 mod write;
 
-pub use data::{Colour, Data, Inputs, Targets, Task};
+pub use data::{Colour, Data, Inputs, Missing, Targets, Task, Unseen};
 pub use error::{JobError, Origin, Problem};
 pub use help::{help, key_named};
 pub use initial::Initial;

@@ -1,15 +1,17 @@
 //! [`Data`]: what a job learns, loaded and prepared.
 
+use super::arrays::Arrays;
 use super::canvas::{Canvas, Style};
-use super::integers;
+use super::{images, integers, named};
 use super::preparation::{Preparation, Reading, rows_of};
 use super::scaling::Scaling;
-use super::table::Table;
+use super::raw::Raw;
 use crate::data::Dataset;
 use crate::error::{Error, FileError, Place};
 use crate::io::original::DataSet;
 use crate::job::{self, Colour, Dtype, Inputs, Job, Layer, Targets};
 use crate::picture::Picture;
+use crate::table::{Draft, Encoding};
 use ironlearn_ir::{Array, DType, memory};
 use std::path::Path;
 
@@ -50,12 +52,20 @@ impl Data {
             let source = load_picture(&job.data, picture)?;
             return of_picture(job, source, Style::Square);
         }
-        let table = Table::open(&job.data)?;
-        if job.data.is_picture() {
-            let path = table.path().to_owned();
-            return of_picture(job, drawn(&path, &table.whole()?)?, Style::Ink);
-        }
-        of_table(job, table)
+        let reading = Reading::of(job)?;
+        let raw = match &job.data {
+            job::Data::Table { .. } => named::load(&job.data, reading)?,
+            job::Data::Images { .. } => images::load(&job.data)?,
+            data => {
+                let arrays = Arrays::open(data)?;
+                if data.is_picture() {
+                    let path = arrays.path().to_owned();
+                    return of_picture(job, drawn(&path, &arrays.whole()?)?, Style::Ink);
+                }
+                arrays.raw(reading, data.shape())?
+            }
+        };
+        of_rows(job, reading, raw)
     }
 }
 
@@ -77,15 +87,8 @@ pub(super) fn load_picture(data: &job::Data, path: &Path) -> Result<Picture, Err
 fn of_picture(job: &Job, source: Picture, style: Style) -> Result<Data, Error> {
     let (width, height, channels) = (source.width(), source.height(), source.channels());
     let canvas = Canvas { width, height, channels, style };
-    let preparation = Preparation {
-        columns: 2,
-        outputs: channels,
-        canvas: Some(canvas),
-        input_scaling: None,
-        input_exponent: None,
-        target_scaling: None,
-        reading: Reading::of(job)?,
-    };
+    let preparation =
+        Preparation { canvas: Some(canvas), ..Preparation::new(2, channels, Reading::of(job)?) };
     let inputs = rows_of(dtype(job), canvas.area(), canvas.inputs(), |i, row| canvas.write_input(i, row))?;
     let targets = rows_of(dtype(job), canvas.area(), channels, |i, row| {
         let levels = &source.pixels()[i * channels..];
@@ -138,43 +141,33 @@ pub(super) fn drawn(path: &Path, data: &DataSet) -> Result<Picture, Error> {
     }
 }
 
-fn of_table(job: &Job, mut table: Table) -> Result<Data, Error> {
-    let reading = Reading::of(job)?;
-    // Targets first: they are small, and where they are wrong nothing else has to be read.
-    let y = table.targets(false)?.map(|(path, y)| {
-        let outputs = if reading == Reading::ClassLogits { classes(&y) } else { 1 };
-        reading.check_targets(&path, &y, outputs).map(|()| (y, outputs))
-    });
-    let (y, outputs) = y.transpose()?.ok_or_else(nothing)?;
-    let y_test = table.targets(true)?.map(|(path, y)| reading.check_targets(&path, &y, outputs).map(|()| y));
-    let y_test = y_test.transpose()?;
-    let x = table.inputs(false, y.shape()[0])?.ok_or_else(nothing)?;
+fn of_rows(job: &Job, reading: Reading, raw: Raw) -> Result<Data, Error> {
+    let Raw { x, y, test, form } = raw;
     let columns = x.shape()[1];
-    let test = match y_test {
-        Some(y) => table.inputs(true, y.shape()[0])?.map(|x| Dataset::new(x, y)).transpose()?,
-        None => None,
-    };
-    let (train, validation) = match set_apart(job, Dataset::new(x, y)?)? {
-        (train, None) => (train, test),
-        parts => parts,
-    };
-    let (inputs, targets) = job.data.preparation();
-    let statistics = |values: &Array, columns| Scaling::of(values.as_slice().unwrap_or_default(), columns);
+    let (mut train, mut validation) = set_apart(job, Dataset::new(x, y)?)?;
+    let mut encoding = None;
+    if let Some(draft) = &form.draft {
+        let learned = draft.fit(held(&train)?.0.as_slice().unwrap_or_default())?;
+        train = recoded(draft, &learned, train)?;
+        validation = validation.map(|part| recoded(draft, &learned, part)).transpose()?;
+        encoding = Some(learned);
+    }
+    if let (None, Some((x, y))) = (&validation, test) {
+        validation = Some(Dataset::new(x, y)?);
+    }
     let (x, y) = held(&train)?;
     let mut preparation = Preparation {
-        columns,
-        outputs,
-        canvas: None,
-        input_scaling: match inputs {
-            _ if takes_whole_numbers(job) => None,
-            Inputs::Standardised => Some(statistics(x, columns)),
-            Inputs::StandardisedAsOne => Some(statistics(x, 1).repeated(columns)),
-            Inputs::Raw | Inputs::Coordinates => None,
-        },
-        input_exponent: None,
-        target_scaling: (targets == Targets::Standardised).then(|| statistics(y, 1)),
-        reading,
+        encoding,
+        labels: form.labels,
+        target: form.target,
+        shape: form.shape,
+        images: form.images,
+        ..Preparation::new(columns, form.outputs, reading)
     };
+    preparation.input_scaling = input_scaling(job, &preparation, x.as_slice().unwrap_or_default());
+    if job.data.preparation().1 == Targets::Standardised {
+        preparation.target_scaling = Some(Scaling::of(y.as_slice().unwrap_or_default(), 1));
+    }
     if integers::asked(job) {
         train.check_finite()?;
         validation.as_ref().map_or(Ok(()), Dataset::check_finite)?;
@@ -190,6 +183,32 @@ fn of_table(job: &Job, mut table: Table) -> Result<Data, Error> {
     Ok(Data { preparation, train, validation, truth })
 }
 
+/// The rows of a draft with the words and the filling that were learned.
+fn recoded(draft: &Draft, encoding: &Encoding, part: Dataset) -> Result<Dataset, Error> {
+    let (x, y) = held(&part)?;
+    let copy = |a: &Array| a.view().try_to_array("the rows as numbers");
+    let (mut x, y) = (copy(x)?, copy(y)?);
+    draft.recode(encoding, x.as_slice_mut().unwrap_or_default())?;
+    Dataset::new(x, y)
+}
+
+/// What raw rows for training say about the scaling of inputs; inputs of words are left as they are.
+fn input_scaling(job: &Job, preparation: &Preparation, x: &[f64]) -> Option<Scaling> {
+    let columns = preparation.columns;
+    match job.data.preparation().0 {
+        _ if takes_whole_numbers(job) => None,
+        Inputs::Raw | Inputs::Coordinates => None,
+        Inputs::StandardisedAsOne => Some(Scaling::of(x, 1).repeated(columns)),
+        Inputs::Standardised => {
+            let scaling = Scaling::of(x, columns);
+            match &preparation.encoding {
+                None => Some(scaling),
+                Some(encoding) => Some(scaling.picked(&encoding.numbers())),
+            }
+        }
+    }
+}
+
 /// A part of a table as the network sees it.
 fn prepared(job: &Job, preparation: &Preparation, part: &Dataset) -> Result<Dataset, Error> {
     let (x, y) = held(part)?;
@@ -200,10 +219,12 @@ fn prepared(job: &Job, preparation: &Preparation, part: &Dataset) -> Result<Data
         check_indices(x, 0, columns, input_type)?;
     }
     let unit = preparation.input_exponent.map_or(1.0, |exponent| 2f64.powi(exponent));
-    let inputs = rows_of(input_type, part.rows(), columns, |i, row| {
+    let inputs = rows_of(input_type, part.rows(), preparation.inputs(), |i, row| {
         preparation.write_input(&x[i * columns..(i + 1) * columns], row);
         row.iter_mut().for_each(|x| *x /= unit);
     })?;
+    let axes = [&[part.rows()], &preparation.input_shape()[..]].concat();
+    let inputs = inputs.reshaped(axes).map_err(|e| Error::usage(e, "correct data.shape"))?;
     let classes = preparation.reading == Reading::ClassLogits;
     let targets = rows_of(target_type, part.rows(), 1, |i, row| {
         row[0] = y[i];
@@ -253,21 +274,12 @@ fn exponent(preparation: &Preparation, x: &[f64]) -> i32 {
     let columns = preparation.columns.max(1);
     let rows = x.len() / columns;
     let distance = (x.len() / integers::SAMPLE).max(1);
-    let mut sample = vec![0.0; rows.div_ceil(distance) * columns];
-    for (row, out) in (0..rows).step_by(distance).zip(sample.chunks_exact_mut(columns)) {
+    let inputs = preparation.inputs();
+    let mut sample = vec![0.0; rows.div_ceil(distance) * inputs];
+    for (row, out) in (0..rows).step_by(distance).zip(sample.chunks_exact_mut(inputs)) {
         preparation.write_input(&x[row * columns..(row + 1) * columns], out);
     }
     integers::exponent_of(&sample)
-}
-
-/// The number of classes of these targets, where they are classes.
-fn classes(y: &Array) -> usize {
-    let largest = y.as_slice::<f64>().unwrap_or_default().iter().copied().fold(0.0, f64::max);
-    largest.min(f64::from(u16::MAX)) as usize + 1
-}
-
-fn nothing() -> Error {
-    Error::usage("the data set has no rows", "name another file")
 }
 
 fn held(data: &Dataset) -> Result<(&Array, &Array), Error> {

@@ -24,21 +24,24 @@
 //! # Ok::<(), ironlearn::Error>(())
 //! ```
 
+mod arrays;
 mod canvas;
 mod data;
 mod gallery;
+mod images;
 mod integers;
 mod measures;
 mod model_file;
+mod named;
 mod observer;
 mod original;
 mod predictor;
 mod preparation;
 mod quantize;
+mod raw;
 mod recipe;
 mod report;
 mod scaling;
-mod table;
 mod train;
 mod trained;
 
@@ -48,7 +51,7 @@ pub use integers::integer_model;
 pub use measures::Measures;
 pub use model_file::{Match, ModelFile};
 pub use predictor::Predictor;
-pub use preparation::{Preparation, Reading};
+pub use preparation::{ImageForm, Preparation, Reading};
 pub use quantize::{QuantizeRequest, quantize};
 pub use report::write_report;
 pub use scaling::Scaling;

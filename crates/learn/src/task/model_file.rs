@@ -230,15 +230,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("a.safetensors");
         let job = Job::parse("[network]\nlayers = [{ linear = 1 }]", &[] as &[&str]).unwrap();
-        let preparation = Preparation {
-            columns: 1,
-            outputs: 1,
-            canvas: None,
-            input_scaling: None,
-            input_exponent: None,
-            target_scaling: None,
-            reading: Reading::Value,
-        };
+        let preparation = Preparation::new(1, 1, Reading::Value);
         let mut store = Store::new();
         let id = store.add("w", Role::Parameter, Array::scalar(2.0f32)).unwrap();
         let remote = Remote::take(&mut store);

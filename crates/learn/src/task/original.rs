@@ -35,14 +35,10 @@ pub(super) fn load(path: &Path, options: &Options) -> Result<Trained, Error> {
     }
     let outputs = network.outputs().elements();
     let draws = inputs == 3 && outputs == 1;
+    let columns = if draws { 2 } else { inputs };
     let preparation = Preparation {
-        columns: if draws { 2 } else { inputs },
-        outputs,
         canvas: draws.then_some(Canvas { width: SIDE, height: SIDE, channels: 1, style: Style::Ink }),
-        input_scaling: None,
-        input_exponent: None,
-        target_scaling: None,
-        reading: reading(&model, draws),
+        ..Preparation::new(columns, outputs, reading(&model, draws))
     };
     Trained::new(&network, preparation, None, options)
 }

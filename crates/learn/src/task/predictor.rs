@@ -70,12 +70,13 @@ impl Predictor {
         rows: usize,
     ) -> Result<Predictor, Error> {
         let (rows, width) = (rows.clamp(1, PORTION), preparation.inputs());
-        let signature = vec![TensorType::new(inputs, [rows, width])];
+        let shape = [&[rows], &preparation.input_shape()[..]].concat();
+        let signature = vec![TensorType::new(inputs, shape.clone())];
         let options = options.clone().averaged(true);
         let infer = Infer::build(&options, model.scope(), signature, |_tape, x| {
             Outputs::of("answer", model.predict(x[0]))
         })?;
-        let batch = Array::try_zeros(inputs, [rows, width], "a batch of inputs")?;
+        let batch = Array::try_zeros(inputs, shape, "a batch of inputs")?;
         let answer = vec![0.0; preparation.outputs];
         let network = Computing::Floats(infer);
         Ok(Predictor { network, batch, width, rows, answer, preparation: preparation.clone() })

@@ -1,14 +1,16 @@
 //! [`Preparation`]: how raw rows become inputs of a network and its outputs answers. Travels in the model file.
 
+use super::arrays::{Arrays, array, extension, is_array, unknown, wide};
 use super::canvas::Canvas;
 use super::integers::{self, LEAST};
 use super::scaling::Scaling;
-use super::table::{Table, array, extension, unknown, wide};
+use super::{images, raw};
 use crate::error::{Error, FileError, Place};
 use crate::io::original::DataSet;
 use crate::io::{npz::Npz, read};
 use crate::job::{self, Job, Task};
 use crate::picture::MAX_PIXELS;
+use crate::table::{Encoding, Labels, Table};
 use ironlearn_ir::{Array, DType};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
@@ -20,6 +22,21 @@ pub struct Preparation {
     pub columns: usize,
     /// Outputs of the network.
     pub outputs: usize,
+    /// Which columns of a table are a raw row, and how it becomes inputs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub encoding: Option<Encoding>,
+    /// The names of the classes, where they have any.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub labels: Labels,
+    /// The name of the target, where it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub target: Option<String>,
+    /// Axes of a row as the network takes it; none: one.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub shape: Vec<usize>,
+    /// What pictures rows are, where they are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub images: Option<ImageForm>,
     /// What is drawn, where a picture was learned. A raw row is then a position in pixels, (x, y).
     pub canvas: Option<Canvas>,
     /// Scaling of the inputs.
@@ -31,6 +48,23 @@ pub struct Preparation {
     pub target_scaling: Option<Scaling>,
     /// What an output means.
     pub reading: Reading,
+}
+
+/// Pictures that are rows: `[channels, height, width]` levels from 0 to 1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ImageForm {
+    /// Pixels in a line.
+    pub width: usize,
+    /// Lines.
+    pub height: usize,
+    /// 1 (grey) or 3 (red, green, blue).
+    pub channels: usize,
+    /// Whether pictures of other sizes are scaled to this one.
+    pub scales: bool,
+}
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }
 
 /// What the outputs of a network mean.
@@ -92,6 +126,24 @@ impl Reading {
 }
 
 impl Preparation {
+    /// Rows of so many numbers that are taken as they are.
+    pub fn new(columns: usize, outputs: usize, reading: Reading) -> Preparation {
+        Preparation {
+            columns,
+            outputs,
+            encoding: None,
+            labels: Labels::default(),
+            target: None,
+            shape: Vec::new(),
+            images: None,
+            canvas: None,
+            input_scaling: None,
+            input_exponent: None,
+            target_scaling: None,
+            reading,
+        }
+    }
+
     /// What in a preparation from a file contradicts itself, if anything does.
     pub(super) fn check(&self) -> Result<(), String> {
         if self.columns == 0 || self.outputs == 0 {
@@ -106,8 +158,25 @@ impl Preparation {
         if let Some(e) = self.input_exponent.filter(|e| !(LEAST..=-LEAST).contains(e)) {
             return Err(format!("inputs with the exponent {e}"));
         }
+        if let Some(encoding) = &self.encoding {
+            encoding.check()?;
+            if encoding.fields.len() != self.columns || self.canvas.is_some() {
+                return Err(format!("{} encoded columns of {}", encoding.fields.len(), self.columns));
+            }
+        }
+        let named = self.labels.names().len();
+        if named != 0 && named != self.outputs && (named, self.outputs) != (2, 1) {
+            return Err(format!("{named} names for {} outputs", self.outputs));
+        }
+        let axes = self.shape.iter().try_fold(1usize, |n, &axis| n.checked_mul(axis));
+        if !self.shape.is_empty() && axes != Some(self.inputs()) {
+            return Err(format!("rows of {} numbers with the axes {:?}", self.inputs(), self.shape));
+        }
+        if let Some(form) = self.images.filter(|form| !form.fits(self.columns)) {
+            return Err(format!("pictures of {}×{}×{}", form.width, form.height, form.channels));
+        }
         let fits = |scaling: &Option<Scaling>, n| scaling.as_ref().is_none_or(|scaling| scaling.scales(n));
-        if !fits(&self.input_scaling, self.columns) || !fits(&self.target_scaling, self.outputs) {
+        if !fits(&self.input_scaling, self.inputs()) || !fits(&self.target_scaling, self.outputs) {
             return Err("a scaling of other columns, or by what is no positive number".into());
         }
         Ok(())
@@ -115,7 +184,13 @@ impl Preparation {
 
     /// Numbers that the network takes for a row.
     pub fn inputs(&self) -> usize {
-        self.canvas.map_or(self.columns, |canvas| canvas.inputs())
+        let encoded = self.encoding.as_ref().map_or(self.columns, Encoding::inputs);
+        self.canvas.map_or(encoded, |canvas| canvas.inputs())
+    }
+
+    /// The axes of a row as the network takes it.
+    pub fn input_shape(&self) -> Vec<usize> {
+        if self.shape.is_empty() { vec![self.inputs()] } else { self.shape.clone() }
     }
 
     /// The inputs for a raw row of [`Preparation::columns`] numbers.
@@ -123,7 +198,10 @@ impl Preparation {
         match self.canvas {
             Some(canvas) => canvas.write_input(raw[1] as usize * canvas.width + raw[0] as usize, out),
             None => {
-                out.copy_from_slice(raw);
+                match &self.encoding {
+                    Some(encoding) => encoding.write_input(raw, out),
+                    None => out.copy_from_slice(raw),
+                }
                 if let Some(scaling) = &self.input_scaling {
                     scaling.apply(out);
                 }
@@ -142,12 +220,21 @@ impl Preparation {
         self.reading.answer(row);
     }
 
-    /// The raw rows of a file: a data set of the original program or an `.npz` archive, whose test part is taken
-    /// where it has one, or an array as NumPy's format, CSV or IDX.
+    /// The raw rows of a file: for a model of a table another table, for one of pictures in folders a picture or a
+    /// folder of them; else a data set of the original program or an `.npz` archive, whose test part is taken where
+    /// it has one, or an array as NumPy's format, CSV or IDX.
     ///
     /// # Errors
     /// [`Error::File`] where the file holds no such rows; [`Error::Io`].
     pub fn read_rows(&self, path: &Path) -> Result<Array, Error> {
+        if let Some(encoding) = &self.encoding {
+            return encoding.encode(&Table::read(path)?);
+        }
+        if let Some(form) = self.images
+            && !is_array(path)
+        {
+            return images::read_rows(path, form);
+        }
         let rows = match extension(path).as_str() {
             "json" => {
                 let data = DataSet::read(path)?;
@@ -175,17 +262,31 @@ impl Preparation {
     /// # Errors
     /// As [`Preparation::read_rows`].
     pub fn read_examples(&self, path: &Path) -> Result<(Array, Array), Error> {
+        if let Some(encoding) = &self.encoding {
+            let table = Table::read(path)?;
+            let goal = table.column(self.target.as_deref().unwrap_or_default())?;
+            let named = !self.labels.names().is_empty();
+            let y = if named { self.labels.classes(&table, goal)? } else { table.numbers(goal)? };
+            let y = raw::targets(y)?;
+            self.reading.check_targets(path, &y, self.outputs)?;
+            return Ok((encoding.encode(&table)?, y));
+        }
+        if let Some(form) = self.images
+            && !is_array(path)
+        {
+            return images::read_examples(path, form, &self.labels);
+        }
         let none = Path::new("");
-        let mut table = match extension(path).as_str() {
-            "json" => Table::original(path)?,
-            "npz" => Table::of_arrays(path, [none; 3])?,
+        let mut arrays = match extension(path).as_str() {
+            "json" => Arrays::original(path)?,
+            "npz" => Arrays::of_files(path, [none; 3])?,
             _ => return Err(unknown(path, "a data set: .npz, or .json of the original program")?),
         };
         let wrong = || Error::from(FileError::new(path, "no rows with targets").hint("give a data set"));
-        let test = table.has_test();
-        let (_, y) = table.targets(test)?.ok_or_else(wrong)?;
+        let test = arrays.has_test();
+        let (_, y) = arrays.targets(test)?.ok_or_else(wrong)?;
         self.reading.check_targets(path, &y, self.outputs)?;
-        let x = table.inputs(test, y.shape()[0])?.ok_or_else(wrong)?;
+        let x = arrays.inputs(test, y.shape()[0])?.ok_or_else(wrong)?;
         self.check_rows(path, &x)?;
         Ok((x, y))
     }

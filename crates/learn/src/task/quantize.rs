@@ -109,7 +109,7 @@ fn inputs<T: Real>(file: &ModelFile, network: &Network<T>, raw: &Array, most: us
         file.preparation.write_input(&values[i * columns..(i + 1) * columns], &mut row);
         numbers.extend_from_slice(&row);
     }
-    let shape = [picked.len(), row.len()];
+    let shape = [&[picked.len()], &file.preparation.input_shape()[..]].concat();
     let made = match network.input_dtype() {
         DType::I64 => Array::of(shape, numbers.iter().map(|&x| x as i64).collect()),
         _ => Array::of(shape, numbers.into_iter().map(T::from_f64).collect()),

@@ -33,6 +33,14 @@ impl Scaling {
         Scaling { mean: times(&self.mean), deviation: times(&self.deviation) }
     }
 
+    /// That of columns in another order; where there is none, numbers stay as they are.
+    pub fn picked(&self, columns: &[Option<usize>]) -> Scaling {
+        let pick = |values: &[f64], other: f64| {
+            columns.iter().map(|column| column.map_or(other, |column| values[column])).collect()
+        };
+        Scaling { mean: pick(&self.mean, 0.0), deviation: pick(&self.deviation, 1.0) }
+    }
+
     /// Whether it is one of so many columns, each with numbers that can scale.
     pub fn scales(&self, columns: usize) -> bool {
         let positive = |deviation: &f64| deviation.is_finite() && *deviation > 0.0;

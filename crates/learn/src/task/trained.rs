@@ -7,7 +7,7 @@ use super::original;
 use super::predictor::Predictor;
 use super::preparation::Preparation;
 use super::recipe;
-use super::table::extension;
+use super::arrays::extension;
 use crate::error::{Error, FileError, Place};
 use crate::io::original::DataSet;
 use crate::job::{self, Job, Layer};
@@ -181,7 +181,7 @@ pub(super) fn network<T: Real>(
     bytes: u64,
 ) -> Result<Network<T>, Error> {
     let specs = recipe::layers(&job.network.layers, preparation.outputs)?;
-    let network = Network::from_specs_within([preparation.inputs()], &specs, job.train.seed, bytes)?;
+    let network = Network::from_specs_within(preparation.input_shape(), &specs, job.train.seed, bytes)?;
     let outputs = network.outputs().elements();
     if outputs != preparation.outputs {
         return Err(Error::usage(

@@ -1,6 +1,8 @@
-//! [`Table`]: the rows and targets of a data set, read one after the other, so that targets can be checked before
+//! [`Arrays`]: the rows and targets of a data set, read one after the other, so that targets can be checked before
 //! the rows, which are larger, take memory.
 
+use super::preparation::Reading;
+use super::raw::{self, Form, Raw};
 use crate::error::{Error, FileError, Place};
 use crate::io::original::DataSet;
 use crate::io::{csv, idx, npy, npz::Npz, read};
@@ -10,7 +12,7 @@ use ironlearn_ir::{Array, Kind};
 use std::path::{Path, PathBuf};
 
 /// A data set of a job.
-pub(super) enum Table {
+pub(super) enum Arrays {
     /// A file of the original program, and what it holds.
     Original(PathBuf, [Option<Array>; 4]),
     /// Files of arrays: inputs and targets for training, inputs and targets for validation, an array each.
@@ -20,31 +22,61 @@ pub(super) enum Table {
 /// The parts of a data set, by the names that they have in a job and in an `.npz` file.
 const PARTS: [&str; 4] = ["x", "y", "x_test", "y_test"];
 
-impl Table {
+impl Arrays {
     /// The data set of a job.
     ///
     /// # Errors
     /// Those of reading its file, where it is one of the original program; [`Error::Usage`] where the job names no
     /// targets, or is on a picture.
-    pub fn open(data: &job::Data) -> Result<Table, Error> {
+    pub fn open(data: &job::Data) -> Result<Arrays, Error> {
         match data {
-            job::Data::Original { path, .. } => Table::original(path),
-            job::Data::Arrays { x, y, x_test, y_test, .. } => Table::of_arrays(x, [y, x_test, y_test]),
-            job::Data::Picture { .. } => Err(Error::usage("a picture is no table", "set data.kind")),
+            job::Data::Original { path, .. } => Arrays::original(path),
+            job::Data::Arrays { x, y, x_test, y_test, .. } => Arrays::of_files(x, [y, x_test, y_test]),
+            other => Err(Error::usage(format!("{} are no arrays", other.word()), "set data.kind")),
         }
     }
 
     /// A file of the original program.
-    pub fn original(path: &Path) -> Result<Table, Error> {
+    pub fn original(path: &Path) -> Result<Arrays, Error> {
         let DataSet { x, y, x_test, y_test } = DataSet::read(path)?;
-        Ok(Table::Original(path.to_owned(), [Some(x), Some(y), x_test, y_test]))
+        Ok(Arrays::Original(path.to_owned(), [Some(x), Some(y), x_test, y_test]))
+    }
+
+    /// The rows and targets. Targets are read first: they are small, and where they are wrong nothing else has to be
+    /// read.
+    ///
+    /// # Errors
+    /// Those of reading them, and where they are not those that `reading` compares with, or have other axes than
+    /// `shape`.
+    pub fn raw(mut self, reading: Reading, shape: Option<&[usize]>) -> Result<Raw, Error> {
+        let nothing = || Error::usage("the data set has no rows", "name another file");
+        let (path, y) = self.targets(false)?.ok_or_else(nothing)?;
+        let outputs = raw::outputs(reading, &y);
+        reading.check_targets(&path, &y, outputs)?;
+        let y_test = self.targets(true)?;
+        let check = |(path, y): (PathBuf, Array)| reading.check_targets(&path, &y, outputs).map(|()| y);
+        let y_test = y_test.map(check).transpose()?;
+        let x = self.inputs(false, y.shape()[0])?.ok_or_else(nothing)?;
+        let shape = shape.unwrap_or_default().to_vec();
+        let product: usize = shape.iter().product();
+        if !shape.is_empty() && product != x.shape()[1] {
+            return Err(Error::usage(
+                format!("data.shape = {shape:?} has room for {product} numbers, a row has {}", x.shape()[1]),
+                "give the axes of a row: their product is the length of a row",
+            ));
+        }
+        let test = match y_test {
+            Some(y) => self.inputs(true, y.shape()[0])?.map(|x| (x, y)),
+            None => None,
+        };
+        Ok(Raw { x, y, test, form: Form { outputs, shape, ..Form::default() } })
     }
 
     /// Whether there are inputs and targets for validation.
     pub fn has_test(&self) -> bool {
         match self {
-            Table::Original(_, parts) => parts[2].is_some() && parts[3].is_some(),
-            Table::Arrays(files) => files[2].is_some() && files[3].is_some(),
+            Arrays::Original(_, parts) => parts[2].is_some() && parts[3].is_some(),
+            Arrays::Arrays(files) => files[2].is_some() && files[3].is_some(),
         }
     }
 
@@ -57,7 +89,7 @@ impl Table {
     }
 
     /// Files of arrays; where `x` is an archive, it has those that are not named.
-    pub fn of_arrays(x: &Path, [y, x_test, y_test]: [&Path; 3]) -> Result<Table, Error> {
+    pub fn of_files(x: &Path, [y, x_test, y_test]: [&Path; 3]) -> Result<Arrays, Error> {
         let archive = (extension(x) == "npz").then(|| Npz::open(x)).transpose()?;
         let file = |key: &str, path: &Path| {
             let inside = archive.as_ref().filter(|npz| npz.has(key) || key == "y");
@@ -72,14 +104,14 @@ impl Table {
                 "name both in the job: data.x and data.y, data.x_test and data.y_test",
             ));
         }
-        Ok(Table::Arrays(files))
+        Ok(Arrays::Arrays(files))
     }
 
     /// The file of the inputs for training.
     pub fn path(&self) -> &Path {
         match self {
-            Table::Original(path, _) => path,
-            Table::Arrays(files) => files[0].as_deref().unwrap_or(Path::new("")),
+            Arrays::Original(path, _) => path,
+            Arrays::Arrays(files) => files[0].as_deref().unwrap_or(Path::new("")),
         }
     }
 
@@ -87,8 +119,8 @@ impl Table {
     pub fn targets(&mut self, test: bool) -> Result<Option<(PathBuf, Array)>, Error> {
         let part = 1 + 2 * usize::from(test);
         let path = match self {
-            Table::Original(path, parts) => return Ok(parts[part].take().map(|y| (path.clone(), y))),
-            Table::Arrays(files) => files[part].clone(),
+            Arrays::Original(path, parts) => return Ok(parts[part].take().map(|y| (path.clone(), y))),
+            Arrays::Arrays(files) => files[part].clone(),
         };
         let Some(path) = path else { return Ok(None) };
         let y = array(&path, PARTS[part])?;
@@ -108,8 +140,8 @@ impl Table {
     pub fn inputs(&mut self, test: bool, targets: usize) -> Result<Option<Array>, Error> {
         let part = 2 * usize::from(test);
         let path = match self {
-            Table::Original(_, parts) => return Ok(parts[part].take()),
-            Table::Arrays(files) => files[part].clone(),
+            Arrays::Original(_, parts) => return Ok(parts[part].take()),
+            Arrays::Arrays(files) => files[part].clone(),
         };
         let Some(path) = path else { return Ok(None) };
         let x = array(&path, PARTS[part])?;
@@ -135,6 +167,11 @@ pub(super) fn array(path: &Path, name: &str) -> Result<Array, Error> {
             Err(unknown(path, "an array: .npy, .npz, .csv or IDX, whose names end with -ubyte, .idx or .gz")?)
         }
     }
+}
+
+/// Whether the name of a file says that it holds arrays.
+pub(super) fn is_array(path: &Path) -> bool {
+    matches!(extension(path).as_str(), "npy" | "npz" | "csv" | "gz" | "idx" | "json") || is_idx(path)
 }
 
 fn is_idx(path: &Path) -> bool {

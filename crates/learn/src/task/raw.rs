@@ -1,0 +1,52 @@
+//! [`Raw`]: the rows and targets of a data set as its files hold them, before anything is learned of them.
+
+use super::preparation::{ImageForm, Reading};
+use crate::error::Error;
+use crate::table::{Draft, Labels};
+use ironlearn_ir::Array;
+use std::path::Path;
+
+/// Rows and targets, all `f64`: rows `[rows, columns]`, targets `[rows, 1]`.
+pub(super) struct Raw {
+    pub x: Array,
+    pub y: Array,
+    /// Rows and targets for validation, where they have files of their own.
+    pub test: Option<(Array, Array)>,
+    pub form: Form,
+}
+
+/// What rows and targets are.
+#[derive(Default)]
+pub(super) struct Form {
+    /// Outputs of the network for a row.
+    pub outputs: usize,
+    /// How cells became raw rows, where they are those of a table.
+    pub draft: Option<Draft>,
+    /// The names of the classes, where they have any.
+    pub labels: Labels,
+    /// The name of the target, where it has one.
+    pub target: Option<String>,
+    /// Axes of a row; none: one.
+    pub shape: Vec<usize>,
+    /// What pictures the rows are, where they are.
+    pub images: Option<ImageForm>,
+}
+
+/// The number of classes of these targets, where they are classes; else 1.
+pub(super) fn outputs(reading: Reading, y: &Array) -> usize {
+    if reading != Reading::ClassLogits {
+        return 1;
+    }
+    let largest = y.as_slice::<f64>().unwrap_or_default().iter().copied().fold(0.0, f64::max);
+    largest.min(f64::from(u16::MAX)) as usize + 1
+}
+
+/// Targets as an array `[rows, 1]`.
+pub(super) fn targets(values: Vec<f64>) -> Result<Array, Error> {
+    Array::of([values.len(), 1], values).map_err(|e| Error::usage(e, "use fewer rows"))
+}
+
+/// A path that may be left out.
+pub(super) fn given(path: &Path) -> Option<&Path> {
+    (!path.as_os_str().is_empty()).then_some(path)
+}
