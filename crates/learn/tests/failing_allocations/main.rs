@@ -12,17 +12,23 @@ use ironlearn::Error;
 use ironlearn::io::{Checkpoint, atomic::is_temporary};
 use ironlearn_testkit::alloc::Counting;
 use ironlearn_testkit::refusing::{Requests, refusing};
+use ironlearn_testkit::tier::trials;
 use operations::{Operation, operation};
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
 /// The fewest bytes of a large request. Operations here work on data and networks whose parts are larger.
 const LARGE: usize = 64 << 10;
+
+/// Requests of an operation that the quick tier tries.
+const QUICK: usize = 6;
 
 /// In the environment of a process that tries one operation: its name, and the number of the only request to refuse,
 /// where it is to be shown.
@@ -35,25 +41,41 @@ fn every_large_allocation_may_fail() {
         return try_all(&name);
     }
     let only = std::env::var("IRONLEARN_TEST_ONLY").unwrap_or_default();
-    let mut wrong = Vec::new();
-    let mut all = 0;
-    for name in operations::NAMES.into_iter().filter(|name| name.contains(&only)) {
-        let output = alone(name, None);
-        let text = String::from_utf8_lossy(&output.stdout).into_owned();
-        if !output.status.success() {
-            // The request that was tried last is shown with the place where it was made.
-            let last = text.lines().filter_map(|l| l.strip_prefix("refused ")).next_back().unwrap_or("0");
-            let shown = alone(name, Some(last));
-            let errors = [&output.stderr, &shown.stderr].map(|e| String::from_utf8_lossy(e).into_owned());
-            wrong.push(format!("{name}, request {last}: {}\n{text}\n{}", output.status, errors.join("\n")));
-            continue;
+    let names: Vec<&str> = operations::NAMES.into_iter().filter(|name| name.contains(&only)).collect();
+    let (next, found) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
+    // Most of their time goes into the start of steps, which is the work of one core.
+    let workers = std::thread::available_parallelism().map_or(1, Into::into);
+    std::thread::scope(|scope| {
+        for _ in 0..workers {
+            scope.spawn(|| {
+                while let Some(name) = names.get(next.fetch_add(1, Relaxed)) {
+                    let tried = attempt(name);
+                    found.lock().unwrap().push(tried);
+                }
+            });
         }
-        let line = text.lines().find(|l| l.starts_with("tried ")).unwrap_or_else(|| panic!("{text}"));
-        all += line.split(' ').nth(1).unwrap().parse::<u64>().unwrap();
-        println!("{name}: {line}");
-    }
-    assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
+    });
+    let found = found.into_inner().unwrap();
+    let wrong: Vec<&String> = found.iter().filter_map(|tried| tried.as_ref().err()).collect();
+    assert!(wrong.is_empty(), "{wrong:#?}");
+    let all: u64 = found.iter().filter_map(|tried| tried.as_ref().ok()).sum();
     println!("{all} large allocations refused in turn");
+}
+
+/// Tries one operation in a process of its own: how many requests were refused, or what went wrong.
+fn attempt(name: &str) -> Result<u64, String> {
+    let output = alone(name, None);
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    if !output.status.success() {
+        // The request that was tried last is shown with the place where it was made.
+        let last = text.lines().filter_map(|l| l.strip_prefix("refused ")).next_back().unwrap_or("0");
+        let shown = alone(name, Some(last));
+        let errors = [&output.stderr, &shown.stderr].map(|e| String::from_utf8_lossy(e).into_owned());
+        return Err(format!("{name}, request {last}: {}\n{text}\n{}", output.status, errors.join("\n")));
+    }
+    let line = text.lines().find(|l| l.starts_with("tried ")).unwrap_or_else(|| panic!("{text}"));
+    println!("{name}: {line}");
+    Ok(line.split(' ').nth(1).unwrap().parse().unwrap())
 }
 
 fn alone(name: &str, shown: Option<&str>) -> std::process::Output {
@@ -79,7 +101,10 @@ fn try_all(name: &str) {
     let (result, Requests { own, of_libraries }) = run(None, false);
     result.unwrap();
     assert!(own > 0, "{name} asks for nothing large");
-    for number in 0..own {
+    // At even distances, the first and the last among them, where not all are tried.
+    let tried = own.min(trials(QUICK, usize::MAX) as u64);
+    for i in 0..tried {
+        let number = i * (own - 1) / (tried - 1).max(1);
         println!("refused {number}");
         let before = files(folder.path());
         let (result, _) = run(Some(number), false);
@@ -107,7 +132,7 @@ fn try_all(name: &str) {
         }
         run(None, false).0.unwrap();
     }
-    println!("tried {own} of its own, {of_libraries} of libraries left out");
+    println!("tried {tried} of {own} of its own, {of_libraries} of libraries left out");
 }
 
 /// The files of a folder with what they hold.
