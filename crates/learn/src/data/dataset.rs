@@ -1,12 +1,12 @@
 //! [`Dataset`]: inputs and targets, row by row.
 
 use super::filed::Filed;
-use super::order::split;
+use super::order::{split, split_groups};
 use crate::Error;
 use ironlearn_ir::prim::cast::{Convert, Wide, convert};
 use ironlearn_ir::prim::stream_of;
 use ironlearn_ir::{Array, DType, DataRef, Shape, TensorType, dispatch, memory};
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::ops::Range;
 use std::path::Path;
@@ -166,17 +166,22 @@ impl Dataset {
             }
         };
         let parts = split(seed ^ stream_of("order of rows", 0), self.rows(), share)?;
-        let Some((left, picked)) = parts else { return Ok(None) };
-        let pick = |rows: &[u32]| {
-            let pick = |a: &Array| {
-                let ty = type_of_rows(a.dtype(), a.shape(), rows.len());
-                let mut out = Array::try_zeros(ty.dtype, ty.shape, "a part of the data")?;
-                copy_rows(a, rows, &mut out, 0);
-                Ok::<_, Error>(out)
-            };
-            Ok::<_, Error>(Dataset(Kept::Held { inputs: pick(inputs)?, targets: pick(targets)? }))
+        parts.map(|parts| picked(inputs, targets, &parts)).transpose()
+    }
+
+    /// As [`Dataset::split`], with this share of the rows of each class, which is their target. Classes that have too
+    /// few rows for both parts stay in the first. `None` where nothing is left for the second.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] where the rows are in files; [`Error::Memory`].
+    pub fn split_stratified(&self, share: f64, seed: u64) -> Result<Option<(Dataset, Dataset)>, Error> {
+        let Kept::Held { inputs, targets } = &self.0 else {
+            let problem = "rows that stay in files are set apart in blocks, not by their classes";
+            return Err(Error::usage(problem, "use Dataset::split, or load the rows with Dataset::new"));
         };
-        Ok(Some((pick(&left)?, pick(&picked)?)))
+        let groups = groups(targets);
+        let parts = split_groups(seed ^ stream_of("order of rows", 0), &groups, share)?;
+        parts.map(|parts| picked(inputs, targets, &parts)).transpose()
     }
 
     /// Fills `x` and `y` with the rows from this one on, in the data's own order.
@@ -205,6 +210,44 @@ impl Dataset {
     }
 }
 
+/// The rows of both parts.
+fn picked(
+    inputs: &Array,
+    targets: &Array,
+    (left, right): &(Vec<u32>, Vec<u32>),
+) -> Result<(Dataset, Dataset), Error> {
+    let pick = |a: &Array, rows: &[u32]| {
+        let ty = type_of_rows(a.dtype(), a.shape(), rows.len());
+        let mut out = Array::try_zeros(ty.dtype, ty.shape, "a part of the data")?;
+        copy_rows(a, rows, &mut out, 0);
+        Ok::<_, Error>(out)
+    };
+    let part = |rows: &[u32]| {
+        Ok::<_, Error>(Dataset(Kept::Held { inputs: pick(inputs, rows)?, targets: pick(targets, rows)? }))
+    };
+    Ok((part(left)?, part(right)?))
+}
+
+/// Rows with the same target, group by group.
+fn groups(targets: &Array) -> Vec<Vec<u32>> {
+    let mut groups: BTreeMap<Vec<u64>, Vec<u32>> = BTreeMap::new();
+    let width = targets.shape().iter().skip(1).product::<usize>().max(1);
+    dispatch!(targets.dtype(), T => {
+        for (row, values) in targets.as_slice::<T>().unwrap_or_default().chunks_exact(width).enumerate() {
+            groups.entry(values.iter().map(bits).collect()).or_default().push(row as u32);
+        }
+    });
+    groups.into_values().collect()
+}
+
+/// The bits of a number.
+fn bits<T: Convert>(x: &T) -> u64 {
+    match x.to_wide() {
+        Wide::Int(x) => x as u64,
+        Wide::Float(x) | Wide::Complex(x, _) => x.to_bits(),
+    }
+}
+
 /// The first number of an array that is infinite or none, and its place.
 fn first_not_finite(array: &Array) -> Option<(usize, f64)> {
     fn look<T: Copy>(values: &[T], wide: impl Fn(T) -> f64) -> Option<(usize, f64)> {
@@ -221,10 +264,6 @@ fn first_not_finite(array: &Array) -> Option<(usize, f64)> {
 
 /// Pairs of equal rows of this width.
 fn equal_rows<T: Convert>(own: &[T], others: &[T], width: usize) -> Vec<(usize, usize)> {
-    let bits = |x: &T| match x.to_wide() {
-        Wide::Int(x) => x as u64,
-        Wide::Float(x) | Wide::Complex(x, _) => x.to_bits(),
-    };
     let hash = |row: &[T]| {
         let mut hasher = DefaultHasher::new();
         row.iter().for_each(|x| bits(x).hash(&mut hasher));
@@ -306,6 +345,23 @@ mod tests {
         }
         assert_ne!(values(&data(10).split(0.3, 6).unwrap().unwrap().1), values(&validation));
         assert!(data(1).split(0.5, 0).unwrap().is_none());
+    }
+
+    #[test]
+    fn a_stratified_split_has_the_share_of_each_class() {
+        let inputs = Array::of([33, 1], (0..33).map(f64::from).collect()).unwrap();
+        // 20 of one class, 10 of another, 2 of a third and 1 of a fourth.
+        let class = |i: u8| [20, 30, 32].iter().filter(|&&end| i >= end).count() as u8;
+        let targets = Array::of([33], (0..33).map(class).collect()).unwrap();
+        let data = Dataset::new(inputs, targets).unwrap();
+        let (train, validation) = data.split_stratified(0.2, 3).unwrap().unwrap();
+        let count = |part: &Dataset| {
+            [0, 1, 2, 3].map(|class| values(part).1.iter().filter(|&&y| y == class).count())
+        };
+        assert_eq!((count(&train), count(&validation)), ([16, 8, 1, 1], [4, 2, 1, 0]));
+        let x = values(&validation).0;
+        assert!(x.is_sorted() && values(&validation).1.iter().zip(x).all(|(&y, &x)| class(x as u8) == y));
+        assert_ne!(x, values(&data.split_stratified(0.2, 4).unwrap().unwrap().1).0);
     }
 
     #[test]

@@ -9,3 +9,4 @@ mod order;
 pub use dataset::Dataset;
 pub(crate) use dataset::batch_of;
 pub(crate) use feed::Feed;
+pub(crate) use order::picked;

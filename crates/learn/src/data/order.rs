@@ -39,6 +39,33 @@ pub(super) fn split(key: u64, n: usize, share: f64) -> Result<Option<Parts>, Ref
     Ok(Some((left, order)))
 }
 
+/// Which of `n` things the share is that a split by this seed sets apart.
+pub(crate) fn picked(seed: u64, n: usize, share: f64) -> Result<Vec<bool>, Refused> {
+    let mut picked = memory::filled(false, n, "which rows are set apart")?;
+    if let Some((_, second)) = split(seed, n, share)? {
+        second.iter().for_each(|&i| picked[i as usize] = true);
+    }
+    Ok(picked)
+}
+
+/// As [`split`], with this share of each group of numbers; groups that have too few stay in the first part whole.
+pub(super) fn split_groups(key: u64, groups: &[Vec<u32>], share: f64) -> Result<Option<Parts>, Refused> {
+    let rows = groups.iter().map(Vec::len).sum();
+    let (mut first, mut second) = (memory::room(rows, "an order of rows")?, Vec::new());
+    for (i, group) in groups.iter().enumerate() {
+        match split(philox(i as u64, u64::MAX, key)[0].into(), group.len(), share)? {
+            Some((left, picked)) => {
+                first.extend(left.iter().map(|&place| group[place as usize]));
+                second.extend(picked.iter().map(|&place| group[place as usize]));
+            }
+            None => first.extend_from_slice(group),
+        }
+    }
+    first.sort_unstable();
+    second.sort_unstable();
+    Ok((!second.is_empty()).then_some((first, second)))
+}
+
 /// The numbers below `n`.
 pub(super) fn ascending(n: usize) -> Result<Vec<u32>, Refused> {
     let mut order = memory::room(n, "an order of rows")?;

@@ -28,6 +28,8 @@ section! {
         /// Share of the rows that is set apart for validation; 0 leaves it at the test part of the data,
         /// where they have one.
         validation: f64 = 0.0, check::BELOW_1;
+        /// Sets the same share of each class apart, where the targets are classes.
+        stratified: bool = false;
         /// Epochs between evaluations, each a row of the metrics file.
         evaluate_every: u64 = 1, check::COUNT;
         /// Evaluations without improvement after which training ends early and takes the best weights;
