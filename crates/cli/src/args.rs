@@ -1,13 +1,19 @@
 //! The command line.
 
+mod generate;
+mod values;
+
+pub use generate::GenerateOptions;
+
 use crate::device::Device;
 use crate::session::Limits;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Args, Parser, Subcommand};
-use ironlearn::job::{Job, key_named, parse_duration};
+use ironlearn::job::{Job, key_named};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
+use values::{duration, seconds, size, threads};
 
 const EXIT_CODES: &str = "\
 Exit codes: 0 done, 2 usage or missing device, 3 bad data, 4 diverged, 5 input, output or
@@ -29,6 +35,8 @@ pub enum Command {
     Resume(ResumeOptions),
     /// Apply a trained network
     Predict(PredictOptions),
+    /// Go on with a text as a network has learned to
+    Generate(GenerateOptions),
     /// Measure a trained network on a data set
     Evaluate(EvaluateOptions),
     /// Make a network of integers of a trained network
@@ -321,7 +329,7 @@ impl Arguments {
             Command::Inspect(options) => options.json,
             Command::Doctor(options) => options.json,
             Command::Bench(options) => options.json,
-            Command::Predict(_) | Command::Help(_) => false,
+            Command::Predict(_) | Command::Generate(_) | Command::Help(_) => false,
         }
     }
 
@@ -349,27 +357,6 @@ impl RunOptions {
     }
 }
 
-fn duration(text: &str) -> Result<Duration, String> {
-    parse_duration(text).ok_or_else(|| "not a duration: write for example 90s, 10m or 1h30m".into())
-}
-
-fn threads(text: &str) -> Result<NonZeroUsize, String> {
-    text.parse()
-        .map_err(|_| "not a number of threads: write 1 or more, or leave it out for one per core".into())
-}
-
-fn seconds(text: &str) -> Result<f64, String> {
-    let seconds = text.parse().ok().filter(|s| (0.0..=3600.0).contains(s));
-    seconds.ok_or_else(|| "not a number of seconds from 0 to 3600".into())
-}
-
-fn size(text: &str) -> Result<[usize; 2], String> {
-    let side = |text: &str| text.parse().ok().filter(|side| (1..=65_535).contains(side));
-    text.split_once(['x', 'X'])
-        .and_then(|(width, height)| Some([side(width)?, side(height)?]))
-        .ok_or_else(|| "not a size: write width x height, for example 512x512".into())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -386,13 +373,5 @@ mod tests {
         let Command::Train(options) = Arguments::parse_from(line.split(' ')).command else { panic!() };
         assert_eq!(options.run.overrides(), ["train.seed=1", "loss.kind=mae", "train.seed=7"]);
         assert_eq!(options.run.max_time, Some(Duration::from_secs(60)));
-    }
-
-    #[test]
-    fn sizes() {
-        assert_eq!(size("512x256"), Ok([512, 256]));
-        for text in ["512", "0x5", "5x", "axb", "5x5x5", "70000x1", "-1x2"] {
-            assert!(size(text).is_err(), "{text}");
-        }
     }
 }

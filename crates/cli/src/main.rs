@@ -47,6 +47,7 @@ fn carry_out(command: Command, console: &Console) -> Result<u8, Error> {
         Command::Train(options) => commands::train::run(&options, console, &engine),
         Command::Resume(options) => commands::resume::run(&options, console, &engine),
         Command::Predict(options) => commands::predict::run(&options, console, &engine),
+        Command::Generate(options) => commands::generate::run(&options, console),
         Command::Evaluate(options) => commands::evaluate::run(&options, console, &engine),
         Command::Quantize(options) => commands::quantize::run(&options, console, &engine),
         Command::Export(options) => commands::export::run(&options, console),

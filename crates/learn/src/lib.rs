@@ -23,6 +23,7 @@ pub mod step;
 pub mod table;
 pub mod task;
 pub mod tensor;
+pub mod text;
 pub mod train;
 
 pub use data::Dataset;

@@ -4,6 +4,7 @@ pub mod bench;
 pub mod doctor;
 pub mod evaluate;
 pub mod export;
+pub mod generate;
 pub mod help;
 pub mod inspect;
 pub mod predict;

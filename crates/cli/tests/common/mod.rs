@@ -15,7 +15,7 @@ use std::process::{Command, Output};
 
 /// Jobs of every kind, by name. Together they have every optimizer, schedule, loss and element type, and all that a
 /// checkpoint can hold: dropout, batch norm, moments, averages, plateaus, patience, skipped steps.
-pub const KINDS: [(&str, &str); 12] = [
+pub const KINDS: [(&str, &str); 13] = [
     (
         "picture",
         r#"data = { picture = "grey.png" }
@@ -66,6 +66,13 @@ pub const KINDS: [(&str, &str); 12] = [
         network.layers = [{ conv2d = 3, padding = 1 }, "batch_norm", "relu", { max_pool = 2 }, "flatten", { linear = "targets" }]
         loss.kind = "cross_entropy"
         train = { epochs = 4, batch = 4 }"#,
+    ),
+    (
+        "text",
+        r#"data = { kind = "text", path = "poem.txt", context = 6 }
+        network.layers = [{ embedding = 5 }, { gru = 8 }, { linear = "targets" }]
+        loss.kind = "cross_entropy"
+        train = { epochs = 4, batch = 8, validation = 0.2 }"#,
     ),
     (
         "classes",
@@ -150,6 +157,7 @@ pub fn folder() -> tempfile::TempDir {
         cells += &format!("{i},{colour},{size},{},{kind}\n", 100 + i * i % 3);
     }
     put("table.csv", &cells);
+    put("poem.txt", &"the oak, the elm\nthe ash, the oak\n".repeat(12));
     for (class, level) in [("dark", 40), ("light", 200)] {
         fs::create_dir_all(at.join("shades").join(class)).unwrap();
         for i in 0..7 {

@@ -24,8 +24,9 @@ macro_rules! texts {
 }
 
 /// The names and texts of all job files.
-pub const JOBS: [(&str, &str); 9] = texts!(
-    "fashion-cnn" "integers" "linear" "logistic" "mnist" "mnist-cnn" "picture" "simba-original" "xor"
+pub const JOBS: [(&str, &str); 12] = texts!(
+    "fashion-cnn" "integers" "iris" "linear" "logistic" "mnist" "mnist-cnn" "names" "picture" "shakespeare"
+    "simba-original" "xor"
 );
 
 /// The names of the files in the folder of jobs, where it is there.
@@ -52,6 +53,22 @@ fn data(name: &str, size: &Size, scratch: &Path) -> Option<Vec<String>> {
     Some(match name {
         "picture" => Vec::new(),
         "mnist" | "mnist-cnn" | "fashion-cnn" | "integers" => digits(size.digits, scratch)?,
+        "iris" => {
+            let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../jobs/iris.csv");
+            if !path.is_file() {
+                tier::skipped("a job", format!("{} is missing", path.display()));
+                return None;
+            }
+            vec![format!("data.path={}", path.display())]
+        }
+        "names" | "shakespeare" => {
+            let file = if name == "names" { "names" } else { "tinyshakespeare" };
+            let text = fs::read_to_string(shared(&format!("text/{file}.txt"))?).unwrap();
+            let end = text.char_indices().map(|(at, _)| at).nth(40 * size.digits[0]).unwrap_or(text.len());
+            let path = scratch.join("text.txt");
+            fs::write(&path, &text[..end]).unwrap();
+            vec![format!("data.path={}", path.display())]
+        }
         "simba-original" => {
             let whole = shared("iron_learn/image.json")?;
             let file = size.side.map_or(whole.clone(), |side| corner(&whole, side, scratch));

@@ -37,6 +37,10 @@ fn small(name: &str, full: bool) -> (Size, Vec<&'static str>) {
         // Its layers are saturated from the start: at its own rate of 0.5 a step makes 10,000 of a rounding error.
         ("simba-original", false) => vec!["train.epochs=4", "optimizer.rate=1e-4"],
         ("simba-original", true) => vec!["train.epochs=10", "optimizer.rate=1e-4"],
+        ("iris", false) => vec!["train.epochs=3"],
+        ("iris", true) => vec!["train.epochs=20"],
+        ("mnist-cnn" | "fashion-cnn" | "names" | "shakespeare", false) => vec!["train.epochs=1"],
+        ("mnist-cnn" | "fashion-cnn" | "names" | "shakespeare", true) => vec!["train.epochs=2"],
         _ => panic!("jobs/{name}.toml is not compared: say how small it is to be"),
     };
     (size, [overrides, vec!["train.evaluate_every=1"]].concat())
@@ -119,11 +123,16 @@ macro_rules! jobs {
 }
 
 jobs! {
+    clothes_by_convolutions "fashion-cnn",
     integers "integers",
+    iris "iris",
     linear "linear",
     logistic "logistic",
     mnist "mnist",
+    digits_by_convolutions "mnist-cnn",
+    names "names",
     picture "picture",
+    shakespeare "shakespeare",
     simba_original "simba-original",
     xor "xor",
 }

@@ -70,6 +70,19 @@ kinds! {
             /// How the inputs are prepared.
             inputs: Inputs = Inputs::StandardisedAsOne;
         },
+        /// A text, of which the network learns what follows: from rows of tokens, { embedding = … } first, to
+        /// { linear = "targets" }, either for each token or for the last one of a row ("flatten" before it).
+        Text = "text" {
+            /// File of the text, in UTF-8. train.validation sets its end apart.
+            path: PathBuf = PathBuf::new(), check::FILE;
+            /// What a token is.
+            tokens: Tokens = Tokens::Characters;
+            /// How many tokens the network sees.
+            context: usize = 64, check::AT_LEAST_1;
+            /// Each line is a text of its own, such as a name: nothing before it is seen, and train.validation sets
+            /// lines apart that the seed picks. For networks that learn what follows the last token.
+            lines: bool = false;
+        },
         /// Arrays in files, whose first axis counts the rows: NumPy's .npy and .npz, .csv, or IDX as MNIST has
         /// it, compressed (.gz) or not. Further axes of the inputs are the columns of a row, or what `shape` says.
         Arrays = "arrays" {
@@ -100,6 +113,16 @@ const SHAPE: Check<Option<Vec<usize>>> = Check::new(
     |shape| shape.as_ref().is_none_or(|axes| (1..=4).contains(&axes.len()) && !axes.contains(&0)),
     "one to four lengths of at least 1",
 );
+
+choice! {
+    /// Tokens of a text.
+    Tokens {
+        /// Unicode characters.
+        Characters = "characters",
+        /// What readers take for one letter: Unicode's extended grapheme clusters.
+        Graphemes = "graphemes",
+    }
+}
 
 choice! {
     /// Cells that hold nothing.
@@ -185,7 +208,7 @@ impl Data {
     /// How inputs and targets are prepared; those of a picture are so already.
     pub fn preparation(&self) -> (Inputs, Targets) {
         match self {
-            Self::Picture { .. } => (Inputs::Raw, Targets::Raw),
+            Self::Picture { .. } | Self::Text { .. } => (Inputs::Raw, Targets::Raw),
             Self::Images { inputs, .. } => (*inputs, Targets::Raw),
             Self::Original { inputs, targets, .. }
             | Self::Arrays { inputs, targets, .. }
@@ -205,7 +228,7 @@ impl Data {
     pub fn task(&self) -> Task {
         match self {
             Self::Picture { .. } => Task::Regression,
-            Self::Images { .. } => Task::Classes,
+            Self::Images { .. } | Self::Text { .. } => Task::Classes,
             Self::Original { task, .. } | Self::Arrays { task, .. } | Self::Table { task, .. } => *task,
         }
     }

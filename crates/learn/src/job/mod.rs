@@ -33,7 +33,7 @@ mod training;
 mod tree;
 mod write;
 
-pub use data::{Colour, Data, Inputs, Missing, Targets, Task, Unseen};
+pub use data::{Colour, Data, Inputs, Missing, Targets, Task, Tokens, Unseen};
 pub use error::{JobError, Origin, Problem};
 pub use help::{help, key_named};
 pub use initial::Initial;
@@ -209,6 +209,7 @@ impl Job {
             ("train.arithmetic", old.arithmetic == new.arithmetic),
             ("train.dtype", old.dtype == new.dtype),
             ("train.validation", old.validation == new.validation),
+            ("train.stratified", old.stratified == new.stratified),
         ];
         let changed: Vec<&str> = same.iter().filter(|(_, same)| !same).map(|(name, _)| *name).collect();
         if changed.is_empty() {

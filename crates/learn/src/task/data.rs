@@ -2,14 +2,14 @@
 
 use super::arrays::Arrays;
 use super::canvas::{Canvas, Style};
-use super::{images, integers, named};
+use super::{images, integers, named, texts};
 use super::preparation::{Preparation, Reading, rows_of};
 use super::scaling::Scaling;
 use super::raw::Raw;
 use crate::data::Dataset;
 use crate::error::{Error, FileError, Place};
 use crate::io::original::DataSet;
-use crate::job::{self, Colour, Dtype, Inputs, Job, Layer, Targets};
+use crate::job::{self, Colour, Dtype, Inputs, Job, Layer, Targets, Task};
 use crate::picture::Picture;
 use crate::table::{Draft, Encoding};
 use ironlearn_ir::{Array, DType, memory};
@@ -35,6 +35,8 @@ pub enum Truth {
     Picture(Picture),
     /// Raw rows and targets, both `f64`: of the validation part, or of all where there is none.
     Rows(Array, Array),
+    /// The tokens that follow: what the loss measures.
+    Text,
 }
 
 impl Data {
@@ -51,6 +53,9 @@ impl Data {
         if let job::Data::Picture { picture, .. } = &job.data {
             let source = load_picture(&job.data, picture)?;
             return of_picture(job, source, Style::Square);
+        }
+        if let job::Data::Text { .. } = &job.data {
+            return texts::load(job);
         }
         let reading = Reading::of(job)?;
         let raw = match &job.data {
@@ -292,7 +297,17 @@ fn set_apart(job: &Job, data: Dataset) -> Result<(Dataset, Option<Dataset>), Err
     if share == 0.0 {
         return Ok((data, None));
     }
-    match data.split(share, job.train.seed)? {
+    let parts = match job.train.stratified {
+        false => data.split(share, job.train.seed)?,
+        true if job.data.task() == Task::Regression => {
+            return Err(Error::usage(
+                "train.stratified is for classes, and the targets of the job are quantities",
+                "leave it out",
+            ));
+        }
+        true => data.split_stratified(share, job.train.seed)?,
+    };
+    match parts {
         Some((train, validation)) => Ok((train, Some(validation))),
         None => Err(Error::usage(
             format!("train.validation = {share} leaves nothing of {} rows to learn", data.rows()),

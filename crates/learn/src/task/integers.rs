@@ -83,7 +83,7 @@ pub(super) fn optimizer(job: &Job) -> Result<IntegerOptimizer, Error> {
 
 /// The network of a job in integers, with its first weights.
 pub(super) fn network(job: &Job, preparation: &Preparation) -> Result<IntegerNetwork, Error> {
-    let specs = recipe::layers(&job.network.layers, preparation.outputs)?;
+    let specs = recipe::layers(&job.network.layers, preparation.outputs, preparation.vocabulary())?;
     let (inputs, seed) = (preparation.input_shape(), job.train.seed);
     match preparation.input_exponent {
         Some(exponent) => {

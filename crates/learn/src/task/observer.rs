@@ -198,6 +198,7 @@ impl Judge<'_> {
                 let drawn = Picture::new(source.width(), source.height(), source.channels(), levels)?;
                 Ok(Some((measures_of_drawing(&drawn, source)?, Some(drawn))))
             }
+            Truth::Text => Ok(Some((Measures::default(), None))),
             Truth::Rows(rows, targets) => {
                 let Some(answers) = self.predictor.answers_unless(rows, stop)? else { return Ok(None) };
                 let (answers, targets) = (answers.as_slice::<f64>(), targets.as_slice::<f64>());

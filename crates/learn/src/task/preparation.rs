@@ -4,6 +4,7 @@ use super::arrays::{Arrays, array, extension, is_array, unknown, wide};
 use super::canvas::Canvas;
 use super::integers::{self, LEAST};
 use super::scaling::Scaling;
+use super::texts::TextForm;
 use super::{images, raw};
 use crate::error::{Error, FileError, Place};
 use crate::io::original::DataSet;
@@ -37,6 +38,9 @@ pub struct Preparation {
     /// What pictures rows are, where they are.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub images: Option<ImageForm>,
+    /// The text that was learned, where it was one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub text: Option<TextForm>,
     /// What is drawn, where a picture was learned. A raw row is then a position in pixels, (x, y).
     pub canvas: Option<Canvas>,
     /// Scaling of the inputs.
@@ -136,6 +140,7 @@ impl Preparation {
             target: None,
             shape: Vec::new(),
             images: None,
+            text: None,
             canvas: None,
             input_scaling: None,
             input_exponent: None,
@@ -164,6 +169,9 @@ impl Preparation {
                 return Err(format!("{} encoded columns of {}", encoding.fields.len(), self.columns));
             }
         }
+        if let Some(text) = &self.text {
+            text.check(self.columns, self.outputs)?;
+        }
         let named = self.labels.names().len();
         if named != 0 && named != self.outputs && (named, self.outputs) != (2, 1) {
             return Err(format!("{named} names for {} outputs", self.outputs));
@@ -186,6 +194,19 @@ impl Preparation {
     pub fn inputs(&self) -> usize {
         let encoded = self.encoding.as_ref().map_or(self.columns, Encoding::inputs);
         self.canvas.map_or(encoded, |canvas| canvas.inputs())
+    }
+
+    /// Numbers that the network gives for a row.
+    pub(super) fn outputs_of_row(&self) -> usize {
+        match &self.text {
+            Some(text) if text.every => self.outputs * text.context,
+            _ => self.outputs,
+        }
+    }
+
+    /// How many tokens a text has that was learned.
+    pub(super) fn vocabulary(&self) -> Option<usize> {
+        self.text.as_ref().map(|text| text.vocabulary.len())
     }
 
     /// The axes of a row as the network takes it.
@@ -227,6 +248,12 @@ impl Preparation {
     /// # Errors
     /// [`Error::File`] where the file holds no such rows; [`Error::Io`].
     pub fn read_rows(&self, path: &Path) -> Result<Array, Error> {
+        if self.text.is_some() {
+            return Err(Error::usage(
+                "a model of a text takes no rows, it goes on with texts",
+                "write `ironlearn generate MODEL --prompt TEXT`",
+            ));
+        }
         if let Some(encoding) = &self.encoding {
             return encoding.encode(&Table::read(path)?);
         }

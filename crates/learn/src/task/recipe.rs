@@ -8,12 +8,17 @@ use crate::schedule::Plateau;
 use crate::train::NotFinite;
 use crate::{Activation, Error, Init, LayerSpec, Loss, Optimizer, Options, Precision, Schedule};
 
-/// The layers of a network with so many outputs where the job says `"targets"`.
+/// The layers of a network with so many outputs where the job says `"targets"`, and for data with a vocabulary of this
+/// size, if any.
 ///
 /// # Errors
 /// [`Error::Usage`] naming the layer that does not say enough.
-pub fn layers(layers: &[Layer], targets: usize) -> Result<Vec<LayerSpec>, Error> {
-    layers.iter().map(|layer| spec(layer, targets)).collect()
+pub fn layers(
+    layers: &[Layer],
+    targets: usize,
+    vocabulary: Option<usize>,
+) -> Result<Vec<LayerSpec>, Error> {
+    layers.iter().map(|layer| spec(layer, targets, vocabulary)).collect()
 }
 
 /// How the steps of a job are built.
@@ -34,7 +39,7 @@ pub fn when_not_finite(job: &job::Job) -> NotFinite {
     }
 }
 
-fn spec(layer: &Layer, targets: usize) -> Result<LayerSpec, Error> {
+fn spec(layer: &Layer, targets: usize, of_data: Option<usize>) -> Result<LayerSpec, Error> {
     let activation = |a| Ok(LayerSpec::Activation(a));
     match layer {
         Layer::Linear { units, bias, init } => {
@@ -84,8 +89,8 @@ fn spec(layer: &Layer, targets: usize) -> Result<LayerSpec, Error> {
             Ok(LayerSpec::AvgPool { size: pair(*size), stride: pair(stride.unwrap_or(*size)) })
         }
         Layer::Flatten => Ok(LayerSpec::Flatten),
-        Layer::Embedding { dimension, vocabulary } => match vocabulary {
-            Some(vocabulary) => Ok(LayerSpec::Embedding { vocabulary: *vocabulary, dimension: *dimension }),
+        Layer::Embedding { dimension, vocabulary } => match vocabulary.or(of_data) {
+            Some(vocabulary) => Ok(LayerSpec::Embedding { vocabulary, dimension: *dimension }),
             None => Err(Error::usage(
                 "the layer embedding does not say how many vectors it has, and the data have no vocabulary",
                 "write { embedding = 16, vocabulary = 100 }",
@@ -96,9 +101,9 @@ fn spec(layer: &Layer, targets: usize) -> Result<LayerSpec, Error> {
         }
         Layer::Gru { units, last } => Ok(LayerSpec::Gru { units: *units, last: *last }),
         Layer::Lstm { units, last } => Ok(LayerSpec::Lstm { units: *units, last: *last }),
-        Layer::Residual { layers: inner } => Ok(LayerSpec::Residual(layers(inner, targets)?)),
+        Layer::Residual { layers: inner } => Ok(LayerSpec::Residual(layers(inner, targets, of_data)?)),
         Layer::Sequential { layers: inner, repeat } => {
-            Ok(LayerSpec::Sequential(layers(inner, targets)?, *repeat))
+            Ok(LayerSpec::Sequential(layers(inner, targets, of_data)?, *repeat))
         }
     }
 }
@@ -220,16 +225,16 @@ mod tests {
                 { linear = "targets", init = { siren = 30 } },
             ]"#,
         );
-        let specs = layers(&job.network.layers, 3).unwrap();
+        let specs = layers(&job.network.layers, 3, None).unwrap();
         let network = Network::<f32>::from_specs([1, 8, 8], &specs, 0).unwrap();
         assert_eq!(network.outputs().dims(), [3]);
         let sequence = r#"[network]
             layers = [{ conv1d = 4 }, { gru = 3 }, { lstm = 4 }, { attention = 2, causal = true }]"#;
-        let specs = layers(&job_of(sequence).network.layers, 1).unwrap();
+        let specs = layers(&job_of(sequence).network.layers, 1, None).unwrap();
         let network = Network::<f32>::from_specs([3, 10], &specs, 0).unwrap();
         assert_eq!(network.outputs().dims(), [4, 4]);
         let open = job_of("[network]\nlayers = [{ embedding = 4 }]");
-        assert!(layers(&open.network.layers, 1).unwrap_err().to_string().contains("vocabulary = 100"));
+        assert!(layers(&open.network.layers, 1, None).unwrap_err().to_string().contains("vocabulary = 100"));
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! [`train`]: a job from its data to its model file and its pictures.
 
-use super::data::Data;
+use super::data::{Data, Truth};
 use super::measures::Measures;
 use super::model_file::{self, ModelFile};
 use super::observer::Observer;
@@ -91,7 +91,8 @@ fn train_as<T: Real>(request: &Request<'_>, watch: &mut dyn Watch) -> Result<Out
         &network,
         &data.preparation,
         inputs,
-        data.train.rows(),
+        // What the loss says of a text nothing else has to be computed for.
+        if matches!(data.truth, Truth::Text) { 1 } else { data.train.rows() },
     )?;
     let (scope, table) = (network.scope(), network.to_string());
     carry_out(request, watch, &data, Run { scope, trainer, predictor, warnings, table })
@@ -187,7 +188,10 @@ fn carry_out(
             outcome.skipped
         ));
     }
-    let (measures, failure) = observer.finish(job)?;
+    let (mut measures, failure) = observer.finish(job)?;
+    if let Some(text) = &data.preparation.text {
+        measures.values.extend(text.measures(outcome.evaluated.loss));
+    }
     warnings.extend(measures.warning.clone());
     strict(job, &warnings)?;
     Ok(Outcome {

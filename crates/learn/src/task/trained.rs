@@ -106,6 +106,12 @@ impl Trained {
     /// # Errors
     /// [`Error::File`] where the file does not hold what the model was trained on; [`Error::Io`].
     pub fn evaluate(&mut self, path: &Path) -> Result<Measures, Error> {
+        if self.preparation.text.is_some() {
+            return Err(Error::usage(
+                "a model of a text is measured on the part of its text that is set apart, as it is trained",
+                "name another text as data.path of a job, or look at the loss of the run: `ironlearn inspect RUN_DIR`",
+            ));
+        }
         let Some(canvas) = self.preparation.canvas else {
             let (rows, targets) = self.preparation.read_examples(path)?;
             let answers = self.answers(&rows)?;
@@ -180,10 +186,10 @@ pub(super) fn network<T: Real>(
     preparation: &Preparation,
     bytes: u64,
 ) -> Result<Network<T>, Error> {
-    let specs = recipe::layers(&job.network.layers, preparation.outputs)?;
+    let specs = recipe::layers(&job.network.layers, preparation.outputs, preparation.vocabulary())?;
     let network = Network::from_specs_within(preparation.input_shape(), &specs, job.train.seed, bytes)?;
     let outputs = network.outputs().elements();
-    if outputs != preparation.outputs {
+    if outputs != preparation.outputs_of_row() {
         return Err(Error::usage(
             format!("the network gives {outputs} numbers for a row, the data have {}", preparation.outputs),
             last_layer_hint(&job.network.layers),

@@ -1,0 +1,78 @@
+//! Tables, pictures in folders and texts: from their files to answers in their own words.
+#![allow(clippy::unwrap_used, reason = "a test that fails here says where")]
+
+mod common;
+
+use common::{folder, ironlearn, succeeds, text};
+use std::fs;
+use std::path::Path;
+
+fn says(at: &Path, arguments: &str) -> String {
+    let output = ironlearn(at, arguments);
+    assert!(output.status.success(), "{arguments}: {}", text(&output.stderr));
+    text(&output.stdout)
+}
+
+#[test]
+fn a_table_is_answered_in_its_own_words() {
+    let folder = folder();
+    let at = folder.path();
+    let shown = says(at, "inspect table.csv");
+    assert!(shown.contains("40 rows") && shown.contains("3 different: blue, dark, green, red"), "{shown}");
+    succeeds(at, "train table.toml --out run --quiet");
+    // Columns in another order, one that is not needed, a gap, and a word that was not there.
+    fs::write(at.join("new.csv"), "zone,size,note,colour\n101,0.5,x,red\n100,,y,\"dark, green\"\n100,0.1,z,pink\n").unwrap();
+    let answers = says(at, "predict run --input new.csv");
+    let lines: Vec<&str> = answers.lines().collect();
+    assert_eq!((lines.len(), lines[0]), (4, "prediction,probability_elm,probability_oak"));
+    assert!(lines[1..].iter().all(|line| line.starts_with("elm,") || line.starts_with("oak,")), "{answers}");
+    let measured = succeeds(at, "evaluate run --data table.csv --json");
+    assert!(measured["metrics"]["accuracy"].as_f64().unwrap() > 0.5, "{measured}");
+    fs::write(at.join("new.csv"), "zone,size\n101,0.5\n").unwrap();
+    let output = ironlearn(at, "predict run --input new.csv");
+    assert_eq!(output.status.code(), Some(3));
+    assert!(text(&output.stderr).contains("there is no column \"colour\""), "{}", text(&output.stderr));
+    let output = ironlearn(at, "predict run --input x.npy");
+    assert_eq!(output.status.code(), Some(3), "{}", text(&output.stderr));
+}
+
+#[test]
+fn pictures_are_told_apart_by_their_folders() {
+    let folder = folder();
+    let at = folder.path();
+    succeeds(at, "train images.toml --out run --quiet --set train.epochs=30");
+    let one = says(at, "predict run --input shades/light/3.png");
+    assert!(one.starts_with("prediction,probability_dark,probability_light\nlight,"), "{one}");
+    let all = says(at, "predict run --input shades/dark");
+    assert_eq!(all.lines().filter(|line| line.starts_with("dark,")).count(), 7, "{all}");
+    let measured = succeeds(at, "evaluate run --data shades --json");
+    assert_eq!(measured["metrics"]["accuracy"], 1.0);
+}
+
+#[test]
+fn a_text_goes_on() {
+    let folder = folder();
+    let at = folder.path();
+    let trained = succeeds(at, "train text.toml --out run --quiet --set train.epochs=60 --set optimizer.rate=0.02 --json");
+    let perplexity = trained["metrics"]["perplexity"].as_f64().unwrap();
+    assert!((1.0..3.0).contains(&perplexity) && trained["metrics"]["bits_per_byte"].is_number(), "{trained}");
+    let write = |more: &str| says(at, &format!("generate run --length 40 {more}"));
+    let likeliest = write("--prompt the --temperature 0");
+    assert!(likeliest.starts_with("the ") && likeliest.len() == 44, "{likeliest}");
+    assert!(["oak", "elm", "ash"].iter().any(|word| likeliest.contains(word)), "{likeliest}");
+    assert_eq!(write("--seed 3"), write("--seed 3"));
+    assert_ne!(write("--seed 3 --temperature 2"), write("--seed 4 --temperature 2"));
+    assert_eq!(write("--top-k 1 --prompt the"), likeliest);
+    for (arguments, expected) in [
+        ("generate run --prompt Q", "\"Q\", character 0 of the text"),
+        ("generate run --temperature -1", "a temperature of -1"),
+        ("predict run --input table.csv", "ironlearn generate MODEL"),
+    ] {
+        let output = ironlearn(at, arguments);
+        let err = text(&output.stderr);
+        assert!(output.status.code() == Some(2) && err.contains(expected), "{arguments}: {err}");
+    }
+    succeeds(at, "train table.toml --out other --quiet");
+    let output = ironlearn(at, "generate other");
+    assert!(text(&output.stderr).contains("has learned no text"), "{}", text(&output.stderr));
+}
