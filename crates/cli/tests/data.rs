@@ -21,7 +21,11 @@ fn a_table_is_answered_in_its_own_words() {
     assert!(shown.contains("40 rows") && shown.contains("3 different: blue, dark, green, red"), "{shown}");
     succeeds(at, "train table.toml --out run --quiet");
     // Columns in another order, one that is not needed, a gap, and a word that was not there.
-    fs::write(at.join("new.csv"), "zone,size,note,colour\n101,0.5,x,red\n100,,y,\"dark, green\"\n100,0.1,z,pink\n").unwrap();
+    fs::write(
+        at.join("new.csv"),
+        "zone,size,note,colour\n101,0.5,x,red\n100,,y,\"dark, green\"\n100,0.1,z,pink\n",
+    )
+    .unwrap();
     let answers = says(at, "predict run --input new.csv");
     let lines: Vec<&str> = answers.lines().collect();
     assert_eq!((lines.len(), lines[0]), (4, "prediction,probability_elm,probability_oak"));
@@ -53,7 +57,10 @@ fn pictures_are_told_apart_by_their_folders() {
 fn a_text_goes_on() {
     let folder = folder();
     let at = folder.path();
-    let trained = succeeds(at, "train text.toml --out run --quiet --set train.epochs=60 --set optimizer.rate=0.02 --json");
+    let trained = succeeds(
+        at,
+        "train text.toml --out run --quiet --set train.epochs=60 --set optimizer.rate=0.02 --json",
+    );
     let perplexity = trained["metrics"]["perplexity"].as_f64().unwrap();
     assert!((1.0..3.0).contains(&perplexity) && trained["metrics"]["bits_per_byte"].is_number(), "{trained}");
     let write = |more: &str| says(at, &format!("generate run --length 40 {more}"));
@@ -65,7 +72,7 @@ fn a_text_goes_on() {
     assert_eq!(write("--top-k 1 --prompt the"), likeliest);
     for (arguments, expected) in [
         ("generate run --prompt Q", "\"Q\", character 0 of the text"),
-        ("generate run --temperature -1", "a temperature of -1"),
+        ("generate run --temperature=-1", "a temperature of -1"),
         ("predict run --input table.csv", "ironlearn generate MODEL"),
     ] {
         let output = ironlearn(at, arguments);

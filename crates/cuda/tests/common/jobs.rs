@@ -54,7 +54,7 @@ fn data(name: &str, size: &Size, scratch: &Path) -> Option<Vec<String>> {
         "picture" => Vec::new(),
         "mnist" | "mnist-cnn" | "fashion-cnn" | "integers" => digits(size.digits, scratch)?,
         "iris" => {
-            let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../jobs/iris.csv");
+            let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../data/iris.csv");
             if !path.is_file() {
                 tier::skipped("a job", format!("{} is missing", path.display()));
                 return None;

@@ -355,9 +355,8 @@ mod tests {
         let targets = Array::of([33], (0..33).map(class).collect()).unwrap();
         let data = Dataset::new(inputs, targets).unwrap();
         let (train, validation) = data.split_stratified(0.2, 3).unwrap().unwrap();
-        let count = |part: &Dataset| {
-            [0, 1, 2, 3].map(|class| values(part).1.iter().filter(|&&y| y == class).count())
-        };
+        let count =
+            |part: &Dataset| [0, 1, 2, 3].map(|class| values(part).1.iter().filter(|&&y| y == class).count());
         assert_eq!((count(&train), count(&validation)), ([16, 8, 1, 1], [4, 2, 1, 0]));
         let x = values(&validation).0;
         assert!(x.is_sorted() && values(&validation).1.iter().zip(x).all(|(&y, &x)| class(x as u8) == y));

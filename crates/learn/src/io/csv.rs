@@ -6,6 +6,7 @@ use crate::error::{Error, FileError, Place, beginning};
 use ::csv::{Reader, ReaderBuilder, StringRecord};
 use ironlearn_ir::Array;
 use std::borrow::Cow;
+use std::cell::Cell;
 use std::path::Path;
 
 /// The most cells of a row.
@@ -63,15 +64,17 @@ pub(crate) struct Rows<'t> {
     /// Cells of the first row.
     cells: Option<usize>,
     /// Bytes that have been looked at for line ends, and the line that follows them.
-    counted: (usize, usize),
+    counted: Cell<(usize, usize)>,
 }
 
 /// A row of a CSV text.
 pub(crate) struct Row<'r> {
     record: &'r StringRecord,
     decimal_comma: bool,
-    /// The line on which it begins, counted from 1.
-    pub line: usize,
+    text: &'r str,
+    /// Its first byte in the text.
+    start: usize,
+    counted: &'r Cell<(usize, usize)>,
 }
 
 impl<'t> Rows<'t> {
@@ -82,7 +85,8 @@ impl<'t> Rows<'t> {
         let separator = separator(text);
         let cells = |line: &str| line.bytes().filter(|&b| b == separator).count() + 1;
         // The reader's room for a row grows unasked.
-        if let Some((i, line)) = text.lines().enumerate().find(|(_, line)| cells(line) > MAX_CELLS) {
+        let is_long = |line: &str| line.len() > MAX_CELLS && cells(line) > MAX_CELLS;
+        if let Some((i, line)) = text.lines().enumerate().find(|(_, line)| is_long(line)) {
             return Err(FileError::new(path, format!("the row has more than {MAX_CELLS} cells"))
                 .at(Place::Line { line: i + 1, column: 1 })
                 .found(format!("{} cells", cells(line)))
@@ -93,7 +97,7 @@ impl<'t> Rows<'t> {
         builder.has_headers(false).flexible(true).delimiter(separator);
         let reader = builder.from_reader(text.as_bytes());
         let (record, decimal_comma) = (StringRecord::new(), separator == b';');
-        Ok(Rows { path, text, reader, record, decimal_comma, cells: None, counted: (0, 1) })
+        Ok(Rows { path, text, reader, record, decimal_comma, cells: None, counted: Cell::new((0, 1)) })
     }
 
     /// The next row.
@@ -112,33 +116,36 @@ impl<'t> Rows<'t> {
                 break;
             }
         }
-        let (line, raw) = self.place();
-        let at = |problem: String| FileError::new(self.path, problem).at(Place::Line { line, column: 1 });
-        if is_open(raw) {
-            return Err(at("a quote is not closed".into()).hint("write \" at the end of the cell, too").into());
-        }
+        let bytes = self.text.as_bytes();
+        // Where the reader says that a row begins there may be empty lines.
+        let at = self.record.position().map_or(0, |at| at.byte() as usize).min(bytes.len());
+        let start = at + bytes[at..].iter().take_while(|&&b| b == b'\r' || b == b'\n').count();
+        let is_last = self.reader.position().byte() as usize >= bytes.len();
         let cells = self.record.len();
         let expected = *self.cells.get_or_insert(cells);
+        let row = Row {
+            record: &self.record,
+            decimal_comma: self.decimal_comma,
+            text: self.text,
+            start,
+            counted: &self.counted,
+        };
+        let wrong = |problem: String| {
+            FileError::new(self.path, problem).at(Place::Line { line: row.line(), column: 1 })
+        };
+        // A quote without an end goes on to that of the file.
+        if is_last && is_open(self.text.get(start..).unwrap_or_default()) {
+            return Err(wrong("a quote is not closed".into())
+                .hint("write \" at the end of the cell, too")
+                .into());
+        }
         if cells != expected {
-            return Err(at(format!("the row does not have {expected} cells"))
+            return Err(wrong(format!("the row does not have {expected} cells"))
                 .found(format!("{cells} cells"))
                 .hint("give every row as many cells as the first one has")
                 .into());
         }
-        Ok(Some(Row { record: &self.record, decimal_comma: self.decimal_comma, line }))
-    }
-
-    /// The line on which the record begins, and its text; where the reader says it begins there may be empty lines.
-    fn place(&mut self) -> (usize, &'t str) {
-        let bytes = self.text.as_bytes();
-        let at = self.record.position().map_or(0, |at| at.byte() as usize).min(bytes.len());
-        let start = at + bytes[at..].iter().take_while(|&&b| b == b'\r' || b == b'\n').count();
-        let (counted, line) = self.counted;
-        let is_end = |i: &usize| bytes[*i] == b'\n' || (bytes[*i] == b'\r' && bytes.get(i + 1) != Some(&b'\n'));
-        let line = line + (counted..start).filter(is_end).count();
-        self.counted = (start.max(counted), line);
-        let end = (self.reader.position().byte() as usize).clamp(start, bytes.len());
-        (line, self.text.get(start..end).unwrap_or_default())
+        Ok(Some(row))
     }
 }
 
@@ -162,6 +169,17 @@ impl Row<'_> {
         self.record.len()
     }
 
+    /// The line on which it begins, counted from 1.
+    pub fn line(&self) -> usize {
+        let bytes = self.text.as_bytes();
+        let (counted, line) = self.counted.get();
+        let is_end =
+            |i: &usize| bytes[*i] == b'\n' || (bytes[*i] == b'\r' && bytes.get(i + 1) != Some(&b'\n'));
+        let line = line + (counted..self.start).filter(is_end).count();
+        self.counted.set((self.start.max(counted), line));
+        line
+    }
+
     /// The cells without spaces around them, numbers with a point.
     pub fn cells(&self) -> impl Iterator<Item = Cow<'_, str>> {
         self.record.iter().map(str::trim).map(|cell| match self.decimal_comma && has_decimal_comma(cell) {
@@ -173,7 +191,7 @@ impl Row<'_> {
     /// Where a cell of the row begins; after a cell in quotes about there.
     pub fn place(&self, cell: usize) -> Place {
         let before: usize = self.record.iter().take(cell).map(|cell| cell.len() + 1).sum();
-        Place::Line { line: self.line, column: before + 1 }
+        Place::Line { line: self.line(), column: before + 1 }
     }
 }
 

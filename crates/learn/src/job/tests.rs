@@ -187,8 +187,17 @@ fn every_kind_and_every_layer_reads_back() {
 #[test]
 fn every_key_is_documented_with_its_default() {
     let unset = [
-        "resize", "class_weights", "clip_value", "clip_norm", "average", "epochs", "max_time", "render", "columns",
-        "shape", "size",
+        "resize",
+        "class_weights",
+        "clip_value",
+        "clip_norm",
+        "average",
+        "epochs",
+        "max_time",
+        "render",
+        "columns",
+        "shape",
+        "size",
     ];
     let page = help();
     for section in help::sections() {

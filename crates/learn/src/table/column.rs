@@ -135,7 +135,8 @@ impl Table {
 /// Whether a cell looks like a date or a time: three groups of digits, or two, apart by `-`, `/`, `.` or `:`, perhaps
 /// one after the other.
 fn is_date(cell: &str) -> bool {
-    let is_group = |group: &str| !group.is_empty() && group.len() <= 4 && group.bytes().all(|b| b.is_ascii_digit());
+    let is_group =
+        |group: &str| !group.is_empty() && group.len() <= 4 && group.bytes().all(|b| b.is_ascii_digit());
     let date = |text: &str, separators: &[char], groups: std::ops::RangeInclusive<usize>| {
         separators.iter().any(|&c| text.split(c).all(is_group) && groups.contains(&text.split(c).count()))
     };
@@ -169,7 +170,9 @@ mod tests {
 
     #[test]
     fn dates_are_told_from_words() {
-        for date in ["2026-01-31", "31.1.2026", "1/31/26", "2026-01-31T10:00:00.5Z", "2026-01-31 10:00", "10:15"] {
+        for date in
+            ["2026-01-31", "31.1.2026", "1/31/26", "2026-01-31T10:00:00.5Z", "2026-01-31 10:00", "10:15"]
+        {
             assert!(is_date(date), "{date}");
         }
         for word in ["a-b-c", "1-2", "192.168.0.1", "x", "1-2-3-4", "2026-01-31 noon", "-"] {

@@ -50,11 +50,8 @@ impl Draft {
         let mut raw = Vec::new();
         for &column in columns {
             let name = table.names[column].clone();
-            let (kind, values) = if words.contains(&name) {
-                all_words(table, column)?
-            } else {
-                judged(table, column)?
-            };
+            let (kind, values) =
+                if words.contains(&name) { all_words(table, column)? } else { judged(table, column)? };
             if let (Missing::Refuse, Some(row)) = (missing, values.iter().position(|x| x.is_nan())) {
                 let hint = "fill it in, leave the column out (data.ignore), or set data.missing = \"drop\", \"mean\" or \
                             \"median\"";
@@ -78,8 +75,11 @@ impl Draft {
                 train.iter().skip(i).step_by(width.max(1)).copied().filter(|x| !x.is_nan()).collect();
             if seen.is_empty() {
                 return Err(Error::from(
-                    FileError::new(&self.path, format!("column {:?} holds nothing in the rows for training", field.name))
-                        .hint(format!("leave it out: data.ignore = [{:?}]", field.name)),
+                    FileError::new(
+                        &self.path,
+                        format!("column {:?} holds nothing in the rows for training", field.name),
+                    )
+                    .hint(format!("leave it out: data.ignore = [{:?}]", field.name)),
                 ));
             }
             let kind = match &field.kind {
@@ -122,7 +122,9 @@ impl Draft {
         for (i, (old, new)) in self.fields.iter().zip(&encoding.fields).enumerate() {
             let column = raw.iter_mut().skip(i).step_by(self.fields.len().max(1));
             let (old, new, fill) = match (&old.kind, &new.kind) {
-                (FieldKind::Words { words: old, .. }, FieldKind::Words { words: new, fill }) => (old, new, fill),
+                (FieldKind::Words { words: old, .. }, FieldKind::Words { words: new, fill }) => {
+                    (old, new, fill)
+                }
                 (_, FieldKind::Number { fill }) => {
                     let fill = fill.unwrap_or(f64::NAN);
                     column.filter(|x| x.is_nan()).for_each(|x| *x = fill);
@@ -199,7 +201,11 @@ fn all_words(table: &Table, column: usize) -> Result<(FieldKind, Vec<f64>), Erro
         return Err(table
             .wrong(format!("column {name:?} has too many different words to learn from"))
             .at(table.header())
-            .found(format!("{} different words in {cells} cells, such as `{}`", words.len(), beginning(words[0])))
+            .found(format!(
+                "{} different words in {cells} cells, such as `{}`",
+                words.len(),
+                beginning(words[0])
+            ))
             .hint(format!("leave it out: data.ignore = [{name:?}]"))
             .into());
     }
@@ -215,7 +221,12 @@ pub(super) mod tests {
     use super::*;
 
     /// The encoding of a table by its first rows, and all its raw rows.
-    pub fn fitted(text: &str, missing: Missing, unseen: Unseen, train: usize) -> Result<(Encoding, Vec<f64>), Error> {
+    pub fn fitted(
+        text: &str,
+        missing: Missing,
+        unseen: Unseen,
+        train: usize,
+    ) -> Result<(Encoding, Vec<f64>), Error> {
         let t = table(text);
         let columns: Vec<usize> = (0..t.names().len()).collect();
         let (draft, raw) = Draft::of(&t, &columns, &[], missing, unseen)?;
@@ -243,7 +254,10 @@ pub(super) mod tests {
         let many: String = (0..30).map(|i| format!("name{i}\n")).collect();
         for (text, expected) in [
             ("d\n2026-01-31\n2026-02-01\n", "holds dates"),
-            ("b\n1\nx\n2\n", "line 3, column 1: column \"b\" holds numbers, and in this row a word\n  found: `x`"),
+            (
+                "b\n1\nx\n2\n",
+                "line 3, column 1: column \"b\" holds numbers, and in this row a word\n  found: `x`",
+            ),
             ("e,f\n,1\n,2\n", "column \"e\" holds nothing"),
             ("n\n1\ninf\n", "no finite one"),
             (&format!("w\n{many}"), "30 different words in 30 cells"),

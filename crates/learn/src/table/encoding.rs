@@ -97,7 +97,10 @@ impl Encoding {
             match &field.kind {
                 FieldKind::Number { .. } => out[at] = x,
                 FieldKind::Words { .. } => {
-                    out[at..at + width].iter_mut().enumerate().for_each(|(i, out)| *out = f64::from(i as f64 == x));
+                    out[at..at + width]
+                        .iter_mut()
+                        .enumerate()
+                        .for_each(|(i, out)| *out = f64::from(i as f64 == x));
                 }
             }
             at += width;
@@ -118,7 +121,8 @@ impl Encoding {
     /// # Errors
     /// [`Error::File`] where a column is missing, or with the first cell that has no number.
     pub fn encode(&self, table: &Table) -> Result<Array, Error> {
-        let columns = self.fields.iter().map(|field| table.column(&field.name)).collect::<Result<Vec<_>, _>>()?;
+        let columns =
+            self.fields.iter().map(|field| table.column(&field.name)).collect::<Result<Vec<_>, _>>()?;
         let fields = self.fields.iter().zip(columns).map(|(field, c)| self.column(table, c, &field.kind));
         interleaved(&fields.collect::<Result<Vec<_>, _>>()?, table.rows())
     }
@@ -139,7 +143,8 @@ impl Encoding {
             FieldKind::Words { words, .. } => words,
         };
         let FieldKind::Words { fill, .. } = kind else { return Ok(Vec::new()) };
-        let places: HashMap<&str, usize> = words.iter().enumerate().map(|(i, word)| (word.as_str(), i)).collect();
+        let places: HashMap<&str, usize> =
+            words.iter().enumerate().map(|(i, word)| (word.as_str(), i)).collect();
         let code = |row: usize| match (table.cell(row, column), fill) {
             (None, Some(fill)) => Ok(*fill as f64),
             (None, None) => Err(table.nothing_at(row, column, empty)),
@@ -198,7 +203,10 @@ mod tests {
         let (e, _) = fitted("w,n\nb,1\na,2\n", Missing::Refuse, Unseen::Refuse, 2).unwrap();
         for (text, expected) in [
             ("w\na\n", "there is no column \"n\""),
-            ("w,n\nq,1\n", "line 2, column 1: column \"w\" has a word that the rows for training do not have"),
+            (
+                "w,n\nq,1\n",
+                "line 2, column 1: column \"w\" has a word that the rows for training do not have",
+            ),
             ("w,n\na,\n", "line 2, column 3: column \"n\" has nothing in this row"),
             ("w,n\na,x\n", "`x`"),
         ] {

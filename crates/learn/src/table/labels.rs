@@ -61,17 +61,20 @@ impl Labels {
     /// # Errors
     /// [`Error::File`] with the first cell that is none of the classes, or holds nothing.
     pub fn classes(&self, table: &Table, column: usize) -> Result<Vec<f64>, Error> {
-        let known: HashMap<&str, usize> = self.0.iter().enumerate().map(|(i, name)| (name.as_str(), i)).collect();
+        let known: HashMap<&str, usize> =
+            self.0.iter().enumerate().map(|(i, name)| (name.as_str(), i)).collect();
         let class = |row: usize| {
             let cell = table.cell(row, column).ok_or_else(|| {
                 table.nothing_at(row, column, "fill it in, leave out the row, or set data.missing = \"drop\"")
             })?;
-            known.get(cell).copied().or_else(|| self.number(cell)).map(|class| class as f64).ok_or_else(|| {
-                let problem = format!("column {:?} has a class that is not known", table.names[column]);
-                let error = table.wrong(problem).at(table.place(row, column));
-                let hint = format!("known are {}", beginning(&self.0.join(", ")));
-                Error::from(error.found(format!("`{}`", beginning(cell))).hint(hint))
-            })
+            known.get(cell).copied().or_else(|| self.number(cell)).map(|class| class as f64).ok_or_else(
+                || {
+                    let problem = format!("column {:?} has a class that is not known", table.names[column]);
+                    let error = table.wrong(problem).at(table.place(row, column));
+                    let hint = format!("known are {}", beginning(&self.0.join(", ")));
+                    Error::from(error.found(format!("`{}`", beginning(cell))).hint(hint))
+                },
+            )
         };
         (0..table.rows()).map(class).collect()
     }

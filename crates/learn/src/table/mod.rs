@@ -72,21 +72,20 @@ impl Table {
         while let Some(row) = rows.next()? {
             if table.names.is_empty() {
                 table.names = row.cells().map(Cow::into_owned).collect();
-                table.check_names(row.line)?;
+                table.check_names(row.line())?;
                 continue;
             }
             for cell in row.cells() {
                 table.text.push_str(&cell);
                 table.ends.push(table.text.len() as u32); // a text has at most 256 MiB
             }
-            table.lines.push(u32::try_from(row.line).unwrap_or(u32::MAX));
+            table.lines.push(u32::try_from(row.line()).unwrap_or(u32::MAX));
         }
         Ok(table)
     }
 
     fn check_names(&self, line: usize) -> Result<(), Error> {
-        let wrong =
-            |problem: String| FileError::new(&self.path, problem).at(Place::Line { line, column: 1 });
+        let wrong = |problem: String| FileError::new(&self.path, problem).at(Place::Line { line, column: 1 });
         if self.names.iter().all(|name| number(name).is_some()) {
             let error = wrong("the first line has numbers where names of columns should stand".into());
             return Err(error.hint("write a name above each column, or use data.kind = \"arrays\"").into());
@@ -205,7 +204,10 @@ mod tests {
             assert!(error.to_string().contains(expected) && error.exit_code() == 3, "{text:?}: {error}");
         }
         let error = table("weight,height\n1,2\n").column("wieght").unwrap_err().to_string();
-        assert!(error.contains("no column \"wieght\"") && error.contains("did you mean \"weight\"?"), "{error}");
+        assert!(
+            error.contains("no column \"wieght\"") && error.contains("did you mean \"weight\"?"),
+            "{error}"
+        );
         for bad in damaged(b"a,b\n1,x\n\"3\",4\n", 500) {
             if let Ok(table) = Table::parse(Path::new("a.csv"), &String::from_utf8_lossy(&bad)) {
                 (0..table.rows()).for_each(|row| assert!(matches!(table.place(row, 0), Place::Line { .. })));

@@ -2,10 +2,10 @@
 
 use super::arrays::Arrays;
 use super::canvas::{Canvas, Style};
-use super::{images, integers, named, texts};
 use super::preparation::{Preparation, Reading, rows_of};
-use super::scaling::Scaling;
 use super::raw::Raw;
+use super::scaling::Scaling;
+use super::{images, integers, named, texts};
 use crate::data::Dataset;
 use crate::error::{Error, FileError, Place};
 use crate::io::original::DataSet;

@@ -34,7 +34,8 @@ impl Generator {
             return Err(Error::usage(problem, "train one with data.kind = \"text\""));
         };
         if file.integers()?.is_some() {
-            let problem = format!("{} is a network of integers, which do not write texts yet", path.display());
+            let problem =
+                format!("{} is a network of integers, which do not write texts yet", path.display());
             return Err(Error::usage(problem, "name the model of floats that it was made of"));
         }
         match dtype(&file.job) {
@@ -81,7 +82,8 @@ impl Generator {
     fn logits(&mut self) -> Result<Vec<f64>, Error> {
         let context = self.form.context;
         let end = self.form.vocabulary.number("\n").unwrap_or(0) as u32;
-        let line = self.tokens.iter().rposition(|&t| t == end).filter(|_| self.form.lines).map_or(0, |at| at + 1);
+        let line =
+            self.tokens.iter().rposition(|&t| t == end).filter(|_| self.form.lines).map_or(0, |at| at + 1);
         let seen = &self.tokens[line.max(self.tokens.len().saturating_sub(context))..];
         // With nothing before it a text begins as a line does.
         let start = [end];
@@ -93,7 +95,8 @@ impl Generator {
         row[first..].iter_mut().zip(seen).for_each(|(to, &token)| *to = i64::from(token));
         let (place, count) = (seen.len().saturating_sub(1), self.form.vocabulary.len());
         let report = self.infer.run(&(&self.row,))?;
-        let logits = report.get("logits").ok_or_else(|| Error::usage("the network gives nothing", "train it anew"))?;
+        let logits =
+            report.get("logits").ok_or_else(|| Error::usage("the network gives nothing", "train it anew"))?;
         let at = if self.form.every { place * count } else { 0 };
         Ok((at..at + count).map(|i| number_at(logits, i)).collect())
     }

@@ -51,7 +51,8 @@ impl ImageForm {
     /// Whether its rows have so many numbers.
     pub(super) fn fits(&self, columns: usize) -> bool {
         let area = self.width.checked_mul(self.height).filter(|&area| area as u64 <= MAX_PIXELS);
-        matches!(self.channels, 1 | 3) && area.and_then(|area| area.checked_mul(self.channels)) == Some(columns)
+        matches!(self.channels, 1 | 3)
+            && area.and_then(|area| area.checked_mul(self.channels)) == Some(columns)
     }
 
     /// Adds a picture to rows of levels `[channels, height, width]`.
@@ -78,7 +79,8 @@ impl ImageForm {
 
 /// The folders in a folder, by their names in order.
 fn folders(path: &Path) -> Result<Vec<(String, PathBuf)>, Error> {
-    let mut found: Vec<(String, PathBuf)> = entries(path)?.into_iter().filter(|(_, path)| path.is_dir()).collect();
+    let mut found: Vec<(String, PathBuf)> =
+        entries(path)?.into_iter().filter(|(_, path)| path.is_dir()).collect();
     if found.len() < 2 {
         return Err(FileError::new(path, "a folder of pictures has a folder for each class, two at least")
             .found(format!("{} folders", found.len()))
@@ -105,7 +107,8 @@ fn entries(path: &Path) -> Result<Vec<(String, PathBuf)>, Error> {
 /// The pictures of a folder in the order of their names.
 fn pictures(path: &Path) -> Result<Vec<PathBuf>, Error> {
     let is_picture = |path: &PathBuf| ENDINGS.contains(&extension(path).as_str());
-    let mut found: Vec<PathBuf> = entries(path)?.into_iter().map(|(_, path)| path).filter(is_picture).collect();
+    let mut found: Vec<PathBuf> =
+        entries(path)?.into_iter().map(|(_, path)| path).filter(is_picture).collect();
     if found.is_empty() {
         let hint = format!("put files there that end with .{}", ENDINGS.join(", ."));
         return Err(FileError::new(path, "the folder holds no pictures").hint(hint).into());
@@ -201,6 +204,12 @@ mod tests {
         assert_eq!(scaled.train.arrays().unwrap().0.shape().dims(), [4, 1, 4, 6]);
         fs::create_dir_all(at("train/empty")).unwrap();
         assert!(load(&raw).unwrap_err().to_string().contains("no pictures"));
-        assert!(data.preparation.read_examples(&at("train")).unwrap_err().to_string().contains("\"empty\" is none"));
+        assert!(
+            data.preparation
+                .read_examples(&at("train"))
+                .unwrap_err()
+                .to_string()
+                .contains("\"empty\" is none")
+        );
     }
 }

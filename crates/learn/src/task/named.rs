@@ -13,7 +13,9 @@ use ironlearn_ir::Array;
 /// [`Error::File`] where columns are missing or hold what cannot be learned; [`Error::Usage`] where the job
 /// contradicts itself.
 pub(super) fn load(data: &job::Data, reading: Reading) -> Result<Raw, Error> {
-    let job::Data::Table { path, target, test, columns, ignore, words, missing, unseen, inputs, task, .. } = data
+    let job::Data::Table {
+        path, target, test, columns, ignore, words, missing, unseen, inputs, task, ..
+    } = data
     else {
         return Err(Error::usage("the data are no table", "set data.kind = \"table\""));
     };
@@ -48,7 +50,13 @@ pub(super) fn load(data: &job::Data, reading: Reading) -> Result<Raw, Error> {
         }
     };
     let outputs = if *task == Task::Classes { goals.0.names().len() } else { 1 };
-    let form = Form { outputs, draft: Some(draft), labels: goals.0, target: Some(target.clone()), ..Form::default() };
+    let form = Form {
+        outputs,
+        draft: Some(draft),
+        labels: goals.0,
+        target: Some(target.clone()),
+        ..Form::default()
+    };
     Ok(Raw { x, y, test, form })
 }
 
@@ -146,7 +154,8 @@ impl Goals {
     }
 
     fn of_rows(&self, table: &Table, goal: usize, reading: Reading) -> Result<Array, Error> {
-        let values = if self.0.names().is_empty() { table.numbers(goal)? } else { self.0.classes(table, goal)? };
+        let values =
+            if self.0.names().is_empty() { table.numbers(goal)? } else { self.0.classes(table, goal)? };
         let y = targets(values)?;
         let outputs = self.0.names().len().max(1);
         reading.check_targets(table.path(), &y, outputs)?;
@@ -219,7 +228,9 @@ mod tests {
                 load(&text, &["data.target=y", "train.validation=0.2", &seed]).err().map(|e| e.to_string())
             })
             .collect();
-        assert!(!found.is_empty() && found.len() < 20 && found[0].contains("\"blue\" in rows for validation"));
+        assert!(
+            !found.is_empty() && found.len() < 20 && found[0].contains("\"blue\" in rows for validation")
+        );
         for seed in 0..5 {
             let seed = format!("train.seed={seed}");
             load(&text, &["data.target=y", "train.validation=0.2", "data.unseen=zeros", &seed]).unwrap();

@@ -13,11 +13,7 @@ use crate::{Activation, Error, Init, LayerSpec, Loss, Optimizer, Options, Precis
 ///
 /// # Errors
 /// [`Error::Usage`] naming the layer that does not say enough.
-pub fn layers(
-    layers: &[Layer],
-    targets: usize,
-    vocabulary: Option<usize>,
-) -> Result<Vec<LayerSpec>, Error> {
+pub fn layers(layers: &[Layer], targets: usize, vocabulary: Option<usize>) -> Result<Vec<LayerSpec>, Error> {
     layers.iter().map(|layer| spec(layer, targets, vocabulary)).collect()
 }
 

@@ -54,7 +54,10 @@ pub(super) fn load(job: &Job) -> Result<Data, Error> {
         return Err(Error::usage("the data are no text", "set data.kind = \"text\""));
     };
     if !matches!(job.loss, Loss::CrossEntropy { .. }) {
-        return Err(Error::usage("a text is learned by the loss \"cross_entropy\"", "set loss.kind = \"cross_entropy\""));
+        return Err(Error::usage(
+            "a text is learned by the loss \"cross_entropy\"",
+            "set loss.kind = \"cross_entropy\"",
+        ));
     }
     let unit = match tokens {
         job::Tokens::Characters => Unit::Character,
@@ -71,7 +74,8 @@ pub(super) fn load(job: &Job) -> Result<Data, Error> {
     }
     let parts = if *lines { by_lines(job, &text)? } else { by_place(job, &text, *context) };
     let (train, validation) = parts;
-    let short = |problem: &str| FileError::new(path, problem).hint("give a longer text, or a smaller data.context");
+    let short =
+        |problem: &str| FileError::new(path, problem).hint("give a longer text, or a smaller data.context");
     let windows = Windows { context: *context, every, lines: *lines };
     let train = windows.rows(path, &vocabulary, &train)?.ok_or_else(|| short("the text is too short"))?;
     let measured = validation.as_deref().unwrap_or(&text);
@@ -79,12 +83,15 @@ pub(super) fn load(job: &Job) -> Result<Data, Error> {
     let validation = match validation {
         None => None,
         Some(text) => Some(
-            windows.rows(path, &vocabulary, &text)?.ok_or_else(|| short("nothing is left of the text for validation"))?,
+            windows
+                .rows(path, &vocabulary, &text)?
+                .ok_or_else(|| short("nothing is left of the text for validation"))?,
         ),
     };
     let outputs = vocabulary.len();
     let form = TextForm { vocabulary, context: *context, every, lines: *lines, bytes_per_token };
-    let preparation = Preparation { text: Some(form), ..Preparation::new(*context, outputs, Reading::ClassLogits) };
+    let preparation =
+        Preparation { text: Some(form), ..Preparation::new(*context, outputs, Reading::ClassLogits) };
     Ok(Data { preparation, train, validation, truth: Truth::Text })
 }
 
@@ -103,7 +110,9 @@ fn is_every_as<T: Real>(job: &Job, context: usize, vocabulary: usize) -> Result<
         [classes] if *classes == vocabulary => Ok(false),
         [places, classes] if (*places, *classes) == (context, vocabulary) => Ok(true),
         other => Err(Error::usage(
-            format!("the network gives {other:?} for a row, a text of {vocabulary} tokens wants [{vocabulary}] or [{context}, {vocabulary}]"),
+            format!(
+                "the network gives {other:?} for a row, a text of {vocabulary} tokens wants [{vocabulary}] or [{context}, {vocabulary}]"
+            ),
             "begin with { embedding = … } and end with { linear = \"targets\" }",
         )),
     }
@@ -157,7 +166,8 @@ impl Windows {
             return Ok(None);
         }
         let mut inputs: Vec<i64> = memory::room(rows * context, "the text in rows")?;
-        let mut targets: Vec<i64> = memory::room(if self.every { rows * context } else { rows }, "the text in rows")?;
+        let mut targets: Vec<i64> =
+            memory::room(if self.every { rows * context } else { rows }, "the text in rows")?;
         if self.every {
             inputs.extend(tokens[..rows * context].iter().map(|&t| i64::from(t)));
             targets.extend(tokens[1..=rows * context].iter().map(|&t| i64::from(t)));
@@ -167,7 +177,9 @@ impl Windows {
             for (at, &token) in tokens.iter().enumerate() {
                 let begin = if self.lines { line } else { 0 };
                 let before = |back: usize| at.checked_sub(back).filter(|&i| i >= begin);
-                inputs.extend((1..=context).rev().map(|back| before(back).map_or(end, |i| i64::from(tokens[i]))));
+                inputs.extend(
+                    (1..=context).rev().map(|back| before(back).map_or(end, |i| i64::from(tokens[i]))),
+                );
                 targets.push(i64::from(token));
                 if i64::from(token) == end {
                     line = at + 1;
@@ -175,7 +187,9 @@ impl Windows {
             }
         }
         let shape: &[usize] = if self.every { &[rows, context] } else { &[rows] };
-        let array = |shape: &[usize], values| Array::of(shape, values).map_err(|e| Error::usage(e, "use a shorter text"));
+        let array = |shape: &[usize], values| {
+            Array::of(shape, values).map_err(|e| Error::usage(e, "use a shorter text"))
+        };
         Dataset::new(array(&[rows, context], inputs)?, array(shape, targets)?).map(Some)
     }
 }
@@ -223,7 +237,8 @@ mod tests {
         let data = load(&text, &["data.context=4", EVERY, "train.validation=0.2"]).unwrap();
         assert_eq!((data.train.rows(), data.validation.unwrap().rows()), (19, 4));
         let names: String = (0..20).map(|i| format!("n{i}\n")).collect();
-        let data = load(&names, &["data.context=4", LAST, "data.lines=true", "train.validation=0.1"]).unwrap();
+        let data =
+            load(&names, &["data.context=4", LAST, "data.lines=true", "train.validation=0.1"]).unwrap();
         let tokens = data.train.rows() + data.validation.as_ref().unwrap().rows();
         assert_eq!(tokens, names.len());
         let ends = |part: &Dataset| rows(part).1.iter().filter(|&&t| t == 0).count();
@@ -234,7 +249,10 @@ mod tests {
     fn what_does_not_go_together_is_refused() {
         for (set, expected) in [
             (vec!["data.context=2", EVERY, "data.lines=true"], "data.lines = true is for networks"),
-            (vec!["data.context=2", "network.layers=[{ embedding = 2 }, { linear = 5 }]"], "[2, 5] for a row"),
+            (
+                vec!["data.context=2", "network.layers=[{ embedding = 2 }, { linear = 5 }]"],
+                "[2, 5] for a row",
+            ),
             (vec!["data.context=20", EVERY], "too short"),
             (vec!["data.context=2", EVERY, "loss.kind=mse"], "cross_entropy"),
         ] {

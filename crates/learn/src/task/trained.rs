@@ -1,5 +1,6 @@
 //! [`Trained`]: a model from a file, ready to answer, to draw and to be measured.
 
+use super::arrays::extension;
 use super::data::{drawn, dtype, load_picture};
 use super::measures::Measures;
 use super::model_file::{self, ModelFile};
@@ -7,7 +8,6 @@ use super::original;
 use super::predictor::Predictor;
 use super::preparation::Preparation;
 use super::recipe;
-use super::arrays::extension;
 use crate::error::{Error, FileError, Place};
 use crate::io::original::DataSet;
 use crate::job::{self, Job, Layer};

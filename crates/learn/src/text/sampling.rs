@@ -30,7 +30,10 @@ impl Sampling {
     pub fn check(&self) -> Result<(), Error> {
         let wrong = |problem: String, hint: &str| Err(Error::usage(problem, hint));
         if !(self.temperature >= 0.0 && self.temperature.is_finite()) {
-            return wrong(format!("a temperature of {}", self.temperature), "give 0 or more, 1 for the probabilities as learned");
+            return wrong(
+                format!("a temperature of {}", self.temperature),
+                "give 0 or more, 1 for the probabilities as learned",
+            );
         }
         if self.top_k == Some(0) {
             return wrong("none of the likeliest tokens to draw from".into(), "give a top-k of 1 or more");
@@ -92,7 +95,10 @@ mod tests {
         let logits = [0.1f64.ln(), 0.6f64.ln(), 0.3f64.ln()];
         let all = Sampling::default();
         near(&shares(all, &logits), &[0.1, 0.6, 0.3]);
-        near(&shares(Sampling { temperature: 0.5, ..all }, &logits), &[0.01 / 0.46, 0.36 / 0.46, 0.09 / 0.46]);
+        near(
+            &shares(Sampling { temperature: 0.5, ..all }, &logits),
+            &[0.01 / 0.46, 0.36 / 0.46, 0.09 / 0.46],
+        );
         near(&shares(Sampling { top_k: Some(2), ..all }, &logits), &[0.0, 2.0 / 3.0, 1.0 / 3.0]);
         near(&shares(Sampling { top_p: 0.65, ..all }, &logits), &[0.0, 2.0 / 3.0, 1.0 / 3.0]);
         near(&shares(Sampling { top_p: 0.5, ..all }, &logits), &[0.0, 1.0, 0.0]);

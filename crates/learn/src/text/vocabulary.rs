@@ -66,7 +66,8 @@ impl Vocabulary {
     /// # Errors
     /// [`Error::Usage`] with the first token that is not known; [`Error::Memory`].
     pub fn encode(&self, text: &str) -> Result<Vec<u32>, Error> {
-        let numbers: HashMap<&str, u32> = (0..).zip(&self.tokens).map(|(i, token)| (token.as_str(), i)).collect();
+        let numbers: HashMap<&str, u32> =
+            (0..).zip(&self.tokens).map(|(i, token)| (token.as_str(), i)).collect();
         let mut encoded = Vec::new();
         read::reserve(&mut encoded, self.unit.split(text).count() as u64, "the text as numbers")?;
         for (at, token) in self.unit.split(text).enumerate() {
