@@ -1,8 +1,8 @@
 //! [`Arrays`]: the rows and targets of a data set, read one after the other, so that targets can be checked before
 //! the rows, which are larger, take memory.
 
-use super::preparation::Reading;
 use super::raw::{self, Form, Raw};
+use super::reading::Reading;
 use crate::error::{Error, FileError, Place};
 use crate::io::original::DataSet;
 use crate::io::{csv, idx, npy, npz::Npz, read};

@@ -2,8 +2,9 @@
 
 use super::arrays::Arrays;
 use super::canvas::{Canvas, Style};
-use super::preparation::{Preparation, Reading, rows_of};
+use super::preparation::{Preparation, rows_of};
 use super::raw::Raw;
+use super::reading::Reading;
 use super::scaling::Scaling;
 use super::{images, integers, named, texts};
 use crate::data::Dataset;

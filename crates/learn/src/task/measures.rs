@@ -1,6 +1,6 @@
 //! [`Measures`]: how good answers are, by the measures that their meaning allows.
 
-use super::preparation::Reading;
+use super::reading::Reading;
 use crate::error::Error;
 use ironlearn_ir::memory;
 use std::fmt::Write;

@@ -222,7 +222,7 @@ impl fmt::Display for Match {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::task::preparation::Reading;
+    use crate::task::reading::Reading;
     use ironlearn_testkit::remote::Remote;
 
     #[test]

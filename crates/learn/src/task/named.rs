@@ -1,7 +1,7 @@
 //! Jobs that learn a table: which columns are inputs, and what the target is.
 
-use super::preparation::Reading;
 use super::raw::{Form, Raw, given, targets};
+use super::reading::Reading;
 use crate::error::Error;
 use crate::job::{self, Inputs, Task};
 use crate::table::{Contents, Draft, Labels, Missing, Table, Unseen};

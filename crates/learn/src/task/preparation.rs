@@ -3,13 +3,13 @@
 use super::arrays::{Arrays, array, extension, is_array, unknown, wide};
 use super::canvas::Canvas;
 use super::integers::{self, LEAST};
+use super::reading::Reading;
 use super::scaling::Scaling;
 use super::texts::TextForm;
 use super::{images, raw};
 use crate::error::{Error, FileError, Place};
 use crate::io::original::DataSet;
 use crate::io::{npz::Npz, read};
-use crate::job::{self, Job, Task};
 use crate::picture::MAX_PIXELS;
 use crate::table::{Encoding, Labels, Table};
 use ironlearn_ir::{Array, DType};
@@ -69,64 +69,6 @@ pub struct ImageForm {
 
 fn is_default<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()
-}
-
-/// What the outputs of a network mean.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Reading {
-    /// Numbers.
-    Value,
-    /// The probability of a yes.
-    Probability,
-    /// Its logit.
-    Logit,
-    /// A yes above 0, a no below, without a probability.
-    Margin,
-    /// A logit for each class.
-    ClassLogits,
-    /// A probability for each class.
-    ClassProbabilities,
-}
-
-impl Reading {
-    /// The reading that follows from the task and the loss of a job.
-    ///
-    /// # Errors
-    /// [`Error::Usage`] where the two do not go together.
-    pub fn of(job: &Job) -> Result<Reading, Error> {
-        let task = job.data.task();
-        let wants_classes = matches!(job.loss, job::Loss::CrossEntropy { .. });
-        match (task, &job.loss) {
-            (Task::Classes, _) if wants_classes => Ok(Reading::ClassLogits),
-            (Task::Classes, _) => Err(Error::usage(
-                "data.task = \"classes\" goes with loss.kind = \"cross_entropy\" alone",
-                "change the one or the other",
-            )),
-            (_, _) if wants_classes => Err(Error::usage(
-                "loss.kind = \"cross_entropy\" needs class numbers as targets",
-                "set data.task = \"classes\", or loss.kind = \"bce\" for targets of 0 and 1",
-            )),
-            (Task::Binary, job::Loss::Bce { .. }) => Ok(Reading::Logit),
-            (Task::Binary, job::Loss::Hinge) => Ok(Reading::Margin),
-            (Task::Binary, _) => Ok(Reading::Probability),
-            (Task::Regression, _) => Ok(Reading::Value),
-        }
-    }
-
-    /// Turns the outputs of one row into its answer, in place.
-    fn answer(self, row: &mut [f64]) {
-        match self {
-            Reading::Value | Reading::Probability | Reading::Margin | Reading::ClassProbabilities => {}
-            Reading::Logit => row.iter_mut().for_each(|x| *x = 1.0 / (1.0 + (-*x).exp())),
-            Reading::ClassLogits => {
-                let largest = row.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-                row.iter_mut().for_each(|x| *x = (*x - largest).exp());
-                let sum: f64 = row.iter().sum();
-                row.iter_mut().for_each(|x| *x /= sum);
-            }
-        }
-    }
 }
 
 impl Preparation {
@@ -332,30 +274,6 @@ impl Preparation {
         }
         let Some(canvas) = self.canvas else { return Ok(()) };
         canvas.check_positions(path, rows.as_slice::<f64>().unwrap_or_default())
-    }
-}
-
-impl Reading {
-    /// Checks that targets are what the reading compares with.
-    pub(super) fn check_targets(self, path: &Path, y: &Array, outputs: usize) -> Result<(), Error> {
-        let (fits, expected): (&dyn Fn(f64) -> bool, String) = match self {
-            Reading::Value => (&f64::is_finite, "a finite number".into()),
-            Reading::Probability | Reading::Logit | Reading::Margin => {
-                (&|y| y == 0.0 || y == 1.0, "0 or 1".into())
-            }
-            Reading::ClassLogits | Reading::ClassProbabilities => {
-                (&|y| y >= 0.0 && y.fract() == 0.0 && y < outputs as f64, format!("a class below {outputs}"))
-            }
-        };
-        let values = y.as_slice::<f64>().unwrap_or_default();
-        match values.iter().position(|&y| !fits(y)) {
-            None => Ok(()),
-            Some(i) => Err(FileError::new(path, format!("target {i} is not {expected}"))
-                .at(Place::Key(format!("y[{i}]")))
-                .found(values[i].to_string())
-                .hint("correct the data, or set data.task to what they are")
-                .into()),
-        }
     }
 }
 

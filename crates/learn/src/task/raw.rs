@@ -1,6 +1,7 @@
 //! [`Raw`]: the rows and targets of a data set as its files hold them, before anything is learned of them.
 
-use super::preparation::{ImageForm, Reading};
+use super::preparation::ImageForm;
+use super::reading::Reading;
 use crate::error::Error;
 use crate::table::{Draft, Labels};
 use ironlearn_ir::Array;

@@ -1,7 +1,8 @@
 //! Jobs that learn a text: rows of tokens, and for each the token that follows.
 
 use super::data::{Data, Truth, dtype};
-use super::preparation::{Preparation, Reading};
+use super::preparation::Preparation;
+use super::reading::Reading;
 use super::recipe;
 use crate::data::picked;
 use crate::error::{Error, FileError};
