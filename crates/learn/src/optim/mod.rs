@@ -4,6 +4,7 @@
 mod adam;
 mod clip;
 mod group;
+mod lbfgs;
 mod lion;
 mod rms_prop;
 mod sgd;
@@ -11,6 +12,7 @@ mod update;
 
 pub use adam::{Adam, AdamW};
 pub use group::Group;
+pub use lbfgs::{End, Lbfgs, Minimum};
 pub use lion::Lion;
 pub use rms_prop::RmsProp;
 pub use sgd::Sgd;
