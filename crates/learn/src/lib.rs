@@ -8,6 +8,7 @@ mod error;
 mod init;
 pub mod io;
 pub mod job;
+pub mod linear_model;
 pub mod loss;
 pub mod memory;
 pub mod metric;
