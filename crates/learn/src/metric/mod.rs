@@ -1,138 +1,49 @@
 //! Metrics: how good predictions are, beside the loss.
+//!
+//! [`Metric`] and [`Tally`] measure a network batch by batch. The functions here measure answers that are all there, as
+//! slices of `f64` or of class numbers; their values are those of scikit-learn.
+//!
+//! ```
+//! use ironlearn::metric::{Confusion, roc_auc};
+//!
+//! let found = Confusion::of(&[0, 1, 2, 2], &[0, 2, 2, 2], 3)?;
+//! assert_eq!((found.accuracy(), found.recall(2)), (0.75, 1.0));
+//! println!("{}", found.report(&[], 2));
+//! assert_eq!(roc_auc(&[0.1, 0.4, 0.35, 0.8], &[false, false, true, true])?, 0.75);
+//! # Ok::<(), ironlearn::Error>(())
+//! ```
+
+mod confusion;
+mod log_loss;
+mod ranking;
+mod regression;
+mod report;
+mod tally;
+mod top_k;
+
+pub use confusion::{Average, Confusion, Scores};
+pub use log_loss::{binary_log_loss, log_loss, perplexity};
+pub use ranking::{average_precision, roc_auc};
+pub use regression::{mae, mse, psnr, r2};
+pub use tally::{Metric, Tally};
+pub use top_k::top_k_accuracy;
 
 use crate::Error;
-use crate::step::number_at;
-use ironlearn_ir::ArrayView;
 
-/// A measure of predictions against targets, over all rows of a data set.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Metric {
-    /// Share of rows whose class is right: the largest of several outputs against a class number, or an
-    /// output above `threshold` against a target above ½.
-    Accuracy {
-        /// 0 for logits, ½ for probabilities.
-        threshold: f64,
-    },
-    /// Mean squared error.
-    Mse,
-    /// Mean absolute error.
-    Mae,
-    /// Peak signal-to-noise ratio, `10·log₁₀(peak²/mse)`, in decibels.
-    Psnr {
-        /// Largest possible value: 1 for pictures in 0..=1.
-        peak: f64,
-    },
+/// The place of the largest of so many numbers, the first of several.
+pub(crate) fn largest(count: usize, at: impl Fn(usize) -> f64) -> usize {
+    (1..count).fold(0, |best, i| if at(i) > at(best) { i } else { best })
 }
 
-impl Metric {
-    /// The name in reports.
-    pub fn name(self) -> &'static str {
-        match self {
-            Metric::Accuracy { .. } => "accuracy",
-            Metric::Mse => "mse",
-            Metric::Mae => "mae",
-            Metric::Psnr { .. } => "psnr",
-        }
+/// An error where there are not as many answers as there should be, or none.
+fn check_lengths(answers: usize, truth: usize, each: usize) -> Result<(), Error> {
+    if truth > 0 && each > 0 && truth.checked_mul(each) == Some(answers) {
+        return Ok(());
     }
-
-    /// What a batch adds: the sum and over how many.
-    fn share(self, predicted: ArrayView<'_>, target: ArrayView<'_>) -> Result<(f64, f64), Error> {
-        let (p, t) = (predicted.shape().elements(), target.shape().elements());
-        let error = |i: usize| number_at(predicted, i) - number_at(target, i);
-        let over_all = |f: &dyn Fn(usize) -> f64| ((0..p).map(f).sum(), p as f64);
-        match self {
-            Metric::Mse | Metric::Psnr { .. } if p == t => Ok(over_all(&|i| error(i) * error(i))),
-            Metric::Mae if p == t => Ok(over_all(&|i| error(i).abs())),
-            Metric::Accuracy { threshold } if p == t => Ok(over_all(&|i| {
-                let right = (number_at(predicted, i) > threshold) == (number_at(target, i) > 0.5);
-                f64::from(u8::from(right))
-            })),
-            Metric::Accuracy { .. } if t > 0 && p % t == 0 => {
-                let classes = p / t;
-                let at = |row: usize, class: usize| number_at(predicted, row * classes + class);
-                let best =
-                    |row: usize| (1..classes).fold(0, |b, c| if at(row, c) > at(row, b) { c } else { b });
-                let right = (0..t).filter(|&row| best(row) as f64 == number_at(target, row)).count();
-                Ok((right as f64, t as f64))
-            }
-            _ => Err(Error::usage(
-                format!("{} of {} against {}", self.name(), predicted.shape(), target.shape()),
-                "accuracy compares outputs with class numbers, the other metrics values with values",
-            )),
-        }
-    }
-
-    fn value(self, mean: f64) -> f64 {
-        match self {
-            Metric::Psnr { peak } => 10.0 * (peak * peak / mean).log10(),
-            _ => mean,
-        }
-    }
-}
-
-/// Metrics in the making, batch by batch.
-#[derive(Clone, Debug)]
-pub struct Tally {
-    metrics: Vec<Metric>,
-    sums: Vec<(f64, f64)>,
-}
-
-impl Tally {
-    /// Before the first batch.
-    pub fn new(metrics: &[Metric]) -> Tally {
-        Tally { metrics: metrics.to_vec(), sums: vec![(0.0, 0.0); metrics.len()] }
-    }
-
-    /// Adds a batch of predictions and their targets.
-    ///
-    /// # Errors
-    /// [`Error::Usage`] where their shapes do not fit a metric.
-    pub fn add(&mut self, predicted: ArrayView<'_>, target: ArrayView<'_>) -> Result<(), Error> {
-        for (metric, sum) in self.metrics.iter().zip(&mut self.sums) {
-            let (more, count) = metric.share(predicted, target)?;
-            *sum = (sum.0 + more, sum.1 + count);
-        }
-        Ok(())
-    }
-
-    /// Names and values.
-    pub fn values(&self) -> Vec<(String, f64)> {
-        let pairs = self.metrics.iter().zip(&self.sums);
-        pairs.map(|(m, (sum, count))| (m.name().to_string(), m.value(sum / count))).collect()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use ironlearn_ir::Array;
-
-    fn values(metrics: &[Metric], batches: &[(Array, Array)]) -> Vec<f64> {
-        let mut tally = Tally::new(metrics);
-        for (p, t) in batches {
-            tally.add(p.view(), t.view()).unwrap();
-        }
-        tally.values().into_iter().map(|(_, v)| v).collect()
-    }
-
-    #[test]
-    fn batches_of_unequal_size_count_by_their_elements() {
-        let column = |v: &[f32]| Array::of([v.len(), 1], v.to_vec()).unwrap();
-        let batches =
-            [(column(&[0.0, 1.0, 0.5]), column(&[0.0, 0.0, 1.0])), (column(&[1.0]), column(&[1.0]))];
-        let all = [Metric::Mse, Metric::Mae, Metric::Psnr { peak: 1.0 }, Metric::Accuracy { threshold: 0.4 }];
-        let found = values(&all, &batches);
-        assert_eq!(found[..2], [1.25 / 4.0, 1.5 / 4.0]);
-        assert!((found[2] - 10.0 * 3.2f64.log10()).abs() < 1e-12);
-        assert_eq!(found[3], 0.75);
-    }
-
-    #[test]
-    fn classes_are_the_largest_output() {
-        let logits = Array::of([3, 2], vec![1.0f64, 2.0, 3.0, 0.0, -1.0, -2.0]).unwrap();
-        let classes = Array::of([3], vec![1u8, 0, 1]).unwrap();
-        let accuracy = Metric::Accuracy { threshold: 0.0 };
-        assert_eq!(values(&[accuracy], &[(logits.clone(), classes.clone())]), [2.0 / 3.0]);
-        assert!(Tally::new(&[Metric::Mse]).add(logits.view(), classes.view()).is_err());
-    }
+    let problem = format!("{answers} answers for {truth} rows");
+    let hint = match each {
+        1 => "give an answer for each row, of at least one".into(),
+        _ => format!("give {each} answers for each row, of at least one"),
+    };
+    Err(Error::usage(problem, hint))
 }
