@@ -2,6 +2,7 @@
 
 use super::Picture;
 use crate::error::Error;
+use crate::metric::psnr;
 use ironlearn_ir::memory;
 
 /// How much brighter than the error itself the error map is.
@@ -25,7 +26,7 @@ impl Picture {
     /// # Errors
     /// [`Error::Usage`] where sides or channels differ.
     pub fn psnr(&self, other: &Picture) -> Result<f64, Error> {
-        Ok(10.0 * (255.0 * 255.0 / self.mse(other)?).log10())
+        Ok(psnr(self.mse(other)?, 255.0))
     }
 
     /// A coloured map of the largest difference in each pixel: black where the pictures agree, over red and
@@ -45,7 +46,7 @@ impl Picture {
         Picture::new(self.width, self.height, 3, pixels)
     }
 
-    fn comparable(&self, other: &Picture) -> Result<(), Error> {
+    pub(super) fn comparable(&self, other: &Picture) -> Result<(), Error> {
         let size = |p: &Picture| (p.width, p.height, p.channels);
         if size(self) == size(other) {
             return Ok(());
