@@ -115,13 +115,15 @@ fn reflect(u: &[f64], square: f64, x: &mut [f64]) {
 /// Rotates pairs of columns of a square matrix until all are at right angles: the matrix becomes `U·Σ`, and v, which begins as
 /// the unit matrix, `V`.
 fn rotate(r: &mut [f64], v: &mut [f64], width: usize) {
+    // A column that is left with nothing but rounding has no direction that could be at a right angle.
+    let nothing = (width as f64 * f64::EPSILON).powi(2) * dot(r, r);
     for _ in 0..SWEEPS {
         let mut turned = false;
         for i in 0..width {
             for j in i + 1..width {
                 let (x, y) = pair(r, i, j, width);
                 let (xx, yy, xy) = (dot(x, x), dot(y, y), dot(x, y));
-                if xy.abs() <= f64::EPSILON * (xx * yy).sqrt() || xy == 0.0 {
+                if xy.abs() <= f64::EPSILON * (xx * yy).sqrt() || xx.min(yy) <= nothing {
                     continue;
                 }
                 turned = true;
