@@ -45,8 +45,8 @@ impl Cholesky {
     }
 }
 
-/// Four sums, which vectors add side by side.
-fn dot(x: &[f64], y: &[f64]) -> f64 {
+/// The scalar product, as four sums, which vectors add side by side.
+pub fn dot(x: &[f64], y: &[f64]) -> f64 {
     let mut sums = [0.0; 4];
     let (a, b) = (x.chunks_exact(4), y.chunks_exact(4));
     let rest: f64 = a.remainder().iter().zip(b.remainder()).map(|(x, y)| x * y).sum();

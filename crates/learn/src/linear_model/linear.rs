@@ -105,8 +105,13 @@ impl LinearRegression {
         let y = Array::of([n, 1], memory::copied(targets, "targets")?);
         let mut y = y.map_err(|e| Error::usage(e, "give fewer rows"))?;
         let mut w = Array::try_zeros(ironlearn_ir::DType::F64, [width, 1], "coefficients")?;
+        // Before there are coefficients, residuals are the targets.
+        let (options, scope) = (Options::default(), Scope::root(0));
+        let mut first = Infer::build(&options, &scope, (f64s([n, width]), f64s([n, 1])), |_tape, (x, y)| {
+            Outputs::of("along", x.transpose().dot(y))
+        })?;
         let types = (f64s([n, width]), f64s([n, 1]), f64s([width, 1]));
-        let mut plan = Infer::build(&Options::default(), &Scope::root(0), types, |_tape, (x, y, w)| {
+        let mut plan = Infer::build(&options, &scope, types, |_tape, (x, y, w)| {
             let mut residual = y - x.dot(w);
             if self.intercept {
                 residual = residual - residual.mean([0]);
@@ -122,7 +127,10 @@ impl LinearRegression {
         let mut correction = memory::zeros::<f64>(width, "a correction")?;
         let mut before = f64::INFINITY;
         loop {
-            let report = plan.run(&(&standard.values, &y, &w))?;
+            let report = match before.is_finite() {
+                true => plan.run(&(&standard.values, &y, &w))?,
+                false => first.run(&(&standard.values, &y))?,
+            };
             let along = report.get("along").and_then(|x| x.as_slice::<f64>()).unwrap_or_default();
             let now = w.as_slice_mut::<f64>().unwrap_or_default();
             for ((to, along), (w, penalty)) in correction.iter_mut().zip(along).zip(now.iter().zip(&penalty))
@@ -133,7 +141,9 @@ impl LinearRegression {
             now.iter_mut().zip(&correction).for_each(|(w, d)| *w += d);
             let largest = |x: &[f64]| x.iter().fold(0.0f64, |most, x| most.max(x.abs()));
             let relative = largest(&correction) / largest(now).max(f64::MIN_POSITIVE);
-            if relative <= SETTLED || (relative > 0.5 * before && before <= GOOD) {
+            // Each correction is smaller than the one before by about the same factor.
+            let another = if before.is_finite() { relative * (relative / before) } else { relative };
+            if another <= SETTLED || (relative > 0.5 * before && before <= GOOD) {
                 let back = now.iter().zip(&standard.scale).map(|(w, scale)| w / scale * size);
                 return Ok(Some(back.collect()));
             }

@@ -1,14 +1,17 @@
 //! [`least_squares`] by singular values: for matrices of any rank.
 
+use super::cholesky::dot;
 use ironlearn_ir::{Refused, memory};
 
 /// Most rounds of rotations; they converge quadratically, after six to ten.
 const SWEEPS: usize = 60;
+/// The cosine of an angle that counts as a right one.
+const RIGHT: f64 = 8.0 * f64::EPSILON;
 
 /// The shortest `w` that makes `|A·w − b|² + penalty·|w|²` the smallest, and the rank of A.
 ///
-/// `A = U·Σ·Vᵀ` gives `w = V·Σ·(Σ² + penalty)⁻¹·Uᵀ·b`; singular values up to `max(rows, columns)·ε` of the largest count as 0.
-/// A, or its transpose where it is wider than high, is first brought to a triangle by Householder's reflections, whose
+/// `A = U·Σ·Vᵀ` gives `w = V·Σ·(Σ² + penalty)⁻¹·Uᵀ·b`; singular values up to `max(rows, columns)·ε` of the root of their sum of
+/// squares count as 0. A, or its transpose where it is wider than high, is first brought to a triangle by Householder's reflections, whose
 /// columns are then rotated pair by pair until they are at right angles (M. R. Hestenes 1958): singular values come out with
 /// all digits that the triangle has. `column(j)` gives a column of A.
 pub fn least_squares<C: Iterator<Item = f64>>(
@@ -32,7 +35,8 @@ pub fn least_squares<C: Iterator<Item = f64>>(
     }
     let mut v = memory::zeros::<f64>(wide * wide, what)?;
     (0..wide).for_each(|i| v[i * wide + i] = 1.0);
-    rotate(&mut r, &mut v, wide);
+    let least = high as f64 * f64::EPSILON * dot(&r, &r).sqrt();
+    rotate(&mut r, &mut v, wide, least * least)?;
 
     // Of a high matrix b is reflected, and w is made of the vectors V; of a wide one, the other way round.
     let mut right = memory::copied(b, what)?;
@@ -41,11 +45,10 @@ pub fn least_squares<C: Iterator<Item = f64>>(
     }
     let (from, to) = if rows >= columns { (&r, &v) } else { (&v, &r) };
     let squares: Vec<f64> = r.chunks_exact(wide).map(|c| dot(c, c)).collect();
-    let least = high as f64 * f64::EPSILON * squares.iter().copied().fold(0.0, f64::max).sqrt();
     let mut w = memory::zeros::<f64>(columns, what)?;
     let mut rank = 0;
     for (j, &square) in squares.iter().enumerate() {
-        if square.sqrt() <= least {
+        if square <= least * least {
             continue;
         }
         rank += 1;
@@ -113,23 +116,27 @@ fn reflect(u: &[f64], square: f64, x: &mut [f64]) {
 }
 
 /// Rotates pairs of columns of a square matrix until all are at right angles: the matrix becomes `U·Σ`, and v, which begins as
-/// the unit matrix, `V`.
-fn rotate(r: &mut [f64], v: &mut [f64], width: usize) {
-    // A column that is left with nothing but rounding has no direction that could be at a right angle.
-    let nothing = (width as f64 * f64::EPSILON).powi(2) * dot(r, r);
+/// the unit matrix, `V`. Columns whose square is no more than `nothing` count as 0.
+fn rotate(r: &mut [f64], v: &mut [f64], width: usize, nothing: f64) -> Result<(), Refused> {
+    let mut squares = memory::zeros::<f64>(width, "singular values")?;
     for _ in 0..SWEEPS {
+        // Kept up to date within a round, and without what that rounds in the next.
+        squares.iter_mut().zip(r.chunks_exact(width)).for_each(|(square, x)| *square = dot(x, x));
         let mut turned = false;
         for i in 0..width {
             for j in i + 1..width {
+                let (xx, yy) = (squares[i], squares[j]);
                 let (x, y) = pair(r, i, j, width);
-                let (xx, yy, xy) = (dot(x, x), dot(y, y), dot(x, y));
-                if xy.abs() <= f64::EPSILON * (xx * yy).sqrt() || xx.min(yy) <= nothing {
+                let xy = dot(x, y);
+                // A column with no more than rounding has no direction that could be at a right angle.
+                if xy.abs() <= RIGHT * (xx * yy).sqrt() || xx.min(yy) <= nothing {
                     continue;
                 }
                 turned = true;
                 let zeta = (yy - xx) / (2.0 * xy);
                 let tangent = zeta.signum() / (zeta.abs() + (1.0 + zeta * zeta).sqrt());
                 let cosine = 1.0 / (1.0 + tangent * tangent).sqrt();
+                (squares[i], squares[j]) = (xx - tangent * xy, yy + tangent * xy);
                 for (x, y) in [(x, y), pair(v, i, j, width)] {
                     for (x, y) in x.iter_mut().zip(y) {
                         (*x, *y) = (cosine * (*x - tangent * *y), cosine * (tangent * *x + *y));
@@ -138,18 +145,15 @@ fn rotate(r: &mut [f64], v: &mut [f64], width: usize) {
             }
         }
         if !turned {
-            return;
+            break;
         }
     }
+    Ok(())
 }
 
 fn pair(a: &mut [f64], i: usize, j: usize, width: usize) -> (&mut [f64], &mut [f64]) {
     let (before, from) = a.split_at_mut(j * width);
     (&mut before[i * width..(i + 1) * width], &mut from[..width])
-}
-
-fn dot(x: &[f64], y: &[f64]) -> f64 {
-    x.iter().zip(y).map(|(x, y)| x * y).sum()
 }
 
 #[cfg(test)]

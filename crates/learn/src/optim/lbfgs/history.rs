@@ -1,7 +1,7 @@
 //! [`History`]: the last steps and what they did to the gradient, as a guess of the curvature.
 
-use super::dot;
 use super::line_search::Point;
+use super::{Precondition, dot};
 use ironlearn_ir::{Refused, memory};
 use std::collections::VecDeque;
 
@@ -57,7 +57,7 @@ impl History {
     }
 
     /// The direction `−H·gradient` by the two-loop recursion.
-    pub fn direction(&mut self, gradient: &[f64], precondition: Option<&dyn Fn(&mut [f64])>, to: &mut [f64]) {
+    pub fn direction(&mut self, gradient: &[f64], precondition: Option<Precondition<'_>>, to: &mut [f64]) {
         to.iter_mut().zip(gradient).for_each(|(to, g)| *to = -g);
         let known = self.pairs.iter().rposition(|pair| pair.inverse == 0.0).map_or(0, |last| last + 1);
         for i in (known..self.most).rev() {

@@ -8,6 +8,9 @@ use history::History;
 use ironlearn_ir::memory;
 use line_search::{Point, search};
 
+/// Puts the product of a symmetric positive matrix with a vector in the vector's place.
+pub(crate) type Precondition<'a> = &'a dyn Fn(&mut [f64]);
+
 /// The limited-memory method of Broyden, Fletcher, Goldfarb and Shanno: J. Nocedal and S. J. Wright, *Numerical
 /// Optimization*, 2nd edition, 2006, algorithm 7.5 with the two-loop recursion 7.4, and a line search for the strong
 /// conditions of Wolfe (3.5 and 3.6, with constants 10⁻⁴ and 0.9).
@@ -109,13 +112,13 @@ impl Lbfgs {
         self.minimise_by(start, |at, gradient| Ok(f(at, gradient)), None)
     }
 
-    /// As [`Lbfgs::minimise`], for a function that can fail, and with a guess of the curvature: `precondition` puts the
-    /// product of a symmetric positive matrix like the inverse of the Hessian with a vector in the vector's place.
+    /// As [`Lbfgs::minimise`], for a function that can fail, and with a guess of the curvature: a matrix like the inverse of
+    /// the Hessian.
     pub(crate) fn minimise_by(
         &self,
         start: &[f64],
         mut f: impl FnMut(&[f64], &mut [f64]) -> Result<f64, Error>,
-        precondition: Option<&dyn Fn(&mut [f64])>,
+        precondition: Option<Precondition<'_>>,
     ) -> Result<Minimum, Error> {
         let n = start.len();
         let mut now = Point::at(start)?;
