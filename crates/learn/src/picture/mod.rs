@@ -11,6 +11,7 @@ mod whole;
 
 pub use gif::Timelapse;
 pub use read::{MAX_DECODE_BYTES, MAX_PIXELS, MAX_SIDE};
+pub use ssim::SSIM_SIDE;
 
 use crate::error::Error;
 use crate::io::atomic::write_atomically;

@@ -8,8 +8,8 @@ use ironlearn_ir::memory;
 const DEVIATION: f64 = 1.5;
 /// Pixels on each side of the middle of the window: 3.5 deviations.
 const REACH: usize = 5;
-/// The side of the window.
-const SIDE: usize = 2 * REACH + 1;
+/// The side of the window of [`Picture::ssim`], and so the shortest side of a picture that it takes.
+pub const SSIM_SIDE: usize = 2 * REACH + 1;
 /// `(0.01·255)²` and `(0.03·255)²`, which keep the ratios of dark and of even places steady.
 const STEADY: [f64; 2] = [2.55 * 2.55, 7.65 * 7.65];
 
@@ -27,7 +27,7 @@ impl Picture {
     pub fn ssim(&self, other: &Picture) -> Result<f64, Error> {
         self.comparable(other)?;
         let (width, height, channels) = (self.width, self.height, self.channels);
-        if width < SIDE || height < SIDE {
+        if width < SSIM_SIDE || height < SSIM_SIDE {
             let problem = format!("the structural similarity of pictures of {width}×{height}");
             return Err(Error::usage(problem, "compare pictures of 11×11 or more"));
         }
@@ -35,7 +35,7 @@ impl Picture {
         let row = width * channels;
         let mut sums = memory::zeros::<[f64; 5]>(row, "rows of a window")?;
         let mut total = 0.0;
-        for top in 0..=height - SIDE {
+        for top in 0..=height - SSIM_SIDE {
             // Downwards first, for all columns.
             sums.fill([0.0; 5]);
             for (y, weight) in window.iter().enumerate() {
@@ -46,7 +46,7 @@ impl Picture {
                     sums.iter_mut().zip([a, b, a * a, b * b, a * b]).for_each(|(sum, x)| *sum += weight * x);
                 }
             }
-            for left in 0..(width - SIDE + 1) * channels {
+            for left in 0..(width - SSIM_SIDE + 1) * channels {
                 let mut mean = [0.0; 5];
                 for (weight, sums) in window.iter().zip(sums[left..].iter().step_by(channels)) {
                     mean.iter_mut().zip(sums).for_each(|(mean, sum)| *mean += weight * sum);
@@ -54,14 +54,14 @@ impl Picture {
                 total += similarity(mean);
             }
         }
-        Ok(total / ((height - SIDE + 1) * (width - SIDE + 1) * channels) as f64)
+        Ok(total / ((height - SSIM_SIDE + 1) * (width - SSIM_SIDE + 1) * channels) as f64)
     }
 }
 
 /// The weights of a line of the window, which add up to 1.
-fn window() -> [f64; SIDE] {
+fn window() -> [f64; SSIM_SIDE] {
     let weight = |i: usize| (-0.5 * ((i as f64 - REACH as f64) / DEVIATION).powi(2)).exp();
-    let sum: f64 = (0..SIDE).map(weight).sum();
+    let sum: f64 = (0..SSIM_SIDE).map(weight).sum();
     std::array::from_fn(|i| weight(i) / sum)
 }
 

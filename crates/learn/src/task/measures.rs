@@ -56,7 +56,10 @@ fn binary(
     let found = Confusion::of(&is, &collected(scores, |score| usize::from(score > threshold))?, 2)?;
     // Of a network that has diverged there is no order of scores.
     let diverged = scores.iter().any(|score| score.is_nan());
-    let roc_auc = if diverged { f64::NAN } else { metric::roc_auc(scores, &truth)? };
+    let [roc_auc, pr_auc] = match diverged {
+        true => [f64::NAN; 2],
+        false => [metric::roc_auc(scores, &truth)?, metric::average_precision(scores, &truth)?],
+    };
     let Scores { precision, recall, f1 } = found.scores(1);
     let mut measures = Measures::named(&[
         ("accuracy", found.accuracy()),
@@ -64,6 +67,7 @@ fn binary(
         ("recall", recall),
         ("f1", f1),
         ("roc_auc", roc_auc),
+        ("pr_auc", pr_auc),
     ]);
     if are_probabilities {
         measures.values.push(("log_loss".into(), metric::binary_log_loss(scores, &truth)?));
@@ -148,13 +152,16 @@ mod tests {
         assert_eq!((value(&m, "accuracy"), value(&m, "precision"), value(&m, "recall")), (0.75, 1.0, 0.5));
         assert!((value(&m, "f1") - 2.0 / 3.0).abs() < 1e-12);
         assert_eq!(value(&m, "roc_auc"), 0.75);
+        assert!((value(&m, "pr_auc") - 5.0 / 6.0).abs() < 1e-12);
         let expected = -(0.9f64.ln() + 0.6f64.ln() + 0.35f64.ln() + 0.8f64.ln()) / 4.0;
         assert!((value(&m, "log_loss") - expected).abs() < 1e-12);
         assert!(m.details.contains("is 1                   1         1"), "{}", m.details);
         assert_eq!(m.warning, None);
         let tied = Measures::of(Reading::Margin, &[0.0; 4], &targets).unwrap();
         assert_eq!(value(&tied, "roc_auc"), 0.5);
-        assert_eq!(tied.values.len(), 5);
+        assert_eq!(tied.values.len(), 6);
+        let diverged = Measures::of(Reading::Margin, &[f64::NAN; 4], &targets).unwrap();
+        assert!(value(&diverged, "roc_auc").is_nan() && value(&diverged, "accuracy") == 0.5);
     }
 
     #[test]

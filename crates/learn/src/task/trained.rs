@@ -12,7 +12,7 @@ use crate::error::{Error, FileError, Place};
 use crate::io::original::DataSet;
 use crate::job::{self, Job, Layer};
 use crate::nn::Summary;
-use crate::picture::Picture;
+use crate::picture::{Picture, SSIM_SIDE};
 use crate::{Network, Options};
 use ironlearn_ir::{Array, DType, Real};
 use std::collections::BTreeMap;
@@ -125,7 +125,13 @@ impl Trained {
             None => Picture::read(path)?,
         };
         let source = source.with_channels(canvas.channels)?;
-        measures_of_drawing(&self.draw(source.width(), source.height())?, &source)
+        let drawn = self.draw(source.width(), source.height())?;
+        let mut measures = measures_of_drawing(&drawn, &source)?;
+        // Not after each epoch: of a large picture it takes as long as many steps.
+        if source.width().min(source.height()) >= SSIM_SIDE {
+            measures.values.push(("ssim".into(), drawn.ssim(&source)?));
+        }
+        Ok(measures)
     }
 }
 
