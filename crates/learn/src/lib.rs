@@ -71,4 +71,6 @@ mod pages {
     mod debugging {}
     #[doc = include_str!("../../../docs/integer-training.md")]
     mod integer_training {}
+    #[doc = include_str!("../../../docs/linear-models.md")]
+    mod linear_models {}
 }
