@@ -192,9 +192,9 @@ choice! {
     Task {
         /// Numbers: mean squared and absolute error, R squared.
         Regression = "regression",
-        /// 0 or 1: accuracy, precision, recall, F1, AUC, the confusion matrix.
+        /// 0 or 1: accuracy, precision, recall, F1, areas under ROC and under precision and recall, confusion matrix.
         Binary = "binary",
-        /// Class numbers from 0: accuracy, precision and recall of each class.
+        /// Classes, numbers from 0 or words: accuracy, and precision, recall and F1 of each.
         Classes = "classes",
     }
 }

@@ -20,16 +20,23 @@ pub struct Measures {
 const UNBALANCED: f64 = 0.8;
 
 impl Measures {
-    /// Answers `[rows, outputs]` against one target a row (for [`Reading::Value`] one for each output).
+    /// Answers `[rows, outputs]` against one target a row (for [`Reading::Value`] one for each output). `labels` are the
+    /// names of the classes; where there are none they are called by their numbers.
     ///
     /// # Errors
     /// [`Error::Usage`] where there are no rows; [`Error::Memory`] for their order, or the matrix of the classes.
-    pub fn of(reading: Reading, answers: &[f64], targets: &[f64]) -> Result<Measures, Error> {
+    pub fn of(
+        reading: Reading,
+        labels: &[String],
+        answers: &[f64],
+        targets: &[f64],
+    ) -> Result<Measures, Error> {
+        let names: Vec<&str> = labels.iter().map(String::as_str).collect();
         match reading {
             Reading::Value => regression(answers, targets),
-            Reading::Probability | Reading::Logit => binary(answers, targets, 0.5, true),
-            Reading::Margin => binary(answers, targets, 0.0, false),
-            Reading::ClassLogits | Reading::ClassProbabilities => classes(answers, targets),
+            Reading::Probability | Reading::Logit => binary(&names, answers, targets, 0.5, true),
+            Reading::Margin => binary(&names, answers, targets, 0.0, false),
+            Reading::ClassLogits | Reading::ClassProbabilities => classes(&names, answers, targets),
         }
     }
 
@@ -46,6 +53,7 @@ fn regression(answers: &[f64], targets: &[f64]) -> Result<Measures, Error> {
 }
 
 fn binary(
+    names: &[&str],
     scores: &[f64],
     targets: &[f64],
     threshold: f64,
@@ -73,21 +81,32 @@ fn binary(
         measures.values.push(("log_loss".into(), metric::binary_log_loss(scores, &truth)?));
     }
     let (tn, fp, fn_, tp) = (found.count(0, 0), found.count(0, 1), found.count(1, 0), found.count(1, 1));
+    let [no, yes] = [0, 1].map(|class| named(names, class));
+    let width = 16.max(7 + no.chars().count().max(yes.chars().count()));
+    let line = |head: String, cells: [String; 2]| {
+        format!("{head:<width$}  {:>width$}  {:>width$}", cells[0], cells[1]).trim_end().to_owned()
+    };
     measures.details = format!(
-        "right {} of {}; of {} that are 1, {tp} found; of {} called 1, {tp} are\n\
-         confusion matrix  called 0  called 1\n  \
-         is 0            {tn:>8}  {fp:>8}\n  is 1            {fn_:>8}  {tp:>8}",
+        "right {} of {}; of {} that are {yes}, {tp} found; of {} called {yes}, {tp} are\n{}\n{}\n{}",
         found.right(),
         found.rows(),
         found.support(1),
-        found.called(1)
+        found.called(1),
+        line("confusion matrix".into(), [format!("called {no}"), format!("called {yes}")]),
+        line(format!("is {no}"), [tn, fp].map(|n| n.to_string())),
+        line(format!("is {yes}"), [fn_, tp].map(|n| n.to_string()))
     );
-    measures.warning = majority(&found);
+    measures.warning = majority(names, &found);
     Ok(measures)
 }
 
+/// What a class is called.
+fn named(names: &[&str], class: usize) -> String {
+    names.get(class).map_or_else(|| class.to_string(), |name| (*name).to_owned())
+}
+
 /// What to say where one class makes up most of the data, or is as good an answer as the network's.
-fn majority(found: &Confusion) -> Option<String> {
+fn majority(names: &[&str], found: &Confusion) -> Option<String> {
     let (rows, right) = (found.rows(), found.right());
     let sizes = (0..found.classes()).map(|class| (class, found.support(class)));
     let (class, most) = sizes.max_by_key(|(class, size)| (*size, usize::MAX - class))?;
@@ -97,12 +116,13 @@ fn majority(found: &Confusion) -> Option<String> {
     }
     let verdict = if most >= right { "this network does no better" } else { "accuracy says little here" };
     Some(format!(
-        "answering {class} to everything is right for {most} of {rows} ({share:.4}): {verdict}; \
-         look at recall and F1"
+        "answering {} to everything is right for {most} of {rows} ({share:.4}): {verdict}; \
+         look at recall and F1",
+        named(names, class)
     ))
 }
 
-fn classes(answers: &[f64], targets: &[f64]) -> Result<Measures, Error> {
+fn classes(names: &[&str], answers: &[f64], targets: &[f64]) -> Result<Measures, Error> {
     let outputs = (answers.len() / targets.len().max(1)).max(1);
     let is = collected(targets, |target| (target as usize).min(outputs - 1))?;
     let mut called = memory::room(is.len(), "the classes")?;
@@ -117,8 +137,8 @@ fn classes(answers: &[f64], targets: &[f64]) -> Result<Measures, Error> {
         ("log_loss", metric::log_loss(answers, &is)?),
     ]);
     measures.details =
-        format!("right {} of {}\n{}", found.right(), found.rows(), found.report(&[], 4).trim_end());
-    measures.warning = majority(&found);
+        format!("right {} of {}\n{}", found.right(), found.rows(), found.report(names, 4).trim_end());
+    measures.warning = majority(names, &found);
     Ok(measures)
 }
 
@@ -139,7 +159,7 @@ mod tests {
 
     #[test]
     fn numbers() {
-        let m = Measures::of(Reading::Value, &[1.0, 2.0, 5.0], &[1.0, 2.0, 3.0]).unwrap();
+        let m = Measures::of(Reading::Value, &[], &[1.0, 2.0, 5.0], &[1.0, 2.0, 3.0]).unwrap();
         assert_eq!(value(&m, "mse"), 4.0 / 3.0);
         assert_eq!(value(&m, "mae"), 2.0 / 3.0);
         assert_eq!(value(&m, "r2"), -1.0);
@@ -148,7 +168,7 @@ mod tests {
     #[test]
     fn yes_and_no() {
         let (scores, targets) = ([0.1, 0.4, 0.35, 0.8], [0.0, 0.0, 1.0, 1.0]);
-        let m = Measures::of(Reading::Logit, &scores, &targets).unwrap();
+        let m = Measures::of(Reading::Logit, &[], &scores, &targets).unwrap();
         assert_eq!((value(&m, "accuracy"), value(&m, "precision"), value(&m, "recall")), (0.75, 1.0, 0.5));
         assert!((value(&m, "f1") - 2.0 / 3.0).abs() < 1e-12);
         assert_eq!(value(&m, "roc_auc"), 0.75);
@@ -157,26 +177,29 @@ mod tests {
         assert!((value(&m, "log_loss") - expected).abs() < 1e-12);
         assert!(m.details.contains("is 1                   1         1"), "{}", m.details);
         assert_eq!(m.warning, None);
-        let tied = Measures::of(Reading::Margin, &[0.0; 4], &targets).unwrap();
+        let labels = ["no".to_owned(), "perhaps".into()];
+        let named = Measures::of(Reading::Logit, &labels, &scores, &targets).unwrap().details;
+        assert!(named.contains("called perhaps") && named.contains("is no "), "{named}");
+        let tied = Measures::of(Reading::Margin, &[], &[0.0; 4], &targets).unwrap();
         assert_eq!(value(&tied, "roc_auc"), 0.5);
         assert_eq!(tied.values.len(), 6);
-        let diverged = Measures::of(Reading::Margin, &[f64::NAN; 4], &targets).unwrap();
+        let diverged = Measures::of(Reading::Margin, &[], &[f64::NAN; 4], &targets).unwrap();
         assert!(value(&diverged, "roc_auc").is_nan() && value(&diverged, "accuracy") == 0.5);
     }
 
     #[test]
     fn a_majority_that_is_as_good_is_said() {
         let targets = [0.0, 0.0, 0.0, 0.0, 1.0];
-        let never = Measures::of(Reading::Logit, &[0.1; 5], &targets).unwrap();
+        let never = Measures::of(Reading::Logit, &[], &[0.1; 5], &targets).unwrap();
         assert!(never.warning.unwrap().contains("right for 4 of 5 (0.8000): this network does no better"));
-        let good = Measures::of(Reading::Logit, &targets, &targets).unwrap();
+        let good = Measures::of(Reading::Logit, &[], &targets, &targets).unwrap();
         assert!(good.warning.unwrap().contains("accuracy says little"));
     }
 
     #[test]
     fn several_classes() {
         let answers = [0.7, 0.2, 0.1, 0.1, 0.8, 0.1, 0.3, 0.4, 0.3];
-        let m = Measures::of(Reading::ClassLogits, &answers, &[0.0, 1.0, 2.0]).unwrap();
+        let m = Measures::of(Reading::ClassLogits, &[], &answers, &[0.0, 1.0, 2.0]).unwrap();
         assert!((value(&m, "accuracy") - 2.0 / 3.0).abs() < 1e-12);
         assert!((value(&m, "precision") - 0.5).abs() < 1e-12);
         assert!(

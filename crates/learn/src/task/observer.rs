@@ -4,6 +4,7 @@ use super::data::{Data, Truth};
 use super::gallery::Gallery;
 use super::measures::Measures;
 use super::predictor::Predictor;
+use super::preparation::Preparation;
 use super::train::Request;
 use super::trained::measures_of_drawing;
 use crate::error::Error;
@@ -203,7 +204,8 @@ impl Judge<'_> {
                 let Some(answers) = self.predictor.answers_unless(rows, stop)? else { return Ok(None) };
                 let (answers, targets) = (answers.as_slice::<f64>(), targets.as_slice::<f64>());
                 let (answers, targets) = (answers.unwrap_or_default(), targets.unwrap_or_default());
-                Ok(Some((Measures::of(self.data.preparation.reading, answers, targets)?, None)))
+                let Preparation { reading, labels, .. } = &self.data.preparation;
+                Ok(Some((Measures::of(*reading, labels.names(), answers, targets)?, None)))
             }
         }
     }

@@ -117,7 +117,7 @@ impl Trained {
             let answers = self.answers(&rows)?;
             let (answers, targets) = (answers.as_slice::<f64>(), targets.as_slice::<f64>());
             let (answers, targets) = (answers.unwrap_or_default(), targets.unwrap_or_default());
-            return Measures::of(self.preparation.reading, answers, targets);
+            return Measures::of(self.preparation.reading, self.preparation.labels.names(), answers, targets);
         };
         let source = match &self.job {
             _ if extension(path) == "json" => drawn(path, &DataSet::read(path)?)?,
