@@ -5,7 +5,7 @@ use super::bytes::{self, ByteOrder};
 use crate::error::{Error, FileError, Place};
 use ironlearn_ir::{DType, Data, Refused, dispatch, memory};
 use std::fs::{File, Metadata};
-use std::io::{self, BufRead, BufReader, ErrorKind, Read};
+use std::io::{self, BufRead, BufReader, ErrorKind, Read, Seek};
 use std::path::{Path, PathBuf};
 
 /// The largest JSON or text file that is read whole.
@@ -43,6 +43,14 @@ impl Source<BufReader<File>> {
     pub(super) fn begins_with(&mut self, bytes: &[u8]) -> Result<bool, Error> {
         let next = self.reader.fill_buf().map_err(Error::io(&self.path, "read"))?;
         Ok(next.starts_with(bytes))
+    }
+
+    /// Goes on after the next `n` bytes; `what` is read then stands in the message where there are fewer.
+    pub(super) fn skip(&mut self, n: u64, what: &str) -> Result<(), Error> {
+        self.expect(n, what)?;
+        self.reader.seek(io::SeekFrom::Current(n as i64)).map_err(Error::io(&self.path, "read"))?;
+        self.at += n;
+        Ok(())
     }
 
     /// The file, to be read elsewhere.

@@ -1,7 +1,9 @@
 //! The messages of ONNX. Fields have the names and numbers of `onnx.proto`; messages lack its `Proto` at their end.
 
+use super::reader::{Reader, Refusal};
 use super::wire::{Field, Message, message};
-use crate::io::bytes::Bytes;
+use crate::io::bytes::{self, Bytes};
+use ironlearn_ir::{ArrayView, DType, bf16, f16};
 
 message! {
     /// A model: what a file holds.
@@ -74,6 +76,8 @@ message! {
         op_type: String = 4,
         /// What else it has to know.
         attribute: Vec<Attribute> = 5,
+        /// Whose operator it is; empty for ONNX itself.
+        domain: String = 7,
     }
 }
 
@@ -82,10 +86,22 @@ message! {
     Attribute {
         /// The name.
         name: String = 1,
+        /// One float.
+        f: Option<f32> = 2,
         /// One number.
         i: Option<i64> = 3,
+        /// A text.
+        s: Vec<u8> = 4,
+        /// An array.
+        t: Option<Tensor> = 5,
+        /// A graph, as its bytes.
+        g: Vec<u8> = 6,
+        /// Several floats.
+        floats: Vec<f32> = 7,
         /// Several numbers.
         ints: Vec<i64> = 8,
+        /// Several texts.
+        strings: Vec<String> = 9,
         /// The kind of its value.
         kind: Option<i64> = 20,
     }
@@ -98,10 +114,26 @@ message! {
         dims: Vec<i64> = 1,
         /// An [`ElementType`].
         data_type: Option<i64> = 2,
+        /// Its elements as floats, of complex numbers both parts.
+        float_data: Vec<f32> = 4,
+        /// Its elements as numbers of 32 bits or less; of narrow floats their bits.
+        int32_data: Vec<i64> = 5,
+        /// Its elements as texts.
+        string_data: Vec<String> = 6,
+        /// Its elements as numbers of 64 bits.
+        int64_data: Vec<i64> = 7,
         /// The name.
         name: String = 8,
         /// Its elements, little-endian.
         raw_data: Vec<u8> = 9,
+        /// Its elements as floats of 64 bits.
+        double_data: Vec<f64> = 10,
+        /// Its elements as numbers without a sign.
+        uint64_data: Vec<i64> = 11,
+        /// Where its elements stand, where that is another file.
+        external_data: Vec<Entry> = 13,
+        /// 1 where its elements stand in another file.
+        data_location: Option<i64> = 14,
     }
 }
 
@@ -166,12 +198,85 @@ pub enum ElementType {
     I32 = 6,
     /// 64 bits.
     I64 = 7,
+    /// Truth values.
+    Bool = 9,
+    /// 16-bit floats.
+    F16 = 10,
+    /// 64-bit floats.
+    F64 = 11,
+    /// 32 bits without a sign.
+    U32 = 12,
+    /// Complex numbers of 32-bit floats.
+    C64 = 14,
+    /// Complex numbers of 64-bit floats.
+    C128 = 15,
+    /// 16-bit floats with the exponents of 32-bit ones.
+    Bf16 = 16,
 }
 
 impl ElementType {
     /// Its number.
     pub fn number(self) -> i64 {
         self as i64
+    }
+
+    /// That of arrays of this type.
+    pub fn of(dtype: DType) -> ElementType {
+        match dtype {
+            DType::Bool => ElementType::Bool,
+            DType::U8 => ElementType::U8,
+            DType::I8 => ElementType::I8,
+            DType::I16 => ElementType::I16,
+            DType::I32 => ElementType::I32,
+            DType::I64 => ElementType::I64,
+            DType::U32 => ElementType::U32,
+            DType::F16 => ElementType::F16,
+            DType::Bf16 => ElementType::Bf16,
+            DType::F32 => ElementType::F32,
+            DType::F64 => ElementType::F64,
+            DType::C64 => ElementType::C64,
+            DType::C128 => ElementType::C128,
+        }
+    }
+
+    /// The type of arrays whose elements have this number; none where there are no such arrays.
+    pub fn dtype(number: i64) -> Option<DType> {
+        DType::ALL.into_iter().find(|&dtype| ElementType::of(dtype).number() == number)
+    }
+
+    /// The name of the type of this number, as ONNX has it.
+    pub fn name(number: i64) -> String {
+        let names = [
+            "undefined",
+            "float",
+            "uint8",
+            "int8",
+            "uint16",
+            "int16",
+            "int32",
+            "int64",
+            "string",
+            "bool",
+            "float16",
+            "double",
+            "uint32",
+            "uint64",
+            "complex64",
+            "complex128",
+            "bfloat16",
+            "float8e4m3fn",
+            "float8e4m3fnuz",
+            "float8e5m2",
+            "float8e5m2fnuz",
+            "uint4",
+            "int4",
+            "float4e2m1",
+            "float8e8m0",
+            "uint2",
+            "int2",
+        ];
+        let name = usize::try_from(number).ok().and_then(|n| names.get(n));
+        name.map_or_else(|| format!("type {number}"), |name| (*name).to_owned())
     }
 }
 
@@ -188,7 +293,7 @@ macro_rules! elements {
         }
     )*};
 }
-elements!(f32: F32, u8: U8, i8: I8, i16: I16, i32: I32, i64: I64);
+elements!(f32: F32, u8: U8, i8: I8, i16: I16, i32: I32, i64: I64, bool: Bool, f16: F16, f64: F64, u32: U32, bf16: Bf16);
 
 impl Attribute {
     /// Several numbers.
@@ -201,6 +306,11 @@ impl Attribute {
     pub fn int(name: &str, value: i64) -> Attribute {
         Attribute { name: name.to_owned(), i: Some(value), kind: Some(2), ..Attribute::default() }
     }
+
+    /// One float.
+    pub fn float(name: &str, value: f64) -> Attribute {
+        Attribute { name: name.to_owned(), f: Some(value as f32), kind: Some(1), ..Attribute::default() }
+    }
 }
 
 impl Tensor {
@@ -211,7 +321,20 @@ impl Tensor {
             value.put(bytes);
         }
         let dims = dims.iter().map(|&n| n as i64).collect();
-        Tensor { dims, data_type: Some(T::TYPE.number()), name, raw_data }
+        Tensor { dims, data_type: Some(T::TYPE.number()), name, raw_data, ..Tensor::default() }
+    }
+
+    /// The same of an array.
+    pub fn of_array(name: String, array: ArrayView<'_>) -> Tensor {
+        let mut raw_data = Vec::with_capacity(array.shape().elements() * array.dtype().size());
+        // A list never refuses bytes.
+        let _ = bytes::for_each_chunk(array.data(), |chunk| {
+            raw_data.extend_from_slice(chunk);
+            Ok(())
+        });
+        let dims = array.shape().iter().map(|&n| n as i64).collect();
+        let data_type = Some(ElementType::of(array.dtype()).number());
+        Tensor { dims, data_type, name, raw_data, ..Tensor::default() }
     }
 }
 

@@ -16,19 +16,16 @@
 //! Both need opset 21. `scripts/onnx-check.sh` compares them with onnxruntime. On processors with AVX2 but not VNNI,
 //! onnxruntime needs `session.x64quantprecision` = 1 to be exact with the second one: otherwise its sums saturate.
 
-mod builder;
 mod integer;
 mod qdq;
 #[cfg(test)]
 mod tests;
 
 use crate::Error;
-use crate::io::atomic::write_atomically;
-use crate::io::onnx::{ElementType, Entry, Message, Model, OperatorSet, ValueInfo};
+use crate::io::onnx::builder::{Builder, Value};
+use crate::io::onnx::{self, ElementType, Entry, Model, OperatorSet, ValueInfo};
 use crate::quant::arithmetic::Code;
 use crate::quant::model::{Edge, IntegerModel, Node};
-use builder::{Builder, Value, element, offset};
-use std::io::Write;
 use std::path::Path;
 
 /// The version of ONNX's operators: the first whose `QuantizeLinear` has 16 bits.
@@ -36,9 +33,6 @@ const OPSET: i64 = 21;
 
 /// The version of the format that came with them.
 const IR_VERSION: i64 = 10;
-
-/// The most bytes that a protocol buffer may have.
-const MAX_BYTES: usize = i32::MAX as usize;
 
 /// How a network is expressed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -120,12 +114,7 @@ pub fn model(network: &IntegerModel, profile: Profile) -> Result<Model, Error> {
 /// As [`model`]; [`Error::Usage`] where the file would have 2 GiB or more; [`Error::Io`], and the file then holds
 /// what it held before.
 pub fn save(network: &IntegerModel, profile: Profile, path: &Path) -> Result<(), Error> {
-    let bytes = model(network, profile)?.bytes();
-    if bytes.len() > MAX_BYTES {
-        let problem = format!("an ONNX file of {} bytes, and its format ends at 2 GiB", bytes.len());
-        return Err(Error::usage(problem, "export a smaller network"));
-    }
-    write_atomically(path, |file| file.write_all(&bytes))
+    onnx::write(path, &model(network, profile)?)
 }
 
 fn about(profile: Profile) -> &'static str {
@@ -166,4 +155,18 @@ struct Context<'a> {
     node: &'a Node,
     /// Codes; those of 8 bits have no sign and are [128 larger](offset), as runtimes want them to be fast.
     operands: Vec<(Value, &'a Edge)>,
+}
+
+/// What codes in a graph are larger by: those of 8 bits have no sign there.
+fn offset(code: Code) -> i32 {
+    if code == Code::I8 { 128 } else { 0 }
+}
+
+/// The type of codes in a graph.
+fn element(code: Code) -> ElementType {
+    match code {
+        Code::I8 => ElementType::U8,
+        Code::I16 => ElementType::I16,
+        Code::I32 => ElementType::I32,
+    }
 }

@@ -1,17 +1,17 @@
 //! [`Builder`]: a graph of ONNX operators as it grows.
 
-use crate::io::onnx::{Attribute, Element, ElementType, Graph, Node, Tensor};
-use crate::quant::arithmetic::Code;
+use super::{Attribute, Element, ElementType, Graph, Node, Tensor};
+use ironlearn_ir::ArrayView;
 use std::cell::RefCell;
 use std::collections::HashMap;
 
 /// A value of a graph.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) struct Value(usize);
+pub(crate) struct Value(usize);
 
 /// A graph to which operators are added, each after those whose results it takes.
 #[derive(Default)]
-pub(super) struct Builder(RefCell<Parts>);
+pub(crate) struct Builder(RefCell<Parts>);
 
 #[derive(Default)]
 struct Parts {
@@ -47,8 +47,40 @@ impl Builder {
         let name = format!("{}/{}_{op}", parts.scope, parts.graph.node.len());
         let input = inputs.iter().map(|v| parts.names[v.0].clone()).collect();
         let (output, op_type) = (vec![name.clone()], op.to_owned());
-        parts.graph.node.push(Node { input, output, name: name.clone(), op_type, attribute });
+        parts.graph.node.push(Node {
+            input,
+            output,
+            name: name.clone(),
+            op_type,
+            attribute,
+            ..Node::default()
+        });
         parts.value(name)
+    }
+
+    /// The results of an operator that has so many; the first of `inputs` are given, those that are `None` left out.
+    pub fn nodes(
+        &self,
+        op: &str,
+        inputs: &[Option<Value>],
+        attribute: Vec<Attribute>,
+        outputs: usize,
+    ) -> Vec<Value> {
+        let parts = &mut *self.0.borrow_mut();
+        let name = format!("{}/{}_{op}", parts.scope, parts.graph.node.len());
+        let known = |v: &Option<Value>| v.map_or_else(String::new, |v| parts.names[v.0].clone());
+        let input = inputs.iter().map(known).collect();
+        let output: Vec<String> = (0..outputs).map(|i| format!("{name}_{i}")).collect();
+        let values = output.iter().map(|name| parts.value(name.clone())).collect();
+        parts.graph.node.push(Node {
+            input,
+            output,
+            name,
+            op_type: op.to_owned(),
+            attribute,
+            ..Node::default()
+        });
+        values
     }
 
     /// The result of an operator that has no attributes.
@@ -61,6 +93,14 @@ impl Builder {
         let parts = &mut *self.0.borrow_mut();
         let name = format!("{}/{}_{name}", parts.scope, parts.graph.initializer.len());
         parts.graph.initializer.push(Tensor::of(name.clone(), dims, values));
+        parts.value(name)
+    }
+
+    /// An array that is known, of a type that is found out when the program runs.
+    pub fn array(&self, name: &str, array: ArrayView<'_>) -> Value {
+        let parts = &mut *self.0.borrow_mut();
+        let name = format!("{}/{}_{name}", parts.scope, parts.graph.initializer.len());
+        parts.graph.initializer.push(Tensor::of_array(name.clone(), array));
         parts.value(name)
     }
 
@@ -115,19 +155,5 @@ impl Builder {
             node.output[0] = output.to_owned();
         }
         graph
-    }
-}
-
-/// What codes in a graph are larger by: those of 8 bits have no sign there.
-pub(super) fn offset(code: Code) -> i32 {
-    if code == Code::I8 { 128 } else { 0 }
-}
-
-/// The type of codes in a graph.
-pub(super) fn element(code: Code) -> ElementType {
-    match code {
-        Code::I8 => ElementType::U8,
-        Code::I16 => ElementType::I16,
-        Code::I32 => ElementType::I32,
     }
 }
