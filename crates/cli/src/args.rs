@@ -41,7 +41,7 @@ pub enum Command {
     Evaluate(EvaluateOptions),
     /// Make a network of integers of a trained network
     Quantize(QuantizeOptions),
-    /// Write a network of integers as Rust, C or ONNX
+    /// Write a network for other programs: as ONNX, or one of integers as Rust or C
     Export(ExportOptions),
     /// Show what a job, model, checkpoint, data set or run directory holds
     Inspect(InspectOptions),
@@ -189,11 +189,11 @@ pub struct QuantizeOptions {
 
 #[derive(Args)]
 pub struct ExportOptions {
-    /// A network of integers, as `ironlearn quantize` makes it
+    /// A model, checkpoint or run directory; for --rust and --c a network of integers, as `ironlearn quantize` makes it
     pub model: PathBuf,
     #[command(flatten)]
     pub form: FormOptions,
-    /// The operators of --onnx: integer for the same codes in every runtime, qdq for speed
+    /// The operators of --onnx for a network of integers: integer for the same codes in every runtime, qdq for speed
     #[arg(long, value_name = "PROFILE", value_enum, default_value_t = OnnxProfile::Integer)]
     pub profile: OnnxProfile,
     /// Where it goes [default: <model> with the form's ending]

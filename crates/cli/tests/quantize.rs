@@ -102,6 +102,9 @@ fn integers_are_exported_as_source_code_and_onnx() {
     assert!(fs::read_to_string(at.join("model.c")).unwrap().contains("model_infer"));
     succeeds(at, "export model.safetensors --onnx --profile qdq --out fast.onnx");
     assert_ne!(fs::read(at.join("model.onnx")).unwrap(), fs::read(at.join("fast.onnx")).unwrap());
+    // Of floats there is one form.
+    succeeds(at, "export classes --onnx --profile qdq --out floats.onnx");
+    assert!(fs::read(at.join("floats.onnx")).unwrap().windows(7).any(|bytes| bytes == b"Softmax"));
     for (arguments, code, expected) in [
         ("export model.safetensors --rust", 2, "model.rs exists already"),
         ("export classes/last.safetensors --c --out a.c", 3, "no network of integers"),

@@ -5,6 +5,7 @@ pub mod anomaly;
 pub mod cluster;
 pub mod data;
 mod error;
+pub mod exchange;
 mod init;
 pub mod io;
 pub mod job;

@@ -6,7 +6,7 @@ use ironlearn::Error;
 use ironlearn::io::atomic::write_atomically;
 use ironlearn::io::read::exists;
 use ironlearn::quant::export::{self, SourceOptions, onnx};
-use ironlearn::task::integer_model;
+use ironlearn::task::{FloatNetwork, integer_model};
 use serde_json::json;
 use std::io::Write;
 use std::path::Path;
@@ -20,21 +20,34 @@ pub fn run(options: &ExportOptions, console: &Console) -> Result<u8, Error> {
         let problem = format!("{} exists already", out.display());
         return Err(Error::usage(problem, "say with --out where the export is to go"));
     }
-    let model = integer_model(&path)?;
+    let floats = if form == Form::Onnx { FloatNetwork::load(&path)? } else { None };
+    let parameter_bytes = match floats {
+        Some(network) => {
+            network.save_onnx(&out)?;
+            network.parameter_bytes()
+        }
+        None => integers(form, options, &path, &out)?,
+    };
+    console.say(&format!("written: {}", out.display()));
+    console.object(&json!({ "out": out.display().to_string(), "parameter_bytes": parameter_bytes }));
+    Ok(0)
+}
+
+/// Writes a network of integers; the bytes of its parameters.
+fn integers(form: Form, options: &ExportOptions, path: &Path, out: &Path) -> Result<usize, Error> {
+    let model = integer_model(path)?;
     match form {
-        Form::Rust => write(&out, &export::rust(&model, &source(&out))?)?,
-        Form::C => write(&out, &export::c(&model, &source(&out))?)?,
+        Form::Rust => write(out, &export::rust(&model, &source(out))?)?,
+        Form::C => write(out, &export::c(&model, &source(out))?)?,
         Form::Onnx => {
             let profile = match options.profile {
                 OnnxProfile::Integer => onnx::Profile::Integer,
                 OnnxProfile::Qdq => onnx::Profile::Qdq,
             };
-            onnx::save(&model, profile, &out)?;
+            onnx::save(&model, profile, out)?;
         }
     }
-    console.say(&format!("written: {}", out.display()));
-    console.object(&json!({ "out": out.display().to_string(), "parameter_bytes": model.parameter_bytes() }));
-    Ok(0)
+    Ok(model.parameter_bytes())
 }
 
 /// The network is called as its file, in letters that a name may have.

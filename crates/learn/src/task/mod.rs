@@ -27,6 +27,7 @@
 mod arrays;
 mod canvas;
 mod data;
+mod floats;
 mod gallery;
 mod generator;
 mod images;
@@ -51,6 +52,7 @@ mod trained;
 pub use canvas::{Canvas, Style};
 pub use data::{Data, Truth};
 pub use generator::Generator;
+pub use floats::FloatNetwork;
 pub use integers::integer_model;
 pub use measures::Measures;
 pub use model_file::{Match, ModelFile};

@@ -13,9 +13,15 @@ use std::path::Path;
 /// The side of the picture that the original program learned. Its files do not say it.
 const SIDE: usize = 200;
 
-/// Loads a model of the original program. Three inputs and one output are taken for a network that draws: its
-/// inputs are (1, x, y), its output ink.
+/// Loads a model of the original program.
 pub(super) fn load(path: &Path, options: &Options) -> Result<Trained, Error> {
+    let (network, preparation) = network(path)?;
+    Trained::new(&network, preparation, None, options)
+}
+
+/// The network of a model of the original program. Three inputs and one output are taken for a network that draws:
+/// its inputs are (1, x, y), its output ink.
+pub(super) fn network(path: &Path) -> Result<(Network<f64>, Preparation), Error> {
     let model = Model::read(path)?;
     let specs: Vec<LayerSpec> = model.layers.iter().filter_map(spec).collect();
     let inputs = model.layers.iter().find_map(weights).map_or(0, |w| w.shape()[0]);
@@ -41,7 +47,7 @@ pub(super) fn load(path: &Path, options: &Options) -> Result<Trained, Error> {
         canvas: draws.then_some(Canvas { width: SIDE, height: SIDE, channels: 1, style: Style::Ink }),
         ..Preparation::new(columns, outputs, reading(&model, draws))
     };
-    Trained::new(&network, preparation, None, options)
+    Ok((network, preparation))
 }
 
 fn reading(model: &Model, draws: bool) -> Reading {
