@@ -1,6 +1,8 @@
-//! ONNX: networks in floats as models that every runtime computes. Networks of integers have their own
-//! [export](crate::quant::export::onnx).
+//! ONNX: networks in floats as models that every runtime computes, and models of other programs as graphs that compute
+//! and learn here. Networks of integers have their own [export](crate::quant::export::onnx).
 
 mod export;
+mod import;
 
 pub use export::{model, save};
+pub use import::{OnnxInput, OnnxModel};

@@ -1,0 +1,290 @@
+//! Convolutions and pooling over any number of axes.
+
+use super::super::call::{Call, Found, one, shape_of};
+use super::super::value::Value;
+use super::Group;
+use super::norm::along_channels;
+use ironlearn_ir::prim::elementwise::{Add, Maximum};
+use ironlearn_ir::prim::{Conv, Part, PoolKind, Range, Window};
+use ironlearn_ir::{Array, DType, Dyn, Shape, TensorType};
+
+pub(super) const GROUP: Group = &[
+    ("AveragePool", average_pool),
+    ("Conv", conv),
+    ("ConvTranspose", conv_transpose),
+    ("MaxPool", max_pool),
+];
+
+/// How windows move, for each spatial axis.
+struct Windows {
+    size: Vec<usize>,
+    stride: Vec<usize>,
+    dilation: Vec<usize>,
+    /// What is added at the ends.
+    before: Vec<usize>,
+    after: Vec<usize>,
+    /// What is added behind that, so that the last window is whole.
+    beyond: Vec<usize>,
+    /// How many windows there are.
+    count: Vec<usize>,
+}
+
+/// An attribute with a number for each axis.
+fn per_axis(c: &Call<'_, '_>, name: &str, axes: usize, otherwise: usize) -> Result<Vec<usize>, String> {
+    let Some(list) = c.ints(name) else { return Ok(vec![otherwise; axes]) };
+    let list = shape_of(list).map_err(|_| format!("its {name} are {list:?}"))?;
+    if list.rank() != axes {
+        return Err(format!("{} {name} for {axes} axes", list.rank()));
+    }
+    Ok(list.to_vec())
+}
+
+/// Elements from the first to the last of a window.
+fn reach(size: usize, dilation: usize) -> Result<usize, String> {
+    let reach = size.checked_sub(1).and_then(|n| n.checked_mul(dilation)).and_then(|n| n.checked_add(1));
+    reach.ok_or_else(|| format!("windows of {size} elements {dilation} apart"))
+}
+
+impl Windows {
+    fn of(c: &Call<'_, '_>, x: &Shape, size: Vec<usize>) -> Result<Windows, String> {
+        let axes = x.rank().checked_sub(2).filter(|&n| n > 0 && n == size.len());
+        let axes = axes.ok_or_else(|| format!("windows {size:?} for {x}"))?;
+        let (stride, dilation) = (per_axis(c, "strides", axes, 1)?, per_axis(c, "dilations", axes, 1)?);
+        let pads = per_axis(c, "pads", 2 * axes, 0)?;
+        let auto = c.text("auto_pad", "NOTSET");
+        let ceil = c.flag("ceil_mode");
+        let mut w = Windows {
+            size,
+            stride,
+            dilation,
+            before: pads[..axes].to_vec(),
+            after: pads[axes..].to_vec(),
+            beyond: vec![0; axes],
+            count: vec![0; axes],
+        };
+        for a in 0..axes {
+            let (len, stride) = (x[a + 2], w.stride[a]);
+            let reach = reach(w.size[a], w.dilation[a])?;
+            if stride == 0 {
+                return Err("a stride of 0".into());
+            }
+            match auto.as_str() {
+                "SAME_UPPER" | "SAME_LOWER" => {
+                    let windows = len.div_ceil(stride);
+                    let total = (windows.saturating_sub(1) * stride + reach).saturating_sub(len);
+                    let (less, more) = (total / 2, total - total / 2);
+                    (w.before[a], w.after[a]) =
+                        if auto == "SAME_UPPER" { (less, more) } else { (more, less) };
+                }
+                "VALID" => (w.before[a], w.after[a]) = (0, 0),
+                _ => {}
+            }
+            let whole = w.before[a].checked_add(len).and_then(|n| n.checked_add(w.after[a]));
+            let room = whole.and_then(|n| n.checked_sub(reach));
+            let room =
+                room.ok_or_else(|| format!("windows of {reach} elements do not fit an axis of {len}"))?;
+            w.count[a] = room / stride + 1;
+            if ceil && room % stride != 0 && w.count[a] * stride < w.before[a] + len {
+                w.beyond[a] = w.count[a] * stride - room;
+                w.count[a] += 1;
+            }
+        }
+        Ok(w)
+    }
+
+    /// With a border of this number.
+    fn padded<'g>(&self, x: Dyn<'g>, value: f64) -> Dyn<'g> {
+        let with_ends = |pads: Vec<usize>| [vec![0, 0], pads].concat();
+        let after = self.after.iter().zip(&self.beyond).map(|(a, b)| a + b).collect();
+        x.pad(&with_ends(self.before.clone()), &with_ends(after), value)
+    }
+
+    /// The offsets of the elements of a window, in order.
+    fn offsets(&self) -> Vec<Vec<usize>> {
+        let mut all = vec![Vec::new()];
+        for &size in &self.size {
+            all = all.iter().flat_map(|o| (0..size).map(move |k| [&o[..], &[k]].concat())).collect();
+        }
+        all
+    }
+
+    /// For each offset of a window, the elements of all windows there.
+    fn slices<'g>(&self, padded: Dyn<'g>) -> Vec<Dyn<'g>> {
+        let whole = |len| Range { start: 0, len, step: 1 };
+        let shape = padded.shape();
+        let at = |offset: &[usize]| {
+            let along = offset.iter().enumerate().map(|(a, k)| Range {
+                start: k * self.dilation[a],
+                len: self.count[a],
+                step: self.stride[a],
+            });
+            let ranges: Vec<Range> = [whole(shape[0]), whole(shape[1])].into_iter().chain(along).collect();
+            padded.slice(&ranges)
+        };
+        self.offsets().iter().map(|offset| at(offset)).collect()
+    }
+
+    fn pooled<'g>(&self, padded: Dyn<'g>, kind: PoolKind) -> Result<Dyn<'g>, String> {
+        if self.dilation.iter().all(|&d| d == 1) {
+            return Ok(padded.pool(kind, &self.size, &self.stride));
+        }
+        let fold = |x: Dyn<'g>, y| match kind {
+            PoolKind::Max => x.binary::<Maximum>(y),
+            PoolKind::Sum => x.binary::<Add>(y),
+        };
+        self.slices(padded).into_iter().reduce(fold).ok_or_else(|| "windows without elements".into())
+    }
+
+    /// How many elements each window has along an axis: of the input, or of its border too.
+    fn covered(&self, a: usize, len: usize, border: bool) -> Vec<usize> {
+        let (first, end) = if border {
+            (0, self.before[a] + len + self.after[a])
+        } else {
+            (self.before[a], self.before[a] + len)
+        };
+        let inside = |p: usize| (0..self.size[a]).map(move |k| p * self.stride[a] + k * self.dilation[a]);
+        (0..self.count[a]).map(|p| inside(p).filter(|place| (first..end).contains(place)).count()).collect()
+    }
+}
+
+fn size_of(c: &Call<'_, '_>) -> Result<Vec<usize>, String> {
+    let size = c.ints("kernel_shape").ok_or("its kernel_shape is missing")?;
+    let size = shape_of(size)?;
+    // Each element of a window is an operation where windows have gaps.
+    if size.elements() > 1 << 20 {
+        return Err(format!("windows of {size}"));
+    }
+    Ok(size.to_vec())
+}
+
+fn average_pool<'g>(c: &Call<'_, 'g>) -> Found<'g> {
+    let given = c.x(0)?;
+    let x = if matches!(given.dtype(), DType::F16 | DType::Bf16) { given.cast(DType::F32) } else { given };
+    let w = Windows::of(c, &x.shape(), size_of(c)?)?;
+    let border = c.flag("count_include_pad");
+    let sums = w.pooled(w.padded(x, 0.0), PoolKind::Sum)?;
+    let mut counts = vec![1.0];
+    for a in 0..w.size.len() {
+        let along = w.covered(a, x.shape()[a + 2], border);
+        counts = counts.iter().flat_map(|n| along.iter().map(move |&k| n * k as f64)).collect();
+    }
+    let dims: Vec<usize> = [1, 1].into_iter().chain(w.count.iter().copied()).collect();
+    let counts = c.tape.constant_of(Array::of(Shape::new(&dims)?, counts)?);
+    one((sums / counts.cast(x.dtype())).cast(given.dtype()))
+}
+
+fn max_pool<'g>(c: &Call<'_, 'g>) -> Found<'g> {
+    let x = c.x(0)?;
+    let w = Windows::of(c, &x.shape(), size_of(c)?)?;
+    let padded = w.padded(x, f64::NEG_INFINITY);
+    let y = w.pooled(padded, PoolKind::Max)?;
+    if !c.wants(1) {
+        return one(y);
+    }
+    Ok(vec![y.into(), Value::from(places(c, x, &w, padded)?)])
+}
+
+/// The place of each window's largest element in the list of all elements of `x`.
+fn places<'g>(c: &Call<'_, 'g>, x: Dyn<'g>, w: &Windows, padded: Dyn<'g>) -> Result<Dyn<'g>, String> {
+    let shape = x.shape();
+    let outer = |v: Dyn<'g>| Ok::<_, String>(v.reshape(&Shape::new(&[&v.shape()[..], &[1]].concat())?));
+    let candidates = w.slices(padded).into_iter().map(outer).collect::<Result<Vec<_>, _>>()?;
+    let last = shape.rank();
+    let which = Dyn::concat(&candidates, last).ok_or("windows without elements")?.argmax(last);
+    // Along each axis: the place of the window, and what its offset adds.
+    let plane = Shape::from(&shape[2..]);
+    let strides = if c.flag("storage_order") {
+        // Columns first.
+        let dims = plane.iter().rev().copied().collect::<Vec<_>>();
+        Shape::new(&dims)?.strides().into_iter().rev().collect()
+    } else {
+        plane.strides()
+    };
+    let counts = which.shape();
+    let along = |a: usize| c.tape.iota_of(TensorType::new(DType::I64, counts.clone()), a);
+    let mut place = (along(0) * shape[1] as f64 + along(1)) * plane.elements() as f64;
+    for (a, &stride) in strides.iter().enumerate() {
+        let offset: Vec<i64> =
+            w.offsets().iter().map(|o| (o[a] * w.dilation[a]) as i64 - w.before[a] as i64).collect();
+        let offset = c.tape.constant_of(Array::of([offset.len()], offset)?).gather(which, 0);
+        place = place + (along(a + 2) * w.stride[a] as f64 + offset) * stride as f64;
+    }
+    Ok(place)
+}
+
+fn groups(c: &Call<'_, '_>) -> usize {
+    usize::try_from(c.int("group", 1)).unwrap_or(0)
+}
+
+fn with_bias<'g>(c: &Call<'_, 'g>, y: Dyn<'g>) -> Found<'g> {
+    one(match c.maybe(2) {
+        Some(bias) if !y.is_poison() => y + along_channels(bias, y.rank())?,
+        _ => y,
+    })
+}
+
+fn conv<'g>(c: &Call<'_, 'g>) -> Found<'g> {
+    let (x, kernel) = (c.x(0)?, c.x(1)?);
+    let size = kernel.shape().get(2..).unwrap_or_default().to_vec();
+    if c.ints("kernel_shape").is_some() && size_of(c)? != size {
+        return Err(format!("its kernel_shape is {:?}, and its kernel {}", size_of(c)?, kernel.shape()));
+    }
+    let w = Windows::of(c, &x.shape(), size)?;
+    let window = Window {
+        stride: w.stride,
+        dilation: w.dilation,
+        before: w.before,
+        after: w.after,
+        groups: groups(c),
+    };
+    let conv = Conv { part: Part::Output, window, x: x.shape(), w: kernel.shape() };
+    with_bias(c, x.conv(kernel, conv).cast(x.dtype()))
+}
+
+fn conv_transpose<'g>(c: &Call<'_, 'g>) -> Found<'g> {
+    let (x, kernel) = (c.x(0)?, c.x(1)?);
+    let (shape, size) = (x.shape(), kernel.shape());
+    let axes = shape.rank().checked_sub(2).filter(|&n| n > 0 && size.rank() == n + 2);
+    let axes = axes.ok_or_else(|| format!("the kernel {size} for {shape}"))?;
+    let (stride, dilation) = (per_axis(c, "strides", axes, 1)?, per_axis(c, "dilations", axes, 1)?);
+    let extra = per_axis(c, "output_padding", axes, 0)?;
+    let pads = per_axis(c, "pads", 2 * axes, 0)?;
+    let auto = c.text("auto_pad", "NOTSET");
+    let same = auto.starts_with("SAME");
+    let wanted = match c.ints("output_shape") {
+        // Some give batch and channels too.
+        Some(dims) => Some(shape_of(dims)?.iter().rev().take(axes).rev().copied().collect::<Vec<_>>()),
+        None if same => Some((0..axes).map(|a| shape[a + 2] * stride[a]).collect()),
+        None => None,
+    };
+    let groups = groups(c);
+    let channels = size[1].checked_mul(groups).ok_or("more channels than memory can address")?;
+    let (mut larger, mut before, mut after) = (vec![shape[0], channels], Vec::new(), Vec::new());
+    for a in 0..axes {
+        let spread = shape[a + 2].saturating_sub(1).checked_mul(stride[a]);
+        let whole = spread.and_then(|n| n.checked_add(reach(size[a + 2], dilation[a]).ok()? + extra[a]));
+        let whole = whole.ok_or("more elements than memory can address")?;
+        let (begin, end, length) = match &wanted {
+            Some(wanted) => {
+                let total = whole.saturating_sub(wanted[a]);
+                let half = total / 2;
+                let (begin, end) =
+                    if auto == "SAME_UPPER" { (half, total - half) } else { (total - half, half) };
+                (begin, end, wanted[a])
+            }
+            None if auto == "VALID" => (0, 0, whole),
+            None => {
+                let cut = pads[a] + pads[a + axes];
+                let length =
+                    whole.checked_sub(cut).ok_or_else(|| format!("pads of {cut} for {whole} elements"))?;
+                (pads[a], pads[a + axes], length)
+            }
+        };
+        larger.push(length);
+        before.push(begin);
+        after.push(end);
+    }
+    let window = Window { stride, dilation, before, after, groups };
+    let conv = Conv { part: Part::GradInput, window, x: Shape::new(&larger)?, w: size };
+    with_bias(c, x.conv(kernel, conv).cast(x.dtype()))
+}
