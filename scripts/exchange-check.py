@@ -3,6 +3,8 @@
 export   The folder holds NAME.onnx, NAME.input.npy and NAME.output.npy, where NAME is KIND.TYPE.NUMBER.
 nodes    Writes the tests of operators of the ONNX project into the folder, each as model.onnx and test_data_set_0.
 models   Writes models of PyTorch's and scikit-learn's exporters there, in the same form.
+weights  The folder holds NAME.ours.safetensors, NAME.input.npy and NAME.ours.npy: PyTorch loads and computes them, and
+         writes weights of its own, NAME.theirs.safetensors, with what it computes, NAME.theirs.npy.
 """
 
 import sys
@@ -97,6 +99,8 @@ def case(folder, name, model, inputs, outputs):
 def nodes(folder):
     from onnx.backend.test.loader import load_model_tests
 
+    np.seterr(all="ignore")
+
     tensors = lambda values: all(v.type.HasField("tensor_type") for v in values)
     count = others = 0
     for kind in ("node", "pytorch-converted", "pytorch-operator"):
@@ -157,7 +161,8 @@ def sklearn_models(folder):
         "ridge": (scaled(linear_model.Ridge()), x, y[:, 0]),
         "min-max": (pipeline.make_pipeline(preprocessing.MinMaxScaler(), linear_model.Lasso(0.01)), x, y[:, 0]),
         "normalizer": (pipeline.make_pipeline(preprocessing.Normalizer(), linear_model.LinearRegression()), x, y),
-        "mlp-regressor": (scaled(neural_network.MLPRegressor(activation="tanh", **mlp)), x, y),
+        # With two targets skl2onnx writes a model that gives one column, in onnxruntime too.
+        "mlp-regressor": (scaled(neural_network.MLPRegressor(activation="tanh", **mlp)), x, y[:, 0]),
     }
     for n, (a, b) in classes.items():
         a = a.astype(np.float32)
@@ -184,6 +189,7 @@ def sklearn_models(folder):
 
 
 def torch_models(folder, torch):
+    import logging
     import warnings
 
     from torch import nn
@@ -261,6 +267,7 @@ def torch_models(folder, torch):
         "Transformer": (Transformer(), torch.randint(0, 20, (2, 6))),
         "functions": (Functions(), torch.randn(2, 4, 6)),
     }
+    logging.disable()
     written = 0
     for name, (model, x) in cases.items():
         model.eval()
@@ -291,6 +298,59 @@ def torch_models(folder, torch):
     return written
 
 
+def weights(folder):
+    import torch
+    from safetensors.torch import load_file, save_file
+    from torch import nn
+
+    class Attention(nn.MultiheadAttention):
+        def forward(self, x):
+            return super().forward(x, x, x, need_weights=False)[0]
+
+    class Gru(nn.GRU):
+        def forward(self, x):
+            return super().forward(x)[0]
+
+    class Lstm(nn.LSTM):
+        def forward(self, x):
+            return super().forward(x)[0]
+
+    class Residual(nn.Sequential):
+        def forward(self, x):
+            return x + super().forward(x)
+
+    networks = {
+        "mlp": [nn.Linear(6, 9), nn.BatchNorm1d(9), nn.GELU(), nn.Dropout(0.2), nn.Linear(9, 4), nn.LayerNorm(4)],
+        "cnn": [
+            nn.Conv2d(2, 4, 3, padding=1, bias=False), nn.BatchNorm2d(4), nn.ReLU(), nn.MaxPool2d(2),
+            nn.Conv2d(4, 6, (3, 2), stride=(2, 1), padding=(1, 0), groups=2), nn.LeakyReLU(0.1),
+            nn.ConvTranspose2d(6, 3, 2, stride=2), nn.AvgPool2d(2), nn.Flatten(), nn.Linear(18, 3),
+        ],
+        "sequence": [
+            nn.Linear(5, 8), Attention(8, 2, batch_first=True), nn.RMSNorm(8, eps=1e-6), Gru(8, 6, batch_first=True),
+            Lstm(6, 4, batch_first=True),
+        ],
+        "words": [
+            nn.Embedding(12, 5), Residual(nn.LayerNorm(5), nn.Linear(5, 5), nn.SiLU()), nn.Linear(5, 2), nn.Softmax(-1),
+        ],
+    }
+    table = Table(f"our weights in PyTorch {torch.__version__}")
+    torch.manual_seed(3)
+    for name, layers in networks.items():
+        network = nn.Sequential(*layers).eval()
+        x = torch.from_numpy(np.load(folder / f"{name}.input.npy"))
+        compute = lambda: network(x).detach().numpy()
+        network.load_state_dict(load_file(folder / f"{name}.ours.safetensors"))
+        table.add(name, "PyTorch", lambda: off(compute(), np.load(folder / f"{name}.ours.npy")))
+        state = network.state_dict()
+        for array in (array for array in state.values() if array.is_floating_point()):
+            # Variances, which have one axis, are positive.
+            array.copy_(torch.rand_like(array) + 0.2 if array.dim() == 1 else 0.4 * torch.randn_like(array))
+        save_file(state, folder / f"{name}.theirs.safetensors")
+        np.save(folder / f"{name}.theirs.npy", compute())
+    return table.end()
+
+
 if __name__ == "__main__":
-    step = {"export": export, "nodes": nodes, "models": models}[sys.argv[1]]
+    step = {"export": export, "nodes": nodes, "models": models, "weights": weights}[sys.argv[1]]
     sys.exit(1 if step(Path(sys.argv[2])) else 0)

@@ -4,6 +4,9 @@ mod generate;
 mod values;
 
 pub use generate::GenerateOptions;
+mod exchange;
+
+pub use exchange::{ExportOptions, Form, ImportOptions, OnnxProfile};
 
 use crate::device::Device;
 use crate::session::Limits;
@@ -41,8 +44,10 @@ pub enum Command {
     Evaluate(EvaluateOptions),
     /// Make a network of integers of a trained network
     Quantize(QuantizeOptions),
-    /// Write a network for other programs: as ONNX, or one of integers as Rust or C
+    /// Write a network for other programs: ONNX, PyTorch's weights, or Rust and C of integers
     Export(ExportOptions),
+    /// Check an ONNX model, or load weights of PyTorch into the network of a job
+    Import(ImportOptions),
     /// Show what a job, model, checkpoint, data set or run directory holds
     Inspect(InspectOptions),
     /// Show what this machine offers, and what is missing
@@ -115,7 +120,7 @@ pub struct MachineOptions {
 
 #[derive(Args)]
 pub struct PredictOptions {
-    /// A model, checkpoint or run directory
+    /// A model, checkpoint or run directory, or an ONNX model
     pub model: PathBuf,
     #[command(flatten)]
     pub input: InputOptions,
@@ -185,75 +190,6 @@ pub struct QuantizeOptions {
     /// End standard output with one line of JSON
     #[arg(long)]
     pub json: bool,
-}
-
-#[derive(Args)]
-pub struct ExportOptions {
-    /// A model, checkpoint or run directory; for --rust and --c a network of integers, as `ironlearn quantize` makes it
-    pub model: PathBuf,
-    #[command(flatten)]
-    pub form: FormOptions,
-    /// The operators of --onnx for a network of integers: integer for the same codes in every runtime, qdq for speed
-    #[arg(long, value_name = "PROFILE", value_enum, default_value_t = OnnxProfile::Integer)]
-    pub profile: OnnxProfile,
-    /// Where it goes [default: <model> with the form's ending]
-    #[arg(long, value_name = "FILE")]
-    pub out: Option<PathBuf>,
-    /// End standard output with one line of JSON
-    #[arg(long)]
-    pub json: bool,
-}
-
-/// What a network is exported as: one of these.
-#[derive(Args)]
-#[group(required = true, multiple = false)]
-pub struct FormOptions {
-    /// One file of Rust without the standard library, allocation or floats
-    #[arg(long)]
-    pub rust: bool,
-    /// One file of C99 with nothing but stdint.h
-    #[arg(long)]
-    pub c: bool,
-    /// An ONNX model
-    #[arg(long)]
-    pub onnx: bool,
-}
-
-/// A form of an export.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Form {
-    Rust,
-    C,
-    Onnx,
-}
-
-impl FormOptions {
-    /// The one that was chosen.
-    pub fn chosen(&self) -> Form {
-        match self {
-            FormOptions { rust: true, .. } => Form::Rust,
-            FormOptions { c: true, .. } => Form::C,
-            _ => Form::Onnx,
-        }
-    }
-}
-
-impl Form {
-    /// The ending of its files.
-    pub fn extension(self) -> &'static str {
-        match self {
-            Form::Rust => "rs",
-            Form::C => "c",
-            Form::Onnx => "onnx",
-        }
-    }
-}
-
-/// Which operators an ONNX model has.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, clap::ValueEnum)]
-pub enum OnnxProfile {
-    Integer,
-    Qdq,
 }
 
 /// Bits of activations.
@@ -326,6 +262,7 @@ impl Arguments {
             Command::Evaluate(options) => options.json,
             Command::Quantize(options) => options.json,
             Command::Export(options) => options.json,
+            Command::Import(options) => options.json,
             Command::Inspect(options) => options.json,
             Command::Doctor(options) => options.json,
             Command::Bench(options) => options.json,

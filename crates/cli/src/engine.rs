@@ -85,6 +85,13 @@ impl Engine for Library {
         out: Option<&Path>,
         machine: &Machine,
     ) -> Result<(), Error> {
+        if model.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("onnx")) {
+            let Input::File(file) = input else {
+                return Err(Error::usage("an ONNX model draws nothing", "give it rows: --input FILE"));
+            };
+            let answers = task::answers_of_onnx(model, file, &machine.options()?)?;
+            return predictions::write(&Tensor::from_array(answers)?, out);
+        }
         let mut model = Trained::load(model, &machine.options()?)?;
         match (input, out) {
             (Input::Grid([width, height]), Some(out)) => model.draw(width, height)?.write_png(out),

@@ -51,6 +51,7 @@ fn carry_out(command: Command, console: &Console) -> Result<u8, Error> {
         Command::Evaluate(options) => commands::evaluate::run(&options, console, &engine),
         Command::Quantize(options) => commands::quantize::run(&options, console, &engine),
         Command::Export(options) => commands::export::run(&options, console),
+        Command::Import(options) => commands::import::run(&options, console),
         Command::Inspect(options) => commands::inspect::run(&options, console),
         Command::Bench(options) => commands::bench::run(&options, console),
         Command::Doctor(_) => commands::doctor::run(console),

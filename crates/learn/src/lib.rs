@@ -70,6 +70,8 @@ mod pages {
     mod readme {}
     #[doc = include_str!("../../../docs/debugging.md")]
     mod debugging {}
+    #[doc = include_str!("../../../docs/exchange.md")]
+    mod exchange {}
     #[doc = include_str!("../../../docs/integer-training.md")]
     mod integer_training {}
     #[doc = include_str!("../../../docs/linear-models.md")]

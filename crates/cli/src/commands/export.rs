@@ -20,17 +20,31 @@ pub fn run(options: &ExportOptions, console: &Console) -> Result<u8, Error> {
         let problem = format!("{} exists already", out.display());
         return Err(Error::usage(problem, "say with --out where the export is to go"));
     }
-    let floats = if form == Form::Onnx { FloatNetwork::load(&path)? } else { None };
-    let parameter_bytes = match floats {
-        Some(network) => {
-            network.save_onnx(&out)?;
-            network.parameter_bytes()
-        }
-        None => integers(form, options, &path, &out)?,
+    let floats = match form {
+        Form::Rust | Form::C => None,
+        Form::Onnx | Form::Safetensors | Form::Npz => FloatNetwork::load(&path)?,
     };
+    let parameter_bytes = match (floats, form) {
+        (Some(network), Form::Safetensors) => written(&network, network.save_torch(&out)),
+        (Some(network), Form::Npz) => written(&network, network.save_npz(&out)),
+        (Some(network), _) => written(&network, network.save_onnx(&out)),
+        (None, Form::Safetensors | Form::Npz) => Err(Error::usage(
+            format!(
+                "{} is a network of integers, and only floats are written as such weights",
+                path.display()
+            ),
+            "export it with --onnx, --rust or --c, or export the model that it was made of",
+        )),
+        (None, _) => integers(form, options, &path, &out),
+    }?;
     console.say(&format!("written: {}", out.display()));
     console.object(&json!({ "out": out.display().to_string(), "parameter_bytes": parameter_bytes }));
     Ok(0)
+}
+
+/// The bytes of a network that has been written.
+fn written(network: &FloatNetwork, result: Result<(), Error>) -> Result<usize, Error> {
+    result.map(|()| network.parameter_bytes())
 }
 
 /// Writes a network of integers; the bytes of its parameters.
@@ -39,7 +53,7 @@ fn integers(form: Form, options: &ExportOptions, path: &Path, out: &Path) -> Res
     match form {
         Form::Rust => write(out, &export::rust(&model, &source(out))?)?,
         Form::C => write(out, &export::c(&model, &source(out))?)?,
-        Form::Onnx => {
+        Form::Onnx | Form::Safetensors | Form::Npz => {
             let profile = match options.profile {
                 OnnxProfile::Integer => onnx::Profile::Integer,
                 OnnxProfile::Qdq => onnx::Profile::Qdq,

@@ -6,6 +6,7 @@ pub mod evaluate;
 pub mod export;
 pub mod generate;
 pub mod help;
+pub mod import;
 pub mod inspect;
 pub mod predict;
 pub mod quantize;

@@ -10,7 +10,7 @@ use super::bytes::{self, ByteOrder};
 use super::read::Source;
 use crate::error::{Error, FileError, Place, beginning};
 use ironlearn_ir::{Array, ArrayView, DType, Data, Refused, Shape, Stored, dispatch, memory};
-use std::io::{Read, Write};
+use std::io::{self, Read, Write};
 use std::path::Path;
 
 mod header;
@@ -57,10 +57,17 @@ pub fn read(path: &Path) -> Result<Array, Error> {
 /// [`Error::Usage`] for `bf16`, which the format cannot hold; [`Error::Io`].
 pub fn write(path: &Path, array: ArrayView<'_>) -> Result<(), Error> {
     let header = header_of(array)?;
-    write_atomically(path, |w| {
-        w.write_all(&header)?;
-        bytes::for_each_chunk(array.data(), |chunk| w.write_all(chunk))
-    })
+    write_atomically(path, |w| put(&header, array, w))
+}
+
+/// Writes an array where `to` stands, as in an archive of several; `path` stands in the messages.
+pub(super) fn write_to(to: &mut impl Write, array: ArrayView<'_>, path: &Path) -> Result<(), Error> {
+    put(&header_of(array)?, array, to).map_err(Error::io(path, "write"))
+}
+
+fn put(header: &[u8], array: ArrayView<'_>, to: &mut impl Write) -> io::Result<()> {
+    to.write_all(header)?;
+    bytes::for_each_chunk(array.data(), |chunk| to.write_all(chunk))
 }
 
 fn header_of(array: ArrayView<'_>) -> Result<Vec<u8>, Error> {

@@ -1,15 +1,17 @@
 //! [`Npz`]: NumPy's `.npz`, arrays by name in one file: a zip archive of `.npy` files, compressed or not.
 
+use super::atomic::write_atomically;
 use super::gz::{MAX_INFLATED_BYTES, MAX_RATIO};
 use super::npy;
 use super::read::Source;
 use crate::error::{Error, FileError, Place};
 use ironlearn_ir::Array;
 use std::fs::File;
-use std::io::{BufReader, ErrorKind};
+use std::io::{BufReader, Cursor, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use zip::read::ZipFile;
 use zip::result::ZipError;
+use zip::write::{SimpleFileOptions, ZipWriter};
 use zip::{CompressionMethod, ZipArchive};
 
 /// An archive of arrays. Its list of names is held in memory, the arrays are read as they are asked for.
@@ -90,6 +92,22 @@ impl Npz {
     }
 }
 
+/// Writes arrays by name, without compression, atomically.
+///
+/// # Errors
+/// [`Error::Usage`] where a name stands twice; [`Error::Io`], and the file then holds what it held before.
+pub fn write(path: &Path, arrays: &[(String, Array)]) -> Result<(), Error> {
+    let mut zip = ZipWriter::new(Cursor::new(Vec::new()));
+    let options = SimpleFileOptions::default().compression_method(CompressionMethod::Stored);
+    let wrong = |e: ZipError| Error::usage(e.to_string(), "give each array a name of its own");
+    for (name, array) in arrays {
+        zip.start_file(file_name(name), options.large_file(true)).map_err(wrong)?;
+        npy::write_to(&mut zip, array.view(), path)?;
+    }
+    let bytes = zip.finish().map_err(wrong)?.into_inner();
+    write_atomically(path, |file| file.write_all(&bytes))
+}
+
 fn file_name(name: &str) -> String {
     format!("{name}.npy")
 }
@@ -115,8 +133,6 @@ fn damaged(path: &Path, place: Place, e: ZipError) -> Error {
 mod tests {
     use super::*;
     use crate::io::damage::damaged;
-    use std::io::{Cursor, Write};
-    use zip::write::{SimpleFileOptions, ZipWriter};
 
     fn archive(method: CompressionMethod, arrays: &[(&str, &Array)]) -> Vec<u8> {
         let mut zip = ZipWriter::new(Cursor::new(Vec::new()));
@@ -152,5 +168,20 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn what_is_written_is_read() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let arrays = [
+            ("0.weight".to_owned(), Array::of([2, 3], vec![0.5f32, -1.0, 2.0, 3.0, 4.0, 5.5]).unwrap()),
+            ("0.count".to_owned(), Array::scalar(7i64)),
+        ];
+        write(file.path(), &arrays).unwrap();
+        let mut npz = Npz::open(file.path()).unwrap();
+        assert_eq!(npz.names(), ["0.weight", "0.count"]);
+        arrays.iter().for_each(|(name, array)| assert_eq!(&npz.read(name).unwrap(), array));
+        let twice = [arrays[0].clone(), arrays[0].clone()];
+        assert_eq!(write(file.path(), &twice).unwrap_err().exit_code(), 2);
     }
 }

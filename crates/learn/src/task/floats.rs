@@ -1,17 +1,29 @@
 //! [`FloatNetwork`]: a network of floats from a model file, to be written for other programs.
 
-use super::data::dtype;
-use super::model_file::ModelFile;
-use super::original;
+use super::data::{Data, dtype};
+use super::model_file::{self, ModelFile};
 use super::preparation::Preparation;
 use super::table::extension;
-use super::trained::described;
-use crate::exchange::onnx;
-use crate::io::checkpoint;
+use super::train::room;
+use super::trained::{described, network};
+use super::{integers, original};
+use crate::exchange::{onnx, torch};
+use crate::io::{checkpoint, npz};
+use crate::job::Job;
 use crate::quant::model::KEY;
-use crate::{Error, Network};
+use crate::{Error, Network, Options};
 use ironlearn_ir::{DType, Real};
 use std::path::Path;
+
+/// A function of either network.
+macro_rules! either {
+    ($floats:expr, $network:ident => $value:expr) => {
+        match $floats {
+            FloatNetwork::F32($network, _) => $value,
+            FloatNetwork::F64($network, _) => $value,
+        }
+    };
+}
 
 /// A network of floats with its weights, and how rows become its inputs and its outputs answers.
 pub enum FloatNetwork {
@@ -46,10 +58,7 @@ impl FloatNetwork {
 
     /// Bytes of what it has learned.
     pub fn parameter_bytes(&self) -> usize {
-        match self {
-            FloatNetwork::F32(network, _) => network.summary().bytes(),
-            FloatNetwork::F64(network, _) => network.summary().bytes(),
-        }
+        either!(self, network => network.summary().bytes())
     }
 
     /// Writes it as an ONNX model that gives for raw rows what `ironlearn predict` gives; see [`onnx::save`].
@@ -58,6 +67,48 @@ impl FloatNetwork {
             FloatNetwork::F32(network, preparation) => onnx::save(network, Some(preparation), out),
             FloatNetwork::F64(network, preparation) => onnx::save(network, Some(preparation), out),
         }
+    }
+}
+
+impl FloatNetwork {
+    /// The network of a job with weights that PyTorch has written; see [`torch::load`]. The job's data say how rows
+    /// are scaled.
+    ///
+    /// # Errors
+    /// Those of the data and of the job, and [`Error::File`] where the weights do not fit.
+    pub fn from_torch(job: &Job, weights: &Path) -> Result<FloatNetwork, Error> {
+        if integers::asked(job) {
+            let problem = "the job learns in integers, and weights of PyTorch are floats";
+            return Err(Error::usage(problem, "leave out train.arithmetic, and quantize the model"));
+        }
+        let preparation = Data::load(job)?.preparation;
+        let floats = match dtype(job) {
+            DType::F64 => FloatNetwork::F64(network(job, &preparation, room())?, preparation),
+            _ => FloatNetwork::F32(network(job, &preparation, room())?, preparation),
+        };
+        either!(&floats, network => torch::load(network, weights))?;
+        Ok(floats)
+    }
+
+    /// Writes a model file of this network, which a job describes.
+    ///
+    /// # Errors
+    /// [`Error::Io`], and the file then holds what it held before.
+    pub fn save(&self, job: &Job, out: &Path) -> Result<(), Error> {
+        let (FloatNetwork::F32(_, preparation) | FloatNetwork::F64(_, preparation)) = self;
+        let arithmetic = Options::default().arithmetic();
+        either!(self, network => model_file::save(out, &network.scope().store(), job, preparation, &arithmetic))
+    }
+
+    /// Writes its weights as PyTorch has them; see [`torch::save`].
+    pub fn save_torch(&self, out: &Path) -> Result<(), Error> {
+        either!(self, network => torch::save(network, out))
+    }
+
+    /// Writes the same arrays, under the same names, as `.npz`.
+    pub fn save_npz(&self, out: &Path) -> Result<(), Error> {
+        let arrays = either!(self, network => torch::state_dict(network))?;
+        npz::write(out, &arrays)
     }
 }
 

@@ -121,7 +121,7 @@ fn train_integers(request: &Request<'_>, watch: &mut dyn Watch) -> Result<Outcom
 }
 
 /// Bytes that parameters may take: each comes with a gradient and, mostly, two moments.
-fn room() -> u64 {
+pub(super) fn room() -> u64 {
     crate::memory::total().map_or(u64::MAX, |bytes| bytes / 4)
 }
 

@@ -1,5 +1,6 @@
 //! The library's readers, by their names in the corpus.
 
+use ironlearn::exchange::onnx::OnnxModel;
 use ironlearn::io::original::{DataSet, Model, Vocabulary};
 use ironlearn::io::{Checkpoint, checkpoint, csv, idx, npy, npz::Npz, read};
 use ironlearn::job::Job;
@@ -36,6 +37,7 @@ pub fn read(reader: Reader, path: &Path, folder: &Path) -> Result<(), Error> {
         Reader::Rows => Dataset::open(path, path).map(drop),
         Reader::Npz => Npz::open(path)?.read("x").map(drop),
         Reader::Idx => idx::read(path).map(drop),
+        Reader::Onnx => OnnxModel::read(path).map(drop),
         Reader::Csv => csv::read(path).map(drop),
         Reader::Picture => Picture::read(path).map(drop),
         Reader::OriginalData => DataSet::read(path).map(drop),

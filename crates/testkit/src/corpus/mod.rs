@@ -15,6 +15,7 @@ mod labels;
 mod model;
 mod npy;
 mod npz;
+mod onnx;
 mod paths;
 mod png;
 mod safetensors;
@@ -40,6 +41,7 @@ pub enum Reader {
     Npz,
     Idx,
     Csv,
+    Onnx,
     Picture,
     OriginalData,
     OriginalModel,
@@ -158,6 +160,7 @@ pub fn all(seed: u64, samples: &Samples<'_>) -> Vec<Case> {
         npy::rows(),
         npz::cases(),
         csv::cases(),
+        onnx::cases(),
         idx::cases(),
         gzip::cases(&mut rng),
         labels::classes(),

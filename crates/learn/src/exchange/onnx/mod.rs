@@ -6,3 +6,8 @@ mod import;
 
 pub use export::{model, save};
 pub use import::{OnnxInput, OnnxModel};
+
+#[cfg(test)]
+pub(crate) mod testing {
+    pub(crate) use super::export::every_layer;
+}

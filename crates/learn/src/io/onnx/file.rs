@@ -12,8 +12,8 @@ use std::path::{Component, Path, PathBuf};
 /// The most bytes that a protocol buffer may have.
 pub const MAX_BYTES: u64 = i32::MAX as u64;
 
-/// The most messages and texts of a file: nodes, attributes, arrays, names.
-const MAX_PARTS: usize = 1 << 18;
+/// The most memory that nodes, attributes, names and the like take beyond the size of their file.
+const MAX_PARTS: usize = 32 << 20;
 
 /// The most axes of an array.
 const MAX_AXES: usize = 64;
@@ -65,7 +65,7 @@ fn message<M: Message>(path: &Path) -> Result<M, Error> {
             .into());
     }
     let bytes = source.bytes(source.left(), "the model")?;
-    M::read(Reader::new(&bytes, &Parts::new(MAX_PARTS))).map_err(|refusal| match refusal {
+    M::read(Reader::new(&bytes, &Parts::new(MAX_PARTS + bytes.len()))).map_err(|refusal| match refusal {
         Refusal::Memory(refused) => refused.into(),
         Refusal::Damaged { at, problem } => {
             FileError::new(path, problem).at(Place::Byte(at as u64)).hint(DAMAGED).into()

@@ -93,7 +93,7 @@ message! {
         /// A text.
         s: Vec<u8> = 4,
         /// An array.
-        t: Option<Tensor> = 5,
+        t: Option<Box<Tensor>> = 5,
         /// A graph, as its bytes.
         g: Vec<u8> = 6,
         /// Several floats.

@@ -18,13 +18,13 @@ pub enum Refusal {
     Memory(Refused),
 }
 
-/// How many messages and texts may be kept still: each takes more memory than it has bytes.
+/// How many bytes of memory messages and texts may still take: each takes more than it has bytes in a file.
 pub struct Parts(Cell<usize>);
 
 impl Parts {
     /// No more than so many.
-    pub fn new(most: usize) -> Parts {
-        Parts(Cell::new(most))
+    pub fn new(bytes: usize) -> Parts {
+        Parts(Cell::new(bytes))
     }
 }
 
@@ -126,9 +126,9 @@ impl<'a> Value<'a> {
         self.wrong("a field of another type")
     }
 
-    /// One more message or text that is kept.
-    pub fn count(&self) -> Result<(), Refusal> {
-        let left = self.parts.0.get().checked_sub(1);
+    /// One more message or text that is kept, of so many bytes in a list that may have room for twice as many.
+    pub fn count(&self, size: usize) -> Result<(), Refusal> {
+        let left = self.parts.0.get().checked_sub(2 * size);
         self.parts.0.set(left.ok_or_else(|| self.wrong("more parts than are read"))?);
         Ok(())
     }

@@ -12,6 +12,8 @@ mod sequence;
 mod spatial;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+pub(crate) use tests::every_layer;
 
 use crate::io::onnx::builder::{Builder, Value};
 use crate::io::onnx::{self, ElementType, Entry, Model, OperatorSet, ValueInfo};

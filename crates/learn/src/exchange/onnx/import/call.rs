@@ -140,6 +140,11 @@ pub(super) fn axis(axis: i64, rank: usize) -> Result<usize, String> {
         .ok_or_else(|| format!("there is no axis {axis} among {rank}"))
 }
 
+/// How many axes stand before a border between them: that after the last one too, and −1 is that before the last.
+pub(super) fn border(axis: i64, rank: usize) -> Result<usize, String> {
+    if axis == rank as i64 { Ok(rank) } else { self::axis(axis, rank) }
+}
+
 /// Axes counted from the start, in ascending order.
 pub(super) fn sorted_axes(axes: &[i64], rank: usize) -> Result<Vec<usize>, String> {
     let mut axes = axes.iter().map(|&a| axis(a, rank)).collect::<Result<Vec<_>, _>>()?;

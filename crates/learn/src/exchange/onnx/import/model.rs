@@ -8,11 +8,9 @@ use crate::io::onnx::{self, ElementType, External, Graph, Model, Node};
 use crate::{Infer, Options, Outputs, Scope};
 use ironlearn_ir::{Array, DType, Dyn, Kind, Role, SlotId, Tape, TensorType};
 use std::collections::{HashMap, HashSet};
+use std::fmt;
 use std::path::Path;
 use std::rc::Rc;
-
-/// The oldest operators that are read, those of PyTorch's oldest exporters.
-const OLDEST: i64 = 7;
 
 /// An input of a model.
 #[derive(Clone, Debug, PartialEq)]
@@ -67,12 +65,6 @@ impl OnnxModel {
         for set in model.opset_import {
             let domain = if set.domain == "ai.onnx" { String::new() } else { set.domain };
             versions.insert(domain, set.version.unwrap_or_default());
-        }
-        let own = versions.get("").copied().unwrap_or(OLDEST);
-        if own < OLDEST {
-            return Err(FileError::new(path, format!("operators of opset {own}"))
-                .hint(format!("save the model with opset {OLDEST} or later"))
-                .into());
         }
         let graph = model.graph.unwrap_or_default();
         let nodes = with_operators(path, &graph, &versions)?;
@@ -158,6 +150,11 @@ impl OnnxModel {
     /// The names of what comes out.
     pub fn outputs(&self) -> &[String] {
         &self.outputs
+    }
+
+    /// How many operations it has.
+    pub fn nodes(&self) -> usize {
+        self.nodes.len()
     }
 
     /// The scope that owns the parameters.
@@ -278,11 +275,18 @@ impl OnnxInput {
         if value.dtype() == self.dtype && fits {
             return Ok(());
         }
-        let dims: Vec<String> = self.dims.iter().map(|d| d.map_or("any".into(), |n| n.to_string())).collect();
         Err(Error::usage(
             format!("the input `{}` is {}{}", self.name, value.dtype(), value.shape()),
-            format!("give {}[{}]", self.dtype, dims.join(", ")),
+            format!("give {self}"),
         ))
+    }
+}
+
+/// Name and type, `any` where a length is open.
+impl fmt::Display for OnnxInput {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let dims: Vec<String> = self.dims.iter().map(|d| d.map_or("any".into(), |n| n.to_string())).collect();
+        write!(f, "`{}`: {}[{}]", self.name, self.dtype, dims.join(", "))
     }
 }
 

@@ -5,7 +5,7 @@ use ironlearn_ir::{Array, Dyn, Env, Mode, Shape, Tape, TensorType, dispatch, int
 use std::rc::Rc;
 
 /// The most elements that are computed while a model is traced: shapes and the like have few.
-pub(super) const MOST_KNOWN: usize = 1 << 14;
+pub(super) const MOST_KNOWN: usize = 1 << 12;
 
 /// What an operator takes and gives.
 #[derive(Clone)]

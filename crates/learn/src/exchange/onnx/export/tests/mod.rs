@@ -19,7 +19,7 @@ fn operators(graph: &Graph) -> Vec<&str> {
 }
 
 /// Every layer there is, with the shape that it takes.
-pub(super) fn every_layer<T: Real>() -> Vec<(String, NetworkBuilder<T>)> {
+pub(crate) fn every_layer<T: Real>() -> Vec<(String, NetworkBuilder<T>)> {
     let at = |inputs: &[usize]| Network::<T>::builder(inputs);
     let mut all: Vec<(String, NetworkBuilder<T>)> = Activation::ALL
         .into_iter()

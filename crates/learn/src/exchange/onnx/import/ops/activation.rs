@@ -1,7 +1,8 @@
 //! Functions between layers.
 
-use super::super::call::{Call, Found, axis, one};
+use super::super::call::{Call, Found, axis, border, one};
 use super::Group;
+use super::norm::along_channels;
 use ironlearn_ir::prim::elementwise::{Abs, Erf, Exp, Log, Log1p, Maximum, Minimum, Sigmoid, Tanh};
 use ironlearn_ir::{DType, Dyn, Shape};
 use std::f64::consts::{FRAC_1_SQRT_2, PI};
@@ -21,10 +22,7 @@ pub(super) const GROUP: Group = &[
     ("LeakyRelu", leaky_relu),
     ("LogSoftmax", |c| over_axis(c, log_softmax)),
     ("Mish", |c| one(c.x(0)? * softplus(c.x(0)?).unary::<Tanh>())),
-    ("PRelu", |c| {
-        let x = c.x(0)?;
-        one(x.less(x.filled(0.0)).select(x * c.x(1)?, x))
-    }),
+    ("PRelu", prelu),
     ("Relu", |c| one(c.x(0)?.binary::<Maximum>(c.x(0)?.filled(0.0)))),
     ("Selu", selu),
     ("Sigmoid", |c| one(c.x(0)?.unary::<Sigmoid>())),
@@ -46,6 +44,13 @@ fn exponential<'g>(c: &Call<'_, 'g>, f: impl Fn(Dyn<'g>) -> Dyn<'g>, factor: f64
     // The other branch must not overflow, or its derivative would be no number.
     let y = zero.less(x).select(x, f(x.binary::<Minimum>(zero)));
     one(if factor == 1.0 { y } else { y * factor })
+}
+
+fn prelu<'g>(c: &Call<'_, 'g>) -> Found<'g> {
+    let (x, slope) = (c.x(0)?, c.x(1)?);
+    // The oldest operators have a slope for each channel, without axes behind it.
+    let slope = if c.opset < 7 && slope.rank() == 1 { along_channels(slope, x.rank())? } else { slope };
+    one(x.less(x.filled(0.0)).select(x * slope, x))
 }
 
 fn selu<'g>(c: &Call<'_, 'g>) -> Found<'g> {
@@ -83,7 +88,7 @@ fn over_axis<'g>(c: &Call<'_, 'g>, f: fn(Dyn<'g>, usize) -> Dyn<'g>) -> Found<'g
     if c.opset >= 13 {
         return one(f(x, axis(c.int("axis", -1), x.rank())?));
     }
-    let at = axis(c.int("axis", 1), x.rank() + 1)?;
+    let at = border(c.int("axis", 1), x.rank())?;
     let shape = x.shape();
     let rows: usize = shape[..at].iter().product();
     let flat = x.reshape(&Shape::new(&[rows, shape[at..].iter().product()])?);

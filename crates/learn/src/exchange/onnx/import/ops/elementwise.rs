@@ -1,13 +1,13 @@
 //! Operators that go element by element, with NumPy's broadcasting.
 
-use super::super::call::{Call, Found, one};
+use super::super::call::{Call, Found, axis, one};
 use super::Group;
 use ironlearn_ir::prim::Elementwise;
 use ironlearn_ir::prim::elementwise::{
     Abs, BitAnd, BitOr, BitXor, Cos, Div, Erf, Exp, Floor, Log, Maximum, Minimum, Not, Pow, Recip, Rem,
     Round, Sin, Sqrt,
 };
-use ironlearn_ir::{DType, Dyn, Kind};
+use ironlearn_ir::{DType, Dyn, Kind, Shape};
 
 pub(super) const GROUP: Group = &[
     ("Abs", |c| unsigned_too::<Abs>(c)),
@@ -60,7 +60,14 @@ fn unsigned_too<'g, P: Elementwise>(c: &Call<'_, 'g>) -> Found<'g> {
 }
 
 fn two<'g>(c: &Call<'_, 'g>, f: impl Fn(Dyn<'g>, Dyn<'g>) -> Dyn<'g>) -> Found<'g> {
-    one(f(c.x(0)?, c.x(1)?))
+    let (x, mut y) = (c.x(0)?, c.x(1)?);
+    // Before opset 7 an axis may say where those of the second begin.
+    if let Some(at) = c.attribute("axis").and_then(|a| a.i).filter(|_| c.opset < 7) {
+        let behind = x.rank().saturating_sub(axis(at, x.rank())? + y.rank());
+        let dims = y.shape().iter().copied().chain(std::iter::repeat_n(1, behind)).collect::<Vec<_>>();
+        y = y.reshape(&Shape::new(&dims)?);
+    }
+    one(f(x, y))
 }
 
 fn binary<'g, P: Elementwise>(c: &Call<'_, 'g>) -> Found<'g> {

@@ -1,6 +1,6 @@
 //! Operators that move elements and compute nothing.
 
-use super::super::call::{Call, Found, axis, broadcast, one, reshaped, shape_of, sorted_axes};
+use super::super::call::{Call, Found, axis, border, broadcast, one, reshaped, shape_of, sorted_axes};
 use super::super::value::Value;
 use super::Group;
 use ironlearn_ir::prim::Range;
@@ -24,6 +24,9 @@ pub(super) const GROUP: Group = &[
     ("Transpose", transpose),
     ("Unsqueeze", unsqueeze),
 ];
+
+/// The longest axis that is padded with elements of its own.
+const MOST_MIRRORED: i64 = 1 << 24;
 
 /// A node of which the given axes are parts, others whole.
 pub(super) fn part<'g>(x: Dyn<'g>, at: usize, range: Range) -> Dyn<'g> {
@@ -75,14 +78,7 @@ fn reshape<'g>(c: &Call<'_, 'g>) -> Found<'g> {
 
 fn flatten<'g>(c: &Call<'_, 'g>) -> Found<'g> {
     let x = c.x(0)?;
-    let at = axis(c.int("axis", 1), x.rank() + 1).or_else(|e| {
-        // −rank is the first axis too.
-        axis(c.int("axis", 1), x.rank()).map_err(|_| e)
-    });
-    let at = match c.int("axis", 1) {
-        negative if negative < 0 => axis(negative, x.rank())?,
-        _ => at?,
-    };
+    let at = border(c.int("axis", 1), x.rank())?;
     let shape = x.shape();
     let sides = [shape[..at].iter().product(), shape[at..].iter().product()];
     one(x.reshape(&Shape::new(&sides)?))
@@ -200,7 +196,11 @@ fn split<'g>(c: &Call<'_, 'g>) -> Found<'g> {
     let parts: Vec<usize> = match given {
         Some(parts) => shape_of(&parts)?.to_vec(),
         None => {
-            let count = c.int("num_outputs", c.node.output.len() as i64).max(1) as usize;
+            let count = c.node.output.len();
+            let asked = c.int("num_outputs", count as i64);
+            if asked != count as i64 || count == 0 {
+                return Err(format!("{asked} parts for {count} outputs"));
+            }
             let each = len.div_ceil(count);
             (0..count).map(|i| each.min(len.saturating_sub(i * each))).collect()
         }
@@ -266,6 +266,9 @@ fn padded<'g>(
     if len == 0 {
         return Err(format!("the mode {mode} for an axis without elements"));
     }
+    if whole > MOST_MIRRORED {
+        return Err(format!("an axis of {whole} elements, at most {MOST_MIRRORED} in the mode {mode}"));
+    }
     let period = 2 * (len - 1).max(1);
     let source = |i: i64| match mode {
         "edge" => Ok(i.clamp(0, len - 1)),
@@ -294,7 +297,7 @@ fn depth_to_space<'g>(c: &Call<'_, 'g>) -> Found<'g> {
         _ => ([n, size, size, depth, height, width], [0, 3, 4, 1, 5, 2]),
     };
     let moved = x.reshape(&Shape::new(&apart)?).permute(&order);
-    one(moved.reshape(&Shape::new(&[n, depth, height * size, width * size])?))
+    one(moved.reshape(&Shape::new(&[n, depth, height.saturating_mul(size), width.saturating_mul(size)])?))
 }
 
 /// A tensor of one number; for operators that have to give some.

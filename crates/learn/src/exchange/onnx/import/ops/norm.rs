@@ -37,6 +37,9 @@ fn standardized<'g>(x: Dyn<'g>, axes: &[usize], epsilon: f64) -> (Dyn<'g>, Dyn<'
 
 fn batch_norm<'g>(c: &Call<'_, 'g>) -> Found<'g> {
     let x = c.x(0)?;
+    if c.int("spatial", 1) == 0 {
+        return Err("statistics for each place (spatial = 0) are not supported".into());
+    }
     let epsilon = c.float("epsilon", 1e-5);
     let dtype = x.dtype();
     let rank = x.rank();
@@ -75,7 +78,7 @@ fn group_norm<'g>(c: &Call<'_, 'g>) -> Found<'g> {
     if shape.rank() < 2 || groups == 0 || shape[1] % groups != 0 {
         return Err(format!("{groups} groups of the channels of {shape}"));
     }
-    let apart = Shape::new(&[shape[0], groups, shape.elements() / (shape[0] * groups).max(1)])?;
+    let apart = Shape::new(&[shape[0], groups, shape.elements() / shape[0].saturating_mul(groups).max(1)])?;
     let standard = standardized(x.cast(DType::F32).reshape(&apart), &[2], c.float("epsilon", 1e-5)).0;
     let (mut weight, mut bias) = (c.x(1)?, c.x(2)?);
     if c.opset < 21 {

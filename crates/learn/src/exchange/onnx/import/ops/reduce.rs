@@ -146,7 +146,8 @@ fn cumulative<'g>(c: &Call<'_, 'g>) -> Found<'g> {
     let at = c.numbers(1)?.and_then(|a| a.first().copied()).ok_or("its axis is missing")?;
     let at = axis(at, x.rank())?;
     let len = x.shape()[at];
-    let place = |a| c.tape.iota_of(TensorType::new(DType::I64, [len, len]), a);
+    let square = Shape::new(&[len, len])?;
+    let place = |a| c.tape.iota_of(TensorType::new(DType::I64, square.clone()), a);
     // Rows are what is added up, columns the results.
     let (mut from, mut to) = (place(0), place(1));
     if c.flag("reverse") {

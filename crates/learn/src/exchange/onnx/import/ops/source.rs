@@ -1,20 +1,39 @@
 //! Constants and conversions.
 
 use super::super::call::{Call, Found, one, shape_of};
-use super::super::value::{MOST_KNOWN, Value, floats, whole};
+use super::super::value::{Value, computed, floats, whole};
 use super::Group;
 use crate::io::onnx::ElementType;
 use ironlearn_ir::{Array, DType, Kind, TensorType};
 use std::rc::Rc;
 
+/// The most elements of a range.
+const MOST_IN_RANGE: usize = 1 << 20;
+
 pub(super) const GROUP: Group = &[
-    ("Cast", |c| one(c.x(0)?.cast(c.element("to", DType::F32)?))),
-    ("CastLike", |c| one(c.x(0)?.cast(c.value(1)?.ty().dtype))),
+    ("Cast", |c| {
+        // The oldest operators name the type in words.
+        c.attribute("to").and_then(|a| a.i).ok_or("its type `to` is no number")?;
+        one(c.x(0)?.cast(c.element("to", DType::F32)?))
+    }),
+    ("CastLike", cast_like),
     ("Constant", constant),
     ("ConstantOfShape", constant_of_shape),
     ("EyeLike", eye_like),
     ("Range", range),
 ];
+
+/// Of the second input the type alone counts: what is known stays known.
+fn cast_like<'g>(c: &Call<'_, 'g>) -> Found<'g> {
+    let dtype = c.value(1)?.ty().dtype;
+    if let Some(known) = c.value(0)?.few()
+        && let Some(arrays) =
+            computed(|tape| Ok(vec![tape.constant_of(Array::clone(known)).cast(dtype).into()]))?
+    {
+        return Ok(arrays.into_iter().map(Value::known).collect());
+    }
+    one(c.x(0)?.cast(dtype))
+}
 
 fn constant<'g>(c: &Call<'_, 'g>) -> Found<'g> {
     let list = |array: Result<Array, String>| array.map(|array| vec![Value::Known(Rc::new(array))]);
@@ -43,12 +62,12 @@ fn constant_of_shape<'g>(c: &Call<'_, 'g>) -> Found<'g> {
 
 fn range<'g>(c: &Call<'_, 'g>) -> Found<'g> {
     let dtype = c.value(0)?.ty().dtype;
-    let too_many = |n: f64| format!("{n} elements, at most {MOST_KNOWN} are computed");
+    let too_many = |n: f64| format!("{n} elements, at most {MOST_IN_RANGE} are computed");
     if dtype.kind() == Kind::Float {
         let number = |i| Ok::<_, String>(c.constant(i)?.ok_or("a bound is missing")?);
         let (start, limit, delta) = (number(0)?, number(1)?, number(2)?);
         let count = ((limit - start) / delta).ceil().max(0.0);
-        if count.is_nan() || count > MOST_KNOWN as f64 {
+        if count.is_nan() || count > MOST_IN_RANGE as f64 {
             return Err(too_many(count));
         }
         let values: Vec<f64> = (0..count as usize).map(|i| start + delta * i as f64).collect();
@@ -64,7 +83,7 @@ fn range<'g>(c: &Call<'_, 'g>) -> Found<'g> {
         return Err("a step of 0".into());
     }
     let count = ((distance + delta - delta.signum()) / delta).max(0);
-    if count > MOST_KNOWN as i128 {
+    if count > MOST_IN_RANGE as i128 {
         return Err(too_many(count as f64));
     }
     let values: Vec<i64> = (0..count).map(|i| (i128::from(start) + delta * i) as i64).collect();

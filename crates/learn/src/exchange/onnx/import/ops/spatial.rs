@@ -15,6 +15,12 @@ pub(super) const GROUP: Group = &[
     ("MaxPool", max_pool),
 ];
 
+/// The most elements of a window that become an operation each, where windows have gaps or their places are asked for.
+const MOST_OFFSETS: usize = 1 << 12;
+
+/// The most windows of a plane whose means are taken.
+const MOST_WINDOWS: usize = 1 << 26;
+
 /// How windows move, for each spatial axis.
 struct Windows {
     size: Vec<usize>,
@@ -65,13 +71,14 @@ impl Windows {
         for a in 0..axes {
             let (len, stride) = (x[a + 2], w.stride[a]);
             let reach = reach(w.size[a], w.dilation[a])?;
-            if stride == 0 {
-                return Err("a stride of 0".into());
+            if stride == 0 || w.dilation[a] == 0 {
+                return Err("a stride or dilation of 0".into());
             }
             match auto.as_str() {
                 "SAME_UPPER" | "SAME_LOWER" => {
                     let windows = len.div_ceil(stride);
-                    let total = (windows.saturating_sub(1) * stride + reach).saturating_sub(len);
+                    let span = windows.saturating_sub(1).saturating_mul(stride).saturating_add(reach);
+                    let total = span.saturating_sub(len);
                     let (less, more) = (total / 2, total - total / 2);
                     (w.before[a], w.after[a]) =
                         if auto == "SAME_UPPER" { (less, more) } else { (more, less) };
@@ -84,8 +91,8 @@ impl Windows {
             let room =
                 room.ok_or_else(|| format!("windows of {reach} elements do not fit an axis of {len}"))?;
             w.count[a] = room / stride + 1;
-            if ceil && room % stride != 0 && w.count[a] * stride < w.before[a] + len {
-                w.beyond[a] = w.count[a] * stride - room;
+            if ceil && room % stride != 0 && w.count[a].saturating_mul(stride) < w.before[a] + len {
+                w.beyond[a] = w.count[a].saturating_mul(stride) - room;
                 w.count[a] += 1;
             }
         }
@@ -128,6 +135,7 @@ impl Windows {
         if self.dilation.iter().all(|&d| d == 1) {
             return Ok(padded.pool(kind, &self.size, &self.stride));
         }
+        self.check_written()?;
         let fold = |x: Dyn<'g>, y| match kind {
             PoolKind::Max => x.binary::<Maximum>(y),
             PoolKind::Sum => x.binary::<Add>(y),
@@ -137,23 +145,27 @@ impl Windows {
 
     /// How many elements each window has along an axis: of the input, or of its border too.
     fn covered(&self, a: usize, len: usize, border: bool) -> Vec<usize> {
-        let (first, end) = if border {
-            (0, self.before[a] + len + self.after[a])
-        } else {
-            (self.before[a], self.before[a] + len)
+        let inner = (self.before[a], self.before[a] + len);
+        let (first, end) = if border { (0, inner.1 + self.after[a]) } else { inner };
+        let up_to = |bound: usize, p: usize| {
+            bound.saturating_sub(p * self.stride[a]).div_ceil(self.dilation[a].max(1)).min(self.size[a])
         };
-        let inside = |p: usize| (0..self.size[a]).map(move |k| p * self.stride[a] + k * self.dilation[a]);
-        (0..self.count[a]).map(|p| inside(p).filter(|place| (first..end).contains(place)).count()).collect()
+        (0..self.count[a]).map(|p| up_to(end, p) - up_to(first, p)).collect()
+    }
+
+    /// Refuses so many windows of so many elements that each has to be written down.
+    fn check_written(&self) -> Result<(), String> {
+        let elements =
+            self.size.iter().try_fold(1usize, |n, &k| n.checked_mul(k)).filter(|&n| n <= MOST_OFFSETS);
+        elements
+            .map(|_| ())
+            .ok_or_else(|| format!("windows {:?} of more than {MOST_OFFSETS} elements", self.size))
     }
 }
 
 fn size_of(c: &Call<'_, '_>) -> Result<Vec<usize>, String> {
     let size = c.ints("kernel_shape").ok_or("its kernel_shape is missing")?;
     let size = shape_of(size)?;
-    // Each element of a window is an operation where windows have gaps.
-    if size.elements() > 1 << 20 {
-        return Err(format!("windows of {size}"));
-    }
     Ok(size.to_vec())
 }
 
@@ -163,6 +175,11 @@ fn average_pool<'g>(c: &Call<'_, 'g>) -> Found<'g> {
     let w = Windows::of(c, &x.shape(), size_of(c)?)?;
     let border = c.flag("count_include_pad");
     let sums = w.pooled(w.padded(x, 0.0), PoolKind::Sum)?;
+    if sums.is_poison()
+        || w.count.iter().try_fold(1usize, |n, &k| n.checked_mul(k)).is_none_or(|n| n > MOST_WINDOWS)
+    {
+        return Err(format!("no plane of {:?} windows", w.count));
+    }
     let mut counts = vec![1.0];
     for a in 0..w.size.len() {
         let along = w.covered(a, x.shape()[a + 2], border);
@@ -186,6 +203,7 @@ fn max_pool<'g>(c: &Call<'_, 'g>) -> Found<'g> {
 
 /// The place of each window's largest element in the list of all elements of `x`.
 fn places<'g>(c: &Call<'_, 'g>, x: Dyn<'g>, w: &Windows, padded: Dyn<'g>) -> Result<Dyn<'g>, String> {
+    w.check_written()?;
     let shape = x.shape();
     let outer = |v: Dyn<'g>| Ok::<_, String>(v.reshape(&Shape::new(&[&v.shape()[..], &[1]].concat())?));
     let candidates = w.slices(padded).into_iter().map(outer).collect::<Result<Vec<_>, _>>()?;
@@ -238,7 +256,14 @@ fn conv<'g>(c: &Call<'_, 'g>) -> Found<'g> {
         groups: groups(c),
     };
     let conv = Conv { part: Part::Output, window, x: x.shape(), w: kernel.shape() };
-    with_bias(c, x.conv(kernel, conv).cast(x.dtype()))
+    convolved(c, x, kernel, conv)
+}
+
+/// The convolution and its bias; narrow floats are computed in `f32`.
+fn convolved<'g>(c: &Call<'_, 'g>, x: Dyn<'g>, kernel: Dyn<'g>, conv: Conv) -> Found<'g> {
+    let dtype = x.dtype();
+    let wide = |v: Dyn<'g>| if matches!(dtype, DType::F16 | DType::Bf16) { v.cast(DType::F32) } else { v };
+    with_bias(c, wide(x).conv(wide(kernel), conv).cast(dtype))
 }
 
 fn conv_transpose<'g>(c: &Call<'_, 'g>) -> Found<'g> {
@@ -254,7 +279,7 @@ fn conv_transpose<'g>(c: &Call<'_, 'g>) -> Found<'g> {
     let wanted = match c.ints("output_shape") {
         // Some give batch and channels too.
         Some(dims) => Some(shape_of(dims)?.iter().rev().take(axes).rev().copied().collect::<Vec<_>>()),
-        None if same => Some((0..axes).map(|a| shape[a + 2] * stride[a]).collect()),
+        None if same => Some((0..axes).map(|a| shape[a + 2].saturating_mul(stride[a])).collect()),
         None => None,
     };
     let groups = groups(c);
@@ -262,7 +287,8 @@ fn conv_transpose<'g>(c: &Call<'_, 'g>) -> Found<'g> {
     let (mut larger, mut before, mut after) = (vec![shape[0], channels], Vec::new(), Vec::new());
     for a in 0..axes {
         let spread = shape[a + 2].saturating_sub(1).checked_mul(stride[a]);
-        let whole = spread.and_then(|n| n.checked_add(reach(size[a + 2], dilation[a]).ok()? + extra[a]));
+        let whole =
+            spread.and_then(|n| n.checked_add(reach(size[a + 2], dilation[a]).ok()?)?.checked_add(extra[a]));
         let whole = whole.ok_or("more elements than memory can address")?;
         let (begin, end, length) = match &wanted {
             Some(wanted) => {
@@ -286,5 +312,5 @@ fn conv_transpose<'g>(c: &Call<'_, 'g>) -> Found<'g> {
     }
     let window = Window { stride, dilation, before, after, groups };
     let conv = Conv { part: Part::GradInput, window, x: Shape::new(&larger)?, w: size };
-    with_bias(c, x.conv(kernel, conv).cast(x.dtype()))
+    convolved(c, x, kernel, conv)
 }
