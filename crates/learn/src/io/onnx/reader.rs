@@ -90,7 +90,7 @@ impl<'a> Reader<'a> {
     }
 
     /// The next field: its number and its value.
-    pub fn next(&mut self) -> Result<Option<(u64, Value<'a>)>, Refusal> {
+    pub fn field(&mut self) -> Result<Option<(u64, Value<'a>)>, Refusal> {
         if self.is_empty() {
             return Ok(None);
         }

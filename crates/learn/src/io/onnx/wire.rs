@@ -57,7 +57,7 @@ macro_rules! message {
 
             fn read(mut from: Reader<'_>) -> Result<Self, Refusal> {
                 let mut message = Self::default();
-                while let Some((number, value)) = from.next()? {
+                while let Some((number, value)) = from.field()? {
                     match number {
                         $($number => message.$field.accept(value)?,)*
                         _ => {}

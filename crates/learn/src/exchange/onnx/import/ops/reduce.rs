@@ -108,7 +108,7 @@ fn product<'g>(x: Dyn<'g>, axes: &[usize]) -> Dyn<'g> {
             let piece = |start, len| super::movement::part(y, at, Range { start, len, step: 1 });
             let (front, back) = (piece(0, len / 2), piece(len / 2, len / 2));
             let halved = front * back;
-            y = if len % 2 == 0 {
+            y = if len.is_multiple_of(2) {
                 halved
             } else {
                 Dyn::concat(&[halved, piece(len - 1, 1)], at).unwrap_or(halved)
