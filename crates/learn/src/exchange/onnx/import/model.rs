@@ -7,7 +7,7 @@ use crate::error::{Error, FileError, Place};
 use crate::io::onnx::{self, ElementType, External, Graph, Model, Node};
 use crate::{Infer, Options, Outputs, Scope};
 use ironlearn_ir::{Array, DType, Dyn, Kind, Role, SlotId, Tape, TensorType};
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt;
 use std::path::Path;
 use std::rc::Rc;
@@ -45,8 +45,9 @@ pub struct OnnxModel {
     nodes: Vec<(Node, Operator, i64)>,
     inputs: Vec<OnnxInput>,
     outputs: Vec<String>,
-    parameters: HashMap<String, (SlotId, TensorType)>,
-    known: HashMap<String, Rc<Array>>,
+    // In order, so that a model is traced the same way every time.
+    parameters: BTreeMap<String, (SlotId, TensorType)>,
+    known: BTreeMap<String, Rc<Array>>,
 }
 
 impl OnnxModel {
@@ -73,8 +74,8 @@ impl OnnxModel {
             nodes,
             inputs: Vec::new(),
             outputs: graph.output.iter().map(|v| v.name.clone()).collect(),
-            parameters: HashMap::new(),
-            known: HashMap::new(),
+            parameters: BTreeMap::new(),
+            known: BTreeMap::new(),
         };
         read.take_arrays(path, &graph)?;
         let constant = |name: &String| read.parameters.contains_key(name) || read.known.contains_key(name);
