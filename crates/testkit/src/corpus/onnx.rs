@@ -55,7 +55,7 @@ pub fn cases() -> Group {
     g.good("constant", model(&[&add, &constant(3, 1, &bytes(9, &[0; 12]))]));
     g.good("unknown-field", join(&[&relu, &text(99, "of the future")]));
     g.bad("empty", b"", whole(), "no ONNX model");
-    g.bad("text", "0,0,8,3\n", byte(4), "a field of another type");
+    g.bad("text", "0,0,8,3\n", byte(0), "a field of another type");
     g.bad("a-byte-less", without_last(&relu, 1), byte(relu.len() - 3), "a length that goes beyond the end");
     g.bad("terabytes", join(&[&[0x3a], &varint(1 << 40)]), byte(1), "a length that goes beyond the end");
     g.bad("no-end", [&[0x08][..], &[0xff; 11]].concat(), byte(11), "a number of more than 64 bits");

@@ -3,6 +3,7 @@
 use super::super::call::{Call, Found, one, shape_of};
 use super::super::value::Value;
 use super::Group;
+use super::movement::part;
 use super::norm::along_channels;
 use ironlearn_ir::prim::elementwise::{Add, Maximum};
 use ironlearn_ir::prim::{Conv, Part, PoolKind, Range, Window};
@@ -135,12 +136,24 @@ impl Windows {
         if self.dilation.iter().all(|&d| d == 1) {
             return Ok(padded.pool(kind, &self.size, &self.stride));
         }
-        self.check_written()?;
         let fold = |x: Dyn<'g>, y| match kind {
             PoolKind::Max => x.binary::<Maximum>(y),
             PoolKind::Sum => x.binary::<Add>(y),
         };
-        self.slices(padded).into_iter().reduce(fold).ok_or_else(|| "windows without elements".into())
+        // One axis after the other: a slice for each offset along it.
+        let mut x = padded;
+        for (a, &size) in self.size.iter().enumerate() {
+            if size > MOST_OFFSETS {
+                return Err(format!(
+                    "windows of {size} elements with gaps, at most {MOST_OFFSETS} along an axis"
+                ));
+            }
+            let range =
+                |k: usize| Range { start: k * self.dilation[a], len: self.count[a], step: self.stride[a] };
+            let folded = (0..size).map(|k| part(x, a + 2, range(k))).reduce(fold);
+            x = folded.ok_or("windows without elements")?;
+        }
+        Ok(x)
     }
 
     /// How many elements each window has along an axis: of the input, or of its border too.
