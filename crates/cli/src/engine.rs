@@ -90,7 +90,9 @@ impl Engine for Library {
                 return Err(Error::usage("an ONNX model draws nothing", "give it rows: --input FILE"));
             };
             let answers = task::answers_of_onnx(model, file, &machine.options()?)?;
-            return predictions::write(&Tensor::from_array(answers)?, out);
+            let outputs = answers.shape().last().copied().unwrap_or(1);
+            let plain = task::Preparation::new(1, outputs, task::Reading::Value);
+            return predictions::write(&Tensor::from_array(answers)?, &plain, out);
         }
         let mut model = Trained::load(model, &machine.options()?)?;
         match (input, out) {

@@ -52,8 +52,8 @@ mod trained;
 
 pub use canvas::{Canvas, Style};
 pub use data::{Data, Truth};
-pub use generator::Generator;
 pub use floats::FloatNetwork;
+pub use generator::Generator;
 pub use integers::integer_model;
 pub use measures::Measures;
 pub use model_file::{Match, ModelFile};

@@ -32,15 +32,7 @@ pub fn answers_of_onnx(model: &Path, rows: &Path, options: &Options) -> Result<A
             .hint("export it with open lengths for the first axis only")
     })?;
     let columns = lengths.iter().try_fold(1usize, |n, &d| n.checked_mul(d)).unwrap_or(usize::MAX);
-    let preparation = Preparation {
-        columns,
-        outputs: 1,
-        canvas: None,
-        input_scaling: None,
-        input_exponent: None,
-        target_scaling: None,
-        reading: Reading::Value,
-    };
+    let preparation = Preparation::new(columns, 1, Reading::Value);
     let raw = preparation.read_rows(rows)?;
     let (count, values) = (raw.shape()[0], raw.as_slice::<f64>().unwrap_or_default());
     let batch = input.dims.first().copied().flatten().unwrap_or(PORTION.min(count.max(1)));

@@ -68,7 +68,8 @@ impl Writer<'_> {
 
     /// The answers for what comes out of the network.
     pub(super) fn answer(&self, y: Value, preparation: &Preparation, outputs: &Shape) -> Value {
-        let mut y = if outputs.rank() == 1 { y } else { self.flat(y) };
+        let whole = outputs.rank() == 1 || preparation.text.is_some();
+        let mut y = if whole { y } else { self.flat(y) };
         if let Some(scaling) = &preparation.target_scaling {
             let [mean, deviation] =
                 [&scaling.mean, &scaling.deviation].map(|v| self.numbers("scaling", &[v.len()], v));

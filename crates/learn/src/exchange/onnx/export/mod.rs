@@ -54,7 +54,10 @@ pub fn model<T: Real>(network: &Network<T>, preparation: Option<&Preparation>) -
     let (builder, store) = (Builder::default(), network.scope().store());
     let writer = Writer { b: &builder, store: &store, summary: network.summary(), dtype };
     let given = builder.input("input");
-    let columns = preparation.map_or(network.inputs().clone(), |p| [p.columns].into());
+    let columns = preparation.map_or(network.inputs().clone(), |p| {
+        // Words of a table are numbers before they come to the model.
+        [if p.canvas.is_some() { p.columns } else { p.inputs() }].into()
+    });
     builder.enter("input".to_owned());
     let mut x = match preparation {
         Some(preparation) => writer.prepared(given, preparation, network.inputs(), network.input_dtype())?,
@@ -65,7 +68,8 @@ pub fn model<T: Real>(network: &Network<T>, preparation: Option<&Preparation>) -
         Some(preparation) => {
             builder.enter("answer".to_owned());
             x = writer.answer(x, preparation, network.outputs());
-            [preparation.outputs].into()
+            // A text has an answer for each place.
+            if preparation.text.is_some() { network.outputs().clone() } else { [preparation.outputs].into() }
         }
         None => network.outputs().clone(),
     };

@@ -80,13 +80,8 @@ fn answers() {
     let folder = folder();
     let canvas = |style| Some(Canvas { width: 9, height: 5, channels: 1, style });
     let plain = Preparation {
-        columns: 2,
-        outputs: 3,
-        canvas: None,
         input_scaling: Some(Scaling { mean: vec![0.5, -0.25], deviation: vec![1.5, 0.75] }),
-        input_exponent: None,
-        target_scaling: None,
-        reading: Reading::ClassLogits,
+        ..Preparation::new(2, 3, Reading::ClassLogits)
     };
     let target_scaling = Some(Scaling { mean: vec![3.0, -1.0, 0.5], deviation: vec![2.0, 0.5, 4.0] });
     let drawn = |style| Preparation {

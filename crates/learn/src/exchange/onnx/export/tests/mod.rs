@@ -149,13 +149,9 @@ fn preparation_and_meaning_are_part_of_the_model() {
     let network = Network::<f32>::builder([2]).linear(3).build(1).unwrap();
     let scaling = |n| Some(Scaling { mean: vec![1.0; n], deviation: vec![2.0; n] });
     let preparation = Preparation {
-        columns: 2,
-        outputs: 3,
-        canvas: None,
         input_scaling: scaling(2),
-        input_exponent: None,
         target_scaling: scaling(3),
-        reading: Reading::ClassLogits,
+        ..Preparation::new(2, 3, Reading::ClassLogits)
     };
     let model = super::model(&network, Some(&preparation)).unwrap();
     assert_eq!(model.metadata_props[0].value, "a probability for each class");
