@@ -63,6 +63,12 @@ pub struct TrainOptions {
     /// The job file (`ironlearn help job` explains it)
     #[arg(value_name = "JOB.toml")]
     pub job: PathBuf,
+    /// Train so many steps to see whether all is well, and leave nothing behind
+    #[arg(long, value_name = "STEPS", conflicts_with_all = ["out", "max_steps"])]
+    pub dry_run: Option<u64>,
+    /// Learn so many batches by heart, to see whether the network can (train.overfit_batches of the job)
+    #[arg(long, value_name = "BATCHES")]
+    pub overfit_batches: Option<u64>,
     #[command(flatten)]
     pub run: RunOptions,
 }

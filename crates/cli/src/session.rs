@@ -90,6 +90,10 @@ impl Session {
 }
 
 impl Watch for Session {
+    fn describe(&mut self, plan: &str) {
+        self.console.note(plan);
+    }
+
     fn begin(&mut self, start: &Start) -> Result<(), Error> {
         self.began = Instant::now();
         self.progress.begin(start);

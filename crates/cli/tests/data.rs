@@ -70,6 +70,9 @@ fn a_text_goes_on() {
     assert_eq!(write("--seed 3"), write("--seed 3"));
     assert_ne!(write("--seed 3 --temperature 2"), write("--seed 4 --temperature 2"));
     assert_eq!(write("--top-k 1 --prompt the"), likeliest);
+    let output = ironlearn(at, "generate run --lines 3 --temperature 0");
+    let (out, err) = (text(&output.stdout), text(&output.stderr));
+    assert!(out.lines().count() == 3 && err.contains("3 lines: "), "{out}{err}");
     for (arguments, expected) in [
         ("generate run --prompt Q", "\"Q\", character 0 of the text"),
         ("generate run --temperature=-1", "a temperature of -1"),
@@ -82,4 +85,26 @@ fn a_text_goes_on() {
     succeeds(at, "train table.toml --out other --quiet");
     let output = ironlearn(at, "generate other");
     assert!(text(&output.stderr).contains("has learned no text"), "{}", text(&output.stderr));
+}
+
+#[test]
+fn a_run_is_tried_out_and_a_few_rows_are_learned_by_heart() {
+    let folder = folder();
+    let at = folder.path();
+    let output = ironlearn(at, "train table.toml --dry-run 2 --json");
+    let (out, err) = (text(&output.stdout), text(&output.stderr));
+    assert!(output.status.success() && out.contains("\"steps\":2"), "{out}{err}");
+    // What is about to be trained is said before.
+    assert!(
+        err.contains("30 rows to learn from, 10 for validation, inputs 6") && err.contains("linear"),
+        "{err}"
+    );
+    assert!(err.contains("nothing was kept") && !at.join("runs").exists(), "{err}");
+    let learned = succeeds(
+        at,
+        "train table.toml --overfit-batches 1 --out run --quiet --json --set train.epochs=400 --set optimizer.rate=0.02",
+    );
+    assert_eq!(learned["metrics"]["accuracy"], 1.0, "{learned}");
+    let output = ironlearn(at, "train regression.toml --overfit-batches 1 --out no");
+    assert!(text(&output.stderr).contains("set train.batch"), "{}", text(&output.stderr));
 }

@@ -14,6 +14,9 @@ pub struct GenerateOptions {
     /// How many tokens are written
     #[arg(long, value_name = "N", default_value_t = 500)]
     pub length: usize,
+    /// Write so many lines, and say how many of them are new, stand in the text that was learned, or came before
+    #[arg(long, value_name = "N", conflicts_with = "length")]
+    pub lines: Option<usize>,
     /// Below 1 likely tokens become likelier, at 0 the likeliest is taken
     #[arg(long, value_name = "T", default_value_t = 1.0)]
     pub temperature: f64,

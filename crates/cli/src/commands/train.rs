@@ -18,7 +18,12 @@ pub fn run(options: &TrainOptions, console: &Console, engine: &dyn Engine) -> Re
     let began = Instant::now();
     let signals = Signals::install()?;
     let machine = Machine { profile: options.run.profile, ..machine(&options.run.machine, console)? };
-    let job = Job::load(&options.job, &options.run.overrides())?;
+    let mut overrides = options.run.overrides();
+    overrides.extend(options.overfit_batches.map(|count| format!("train.overfit_batches={count}")));
+    let job = Job::load(&options.job, &overrides)?;
+    if let Some(steps) = options.dry_run {
+        return try_out(&job, steps, &machine, signals, console, engine);
+    }
     let dir = RunDir::create(options.run.out.as_deref(), &job)?;
     let limits = options.run.limits(&job);
     let run = Run { job: &job, dir: &dir, resume: false, machine: &machine, limits, began };
@@ -26,6 +31,26 @@ pub fn run(options: &TrainOptions, console: &Console, engine: &dyn Engine) -> Re
     if result.is_err() {
         dir.discard_if_nothing_came_of_it();
     }
+    result
+}
+
+/// Trains some steps in a directory that is then removed.
+fn try_out(
+    job: &Job,
+    steps: u64,
+    machine: &Machine,
+    signals: Signals,
+    console: &Console,
+    engine: &dyn Engine,
+) -> Result<u8, Error> {
+    let path = std::env::temp_dir().join(format!("ironlearn-dry-run-{}", std::process::id()));
+    let dir = RunDir::create(Some(&path), job)?;
+    let limits = Limits { steps: Some(steps), ..Limits::default() };
+    let run = Run { job, dir: &dir, resume: false, machine, limits, began: Instant::now() };
+    let result = carry_out(&run, signals, console, engine);
+    // What cannot be removed is the system's to remove.
+    let _ = std::fs::remove_dir_all(&path);
+    console.note("a dry run: nothing was kept");
     result
 }
 

@@ -1,7 +1,7 @@
 //! [`Dataset`]: inputs and targets, row by row.
 
 use super::filed::Filed;
-use super::order::{split, split_groups};
+use super::order::{ascending, split, split_groups};
 use crate::Error;
 use ironlearn_ir::prim::cast::{Convert, Wide, convert};
 use ironlearn_ir::prim::stream_of;
@@ -165,8 +165,8 @@ impl Dataset {
                 return Ok(parts.map(|(a, b)| (Dataset(Kept::Filed(a)), Dataset(Kept::Filed(b)))));
             }
         };
-        let parts = split(seed ^ stream_of("order of rows", 0), self.rows(), share)?;
-        parts.map(|parts| picked(inputs, targets, &parts)).transpose()
+        let rows = split(seed ^ stream_of("order of rows", 0), self.rows(), share)?;
+        rows.map(|rows| parts(inputs, targets, &rows)).transpose()
     }
 
     /// As [`Dataset::split`], with this share of the rows of each class, which is their target. Classes that have too
@@ -180,8 +180,21 @@ impl Dataset {
             return Err(Error::usage(problem, "use Dataset::split, or load the rows with Dataset::new"));
         };
         let groups = groups(targets);
-        let parts = split_groups(seed ^ stream_of("order of rows", 0), &groups, share)?;
-        parts.map(|parts| picked(inputs, targets, &parts)).transpose()
+        let rows = split_groups(seed ^ stream_of("order of rows", 0), &groups, share)?;
+        rows.map(|rows| parts(inputs, targets, &rows)).transpose()
+    }
+
+    /// The first rows, at most so many.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] where the rows are in files, or none is asked for; [`Error::Memory`].
+    pub fn beginning(&self, rows: usize) -> Result<Dataset, Error> {
+        let Kept::Held { inputs, targets } = &self.0 else {
+            return Err(Error::usage("the rows stay in files", "load them with Dataset::new"));
+        };
+        let first = ascending(rows.min(self.rows()))?;
+        let (inputs, targets) = picked(inputs, targets, &first)?;
+        Dataset::new(inputs, targets)
     }
 
     /// Fills `x` and `y` with the rows from this one on, in the data's own order.
@@ -211,21 +224,23 @@ impl Dataset {
 }
 
 /// The rows of both parts.
-fn picked(
-    inputs: &Array,
-    targets: &Array,
-    (left, right): &(Vec<u32>, Vec<u32>),
-) -> Result<(Dataset, Dataset), Error> {
-    let pick = |a: &Array, rows: &[u32]| {
+fn parts(inputs: &Array, targets: &Array, rows: &(Vec<u32>, Vec<u32>)) -> Result<(Dataset, Dataset), Error> {
+    let part = |rows: &[u32]| {
+        let (inputs, targets) = picked(inputs, targets, rows)?;
+        Ok::<_, Error>(Dataset(Kept::Held { inputs, targets }))
+    };
+    Ok((part(&rows.0)?, part(&rows.1)?))
+}
+
+/// The inputs and targets of rows.
+fn picked(inputs: &Array, targets: &Array, rows: &[u32]) -> Result<(Array, Array), Error> {
+    let pick = |a: &Array| {
         let ty = type_of_rows(a.dtype(), a.shape(), rows.len());
         let mut out = Array::try_zeros(ty.dtype, ty.shape, "a part of the data")?;
         copy_rows(a, rows, &mut out, 0);
         Ok::<_, Error>(out)
     };
-    let part = |rows: &[u32]| {
-        Ok::<_, Error>(Dataset(Kept::Held { inputs: pick(inputs, rows)?, targets: pick(targets, rows)? }))
-    };
-    Ok((part(left)?, part(right)?))
+    Ok((pick(inputs)?, pick(targets)?))
 }
 
 /// Rows with the same target, group by group.
@@ -343,6 +358,7 @@ mod tests {
             let (x, y) = values(part);
             assert!(y.iter().enumerate().all(|(i, &y)| x[2 * i] == 2.0 * f64::from(y)));
         }
+        assert_eq!(values(&data(10).beginning(3).unwrap()).1, [0, 1, 2]);
         assert_ne!(values(&data(10).split(0.3, 6).unwrap().unwrap().1), values(&validation));
         assert!(data(1).split(0.5, 0).unwrap().is_none());
     }

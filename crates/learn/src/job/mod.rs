@@ -209,6 +209,7 @@ impl Job {
             ("train.arithmetic", old.arithmetic == new.arithmetic),
             ("train.dtype", old.dtype == new.dtype),
             ("train.validation", old.validation == new.validation),
+            ("train.overfit_batches", old.overfit_batches == new.overfit_batches),
             ("train.stratified", old.stratified == new.stratified),
         ];
         let changed: Vec<&str> = same.iter().filter(|(_, same)| !same).map(|(name, _)| *name).collect();

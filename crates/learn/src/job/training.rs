@@ -30,6 +30,9 @@ section! {
         validation: f64 = 0.0, check::BELOW_1;
         /// Sets the same share of each class apart, where the targets are classes.
         stratified: bool = false;
+        /// So many batches of the training part are all that is learned and judged by: a network that cannot learn a few
+        /// rows by heart has a mistake. 0: all rows.
+        overfit_batches: usize = 0;
         /// Epochs between evaluations, each a row of the metrics file.
         evaluate_every: u64 = 1, check::COUNT;
         /// Evaluations without improvement after which training ends early and takes the best weights;

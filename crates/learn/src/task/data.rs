@@ -10,7 +10,7 @@ use super::{images, integers, named, texts};
 use crate::data::Dataset;
 use crate::error::{Error, FileError, Place};
 use crate::io::original::DataSet;
-use crate::job::{self, Colour, Dtype, Inputs, Job, Layer, Targets, Task};
+use crate::job::{self, Batch, Colour, Dtype, Inputs, Job, Layer, Targets, Task};
 use crate::picture::Picture;
 use crate::table::{Draft, Encoding};
 use ironlearn_ir::{Array, DType, memory};
@@ -48,6 +48,17 @@ impl Data {
     /// [`Error::Io`]; [`Error::Usage`] where data, task and loss do not go together.
     pub fn load(job: &Job) -> Result<Data, Error> {
         Data::read(job).map_err(job::without_data_folder)
+    }
+
+    /// How many rows there are, and of what.
+    pub(super) fn sizes(&self) -> String {
+        let axes = |shape: &[usize]| shape.iter().map(usize::to_string).collect::<Vec<_>>().join("×");
+        let rows = self.train.rows();
+        let validation = match &self.validation {
+            Some(part) => format!(", {} for validation", part.rows()),
+            None => String::new(),
+        };
+        format!("{rows} rows to learn from{validation}, inputs {}", axes(&self.preparation.input_shape()))
     }
 
     fn read(job: &Job) -> Result<Data, Error> {
@@ -91,6 +102,12 @@ pub(super) fn load_picture(data: &job::Data, path: &Path) -> Result<Picture, Err
 }
 
 fn of_picture(job: &Job, source: Picture, style: Style) -> Result<Data, Error> {
+    if job.train.overfit_batches > 0 {
+        return Err(Error::usage(
+            "train.overfit_batches is for rows, and a picture is drawn as a whole",
+            "leave it out",
+        ));
+    }
     let (width, height, channels) = (source.width(), source.height(), source.channels());
     let canvas = Canvas { width, height, channels, style };
     let preparation =
@@ -151,6 +168,10 @@ fn of_rows(job: &Job, reading: Reading, raw: Raw) -> Result<Data, Error> {
     let Raw { x, y, test, form } = raw;
     let columns = x.shape()[1];
     let (mut train, mut validation) = set_apart(job, Dataset::new(x, y)?)?;
+    let mut test = test;
+    if let Some(rows) = by_heart(job)? {
+        (train, validation, test) = (train.beginning(rows)?, None, None);
+    }
     let mut encoding = None;
     if let Some(draft) = &form.draft {
         let learned = draft.fit(held(&train)?.0.as_slice().unwrap_or_default())?;
@@ -290,6 +311,18 @@ fn exponent(preparation: &Preparation, x: &[f64]) -> i32 {
 
 fn held(data: &Dataset) -> Result<(&Array, &Array), Error> {
     data.arrays().ok_or_else(|| Error::usage("a table is read whole", "load it with Dataset::new"))
+}
+
+/// How many rows a job learns by heart, where it does.
+pub(super) fn by_heart(job: &Job) -> Result<Option<usize>, Error> {
+    match (job.train.overfit_batches, job.train.batch) {
+        (0, _) => Ok(None),
+        (count, Batch::Rows(rows)) => Ok(Some(rows.saturating_mul(count))),
+        (_, Batch::Full) => Err(Error::usage(
+            "train.overfit_batches counts batches, and with train.batch = \"full\" there is one",
+            "set train.batch to a number of rows, such as 32",
+        )),
+    }
 }
 
 /// The validation share of the job, where it has one.

@@ -5,6 +5,7 @@ use super::model_file::ModelFile;
 use super::recipe;
 use super::texts::TextForm;
 use super::trained::described;
+use crate::job;
 use crate::step::number_at;
 use crate::text::Sampling;
 use crate::{Error, Infer, Options, Outputs};
@@ -19,6 +20,8 @@ pub struct Generator {
     /// What has been written, the prompt included.
     tokens: Vec<u32>,
     prompt: usize,
+    /// The text that was learned.
+    source: PathBuf,
 }
 
 impl Generator {
@@ -53,7 +56,16 @@ impl Generator {
             Outputs::of("logits", network.forward_node(x[0]))
         })?;
         let row = Array::try_zeros(DType::I64, [1, form.context], "the tokens that the network sees")?;
-        Ok(Generator { infer, form, row, tokens: Vec::new(), prompt: 0 })
+        let source = match &file.job.data {
+            job::Data::Text { path, .. } => path.clone(),
+            _ => PathBuf::new(),
+        };
+        Ok(Generator { infer, form, row, tokens: Vec::new(), prompt: 0, source })
+    }
+
+    /// The file of the text that was learned, which may be gone.
+    pub fn source(&self) -> &Path {
+        &self.source
     }
 
     /// Begins anew with a prompt; where it is empty, and where texts were lines, at the beginning of a line.

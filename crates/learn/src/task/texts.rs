@@ -1,6 +1,6 @@
 //! Jobs that learn a text: rows of tokens, and for each the token that follows.
 
-use super::data::{Data, Truth, dtype};
+use super::data::{Data, Truth, by_heart, dtype};
 use super::preparation::Preparation;
 use super::reading::Reading;
 use super::recipe;
@@ -88,6 +88,10 @@ pub(super) fn load(job: &Job) -> Result<Data, Error> {
                 .rows(path, &vocabulary, &text)?
                 .ok_or_else(|| short("nothing is left of the text for validation"))?,
         ),
+    };
+    let (train, validation) = match by_heart(job)? {
+        Some(rows) => (train.beginning(rows)?, None),
+        None => (train, validation),
     };
     let outputs = vocabulary.len();
     let form = TextForm { vocabulary, context: *context, every, lines: *lines, bytes_per_token };

@@ -162,6 +162,7 @@ fn carry_out(
     warnings.extend(trainer.warnings());
     warnings.extend(duplicates(job, data));
     strict(job, &warnings)?;
+    watch.describe(&format!("{}\n{}", table.trim_end(), data.sizes()));
     let mut observer = Observer::new(watch, request, data, predictor, trainer.steps_per_epoch());
     let arithmetic = arithmetic(request);
     let mut save = |which: Save, store: &Store| {

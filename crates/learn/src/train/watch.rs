@@ -54,6 +54,9 @@ pub enum Save {
 
 /// Watches a training run.
 pub trait Watch {
+    /// Called once before all else, with what is about to be trained: the table of its layers, and the sizes of its data.
+    fn describe(&mut self, _plan: &str) {}
+
     /// Called once, before the first step. An error ends the run.
     fn begin(&mut self, _start: &Start) -> Result<(), Error> {
         Ok(())
