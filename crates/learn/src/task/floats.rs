@@ -1,9 +1,9 @@
 //! [`FloatNetwork`]: a network of floats from a model file, to be written for other programs.
 
-use super::arrays::extension;
+use super::data::arrays::extension;
+use super::data::preparation::Preparation;
 use super::data::{Data, dtype};
 use super::model_file::{self, ModelFile};
-use super::preparation::Preparation;
 use super::train::room;
 use super::trained::{described, network};
 use super::{integers, original};

@@ -1,9 +1,9 @@
 //! [`Generator`]: a network that goes on with a text.
 
 use super::data::dtype;
+use super::data::texts::TextForm;
 use super::model_file::ModelFile;
 use super::recipe;
-use super::texts::TextForm;
 use super::trained::described;
 use crate::job;
 use crate::step::number_at;

@@ -1,8 +1,8 @@
 //! Jobs with `train.arithmetic = "integer"`: what they may say, and their networks.
 
+use super::data::preparation::Preparation;
 use super::data::takes_whole_numbers;
 use super::model_file::ModelFile;
-use super::preparation::Preparation;
 use super::recipe;
 use crate::error::{Error, FileError, Place};
 use crate::io::checkpoint::Checkpoint;

@@ -1,6 +1,6 @@
 //! [`Measures`]: how good answers are, by the measures that their meaning allows.
 
-use super::reading::Reading;
+use super::data::reading::Reading;
 use crate::error::Error;
 use crate::metric::{self, Average, Confusion, Scores};
 use ironlearn_ir::memory;

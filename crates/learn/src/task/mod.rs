@@ -24,33 +24,29 @@
 //! # Ok::<(), ironlearn::Error>(())
 //! ```
 
-mod arrays;
 mod canvas;
 mod data;
 mod floats;
 mod gallery;
 mod generator;
-mod images;
 mod integers;
 mod measures;
 mod model_file;
-mod named;
 mod observer;
 mod onnx_rows;
 mod original;
 mod predictor;
-mod preparation;
 mod quantize;
-mod raw;
-mod reading;
 mod recipe;
 mod report;
-mod scaling;
-mod texts;
 mod train;
 mod trained;
 
 pub use canvas::{Canvas, Style};
+pub use data::preparation::{ImageForm, Preparation};
+pub use data::reading::Reading;
+pub use data::scaling::Scaling;
+pub use data::texts::TextForm;
 pub use data::{Data, Truth};
 pub use floats::FloatNetwork;
 pub use generator::Generator;
@@ -59,11 +55,7 @@ pub use measures::Measures;
 pub use model_file::{Match, ModelFile};
 pub use onnx_rows::answers_of_onnx;
 pub use predictor::Predictor;
-pub use preparation::{ImageForm, Preparation};
 pub use quantize::{QuantizeRequest, quantize};
-pub use reading::Reading;
 pub use report::write_report;
-pub use scaling::Scaling;
-pub use texts::TextForm;
 pub use train::{Outcome, Request, train};
 pub use trained::{Trained, summary};

@@ -1,6 +1,6 @@
 //! [`ModelFile`]: a checkpoint of Iron Learn: every slot of the store, the job, and how rows are prepared.
 
-use super::preparation::Preparation;
+use super::data::preparation::Preparation;
 use crate::error::{Error, FileError, Place};
 use crate::io::checkpoint::{self, Checkpoint};
 use crate::job::Job;
@@ -222,7 +222,7 @@ impl fmt::Display for Match {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::task::reading::Reading;
+    use crate::task::data::reading::Reading;
     use ironlearn_testkit::remote::Remote;
 
     #[test]

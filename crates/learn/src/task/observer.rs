@@ -1,10 +1,10 @@
 //! [`Observer`]: stands between the trainer and whoever watches; adds measures, frames and regular saves.
 
+use super::data::preparation::Preparation;
 use super::data::{Data, Truth};
 use super::gallery::Gallery;
 use super::measures::Measures;
 use super::predictor::Predictor;
-use super::preparation::Preparation;
 use super::train::Request;
 use super::trained::measures_of_drawing;
 use crate::error::Error;

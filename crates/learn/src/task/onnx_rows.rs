@@ -1,7 +1,7 @@
 //! Rows of a file through an ONNX model.
 
-use super::preparation::{Preparation, rows_of};
-use super::reading::Reading;
+use super::data::preparation::{Preparation, rows_of};
+use super::data::reading::Reading;
 use crate::error::{Error, FileError};
 use crate::exchange::onnx::OnnxModel;
 use crate::step::number_at;

@@ -1,8 +1,8 @@
 //! Models of the original Iron Learn program as trained models.
 
 use super::canvas::{Canvas, Style};
-use super::preparation::Preparation;
-use super::reading::Reading;
+use super::data::preparation::Preparation;
+use super::data::reading::Reading;
 use super::trained::Trained;
 use crate::error::{Error, FileError, Place};
 use crate::io::original::{Activation as Function, Layer, Model};

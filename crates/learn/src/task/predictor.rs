@@ -1,7 +1,7 @@
 //! [`Predictor`]: a network applied to any number of rows, in portions of one size.
 
 use super::data::check_indices;
-use super::preparation::Preparation;
+use super::data::preparation::Preparation;
 use crate::quant::training::{IntegerInfer, IntegerNetwork};
 use crate::quant::{Code, IntegerModel, IntegerProgram, Quantization};
 use crate::step::number_at;

@@ -1,12 +1,12 @@
 //! [`Trained`]: a model from a file, ready to answer, to draw and to be measured.
 
-use super::arrays::extension;
+use super::data::arrays::extension;
+use super::data::preparation::Preparation;
 use super::data::{drawn, dtype, load_picture};
 use super::measures::Measures;
 use super::model_file::{self, ModelFile};
 use super::original;
 use super::predictor::Predictor;
-use super::preparation::Preparation;
 use super::recipe;
 use crate::error::{Error, FileError, Place};
 use crate::io::original::DataSet;

@@ -12,7 +12,7 @@ use ironlearn_ir::Array;
 /// # Errors
 /// [`Error::File`] where columns are missing or hold what cannot be learned; [`Error::Usage`] where the job
 /// contradicts itself.
-pub(super) fn load(data: &job::Data, reading: Reading) -> Result<Raw, Error> {
+pub(in crate::task) fn load(data: &job::Data, reading: Reading) -> Result<Raw, Error> {
     let job::Data::Table {
         path, target, test, columns, ignore, words, missing, unseen, inputs, task, ..
     } = data
@@ -165,7 +165,7 @@ impl Goals {
 
 #[cfg(test)]
 mod tests {
-    use super::super::data::Data;
+    use super::super::Data;
     use crate::job::Job;
     use std::fs;
 

@@ -1,13 +1,13 @@
 //! Jobs that learn a text: rows of tokens, and for each the token that follows.
 
-use super::data::{Data, Truth, by_heart, dtype};
 use super::preparation::Preparation;
 use super::reading::Reading;
-use super::recipe;
+use super::{Data, Truth, by_heart, dtype};
 use crate::data::picked;
 use crate::error::{Error, FileError};
 use crate::io::read;
 use crate::job::{self, Job, Loss};
+use crate::task::recipe;
 use crate::text::{Unit, Vocabulary};
 use crate::{Dataset, Network};
 use ironlearn_ir::{Array, DType, Real, memory};
@@ -31,7 +31,7 @@ pub struct TextForm {
 
 impl TextForm {
     /// What in a form from a file contradicts itself, if anything does.
-    pub(super) fn check(&self, columns: usize, outputs: usize) -> Result<(), String> {
+    pub(in crate::task) fn check(&self, columns: usize, outputs: usize) -> Result<(), String> {
         self.vocabulary.check()?;
         if (self.context, self.vocabulary.len()) != (columns, outputs) {
             return Err(format!("a text of {} tokens in rows of {}", self.vocabulary.len(), self.context));
@@ -40,7 +40,7 @@ impl TextForm {
     }
 
     /// Perplexity and bits per byte for a mean cross-entropy in nats.
-    pub(super) fn measures(&self, loss: f64) -> Vec<(String, f64)> {
+    pub(in crate::task) fn measures(&self, loss: f64) -> Vec<(String, f64)> {
         let bits = loss / std::f64::consts::LN_2 / self.bytes_per_token;
         vec![("perplexity".into(), loss.exp()), ("bits_per_byte".into(), bits)]
     }
@@ -50,7 +50,7 @@ impl TextForm {
 ///
 /// # Errors
 /// [`Error::File`] where the text is too short; [`Error::Usage`] where network and text do not go together.
-pub(super) fn load(job: &Job) -> Result<Data, Error> {
+pub(in crate::task) fn load(job: &Job) -> Result<Data, Error> {
     let job::Data::Text { path, tokens, context, lines } = &job.data else {
         return Err(Error::usage("the data are no text", "set data.kind = \"text\""));
     };

@@ -1,19 +1,28 @@
 //! [`Data`]: what a job learns, loaded and prepared.
 
-use super::arrays::Arrays;
+pub(super) mod arrays;
+pub(super) mod images;
+mod named;
+pub(super) mod preparation;
+mod raw;
+pub(super) mod reading;
+pub(super) mod scaling;
+pub(super) mod texts;
+
 use super::canvas::{Canvas, Style};
-use super::preparation::{Preparation, rows_of};
-use super::raw::Raw;
-use super::reading::Reading;
-use super::scaling::Scaling;
-use super::{images, integers, named, texts};
+use super::integers;
 use crate::data::Dataset;
 use crate::error::{Error, FileError, Place};
 use crate::io::original::DataSet;
 use crate::job::{self, Batch, Colour, Dtype, Inputs, Job, Layer, Targets, Task};
 use crate::picture::Picture;
 use crate::table::{Draft, Encoding};
+use arrays::Arrays;
 use ironlearn_ir::{Array, DType, memory};
+use preparation::{Preparation, rows_of};
+use raw::Raw;
+use reading::Reading;
+use scaling::Scaling;
 use std::path::Path;
 
 /// What a job learns.
@@ -51,7 +60,7 @@ impl Data {
     }
 
     /// How many rows there are, and of what.
-    pub(super) fn sizes(&self) -> String {
+    pub(in crate::task) fn sizes(&self) -> String {
         let axes = |shape: &[usize]| shape.iter().map(usize::to_string).collect::<Vec<_>>().join("×");
         let rows = self.train.rows();
         let validation = match &self.validation {
@@ -87,7 +96,7 @@ impl Data {
 }
 
 /// The picture of a file, or the built-in one where the path is empty, in the size and colours of the job.
-pub(super) fn load_picture(data: &job::Data, path: &Path) -> Result<Picture, Error> {
+pub(in crate::task) fn load_picture(data: &job::Data, path: &Path) -> Result<Picture, Error> {
     let picture = if path.as_os_str().is_empty() { Picture::builtin() } else { Picture::read(path)? };
     let job::Data::Picture { resize, colour, .. } = data else { return Ok(picture) };
     let picture = match colour {
@@ -122,7 +131,7 @@ fn of_picture(job: &Job, source: Picture, style: Style) -> Result<Data, Error> {
 }
 
 /// The picture in a data set whose rows are positions, (x, y) each, and whose targets are ink.
-pub(super) fn drawn(path: &Path, data: &DataSet) -> Result<Picture, Error> {
+pub(in crate::task) fn drawn(path: &Path, data: &DataSet) -> Result<Picture, Error> {
     let wrong = |problem: &str, key: &str| FileError::new(path, problem).at(Place::Key(key.into()));
     let (Some(x), Some(y)) = (data.x.as_slice::<f64>(), data.y.as_slice::<f64>()) else {
         return Err(wrong("no numbers", "x").into());
@@ -281,7 +290,12 @@ fn types(job: &Job, preparation: &Preparation) -> [DType; 2] {
 }
 
 /// Checks that rows, of which the first has this number, hold numbers of vectors of an embedding.
-pub(super) fn check_indices(x: &[f64], first: usize, columns: usize, dtype: DType) -> Result<(), Error> {
+pub(in crate::task) fn check_indices(
+    x: &[f64],
+    first: usize,
+    columns: usize,
+    dtype: DType,
+) -> Result<(), Error> {
     let most = match dtype {
         DType::U8 => f64::from(u8::MAX),
         _ => f64::from(i32::MAX),
@@ -314,7 +328,7 @@ fn held(data: &Dataset) -> Result<(&Array, &Array), Error> {
 }
 
 /// How many rows a job learns by heart, where it does.
-pub(super) fn by_heart(job: &Job) -> Result<Option<usize>, Error> {
+pub(in crate::task) fn by_heart(job: &Job) -> Result<Option<usize>, Error> {
     match (job.train.overfit_batches, job.train.batch) {
         (0, _) => Ok(None),
         (count, Batch::Rows(rows)) => Ok(Some(rows.saturating_mul(count))),
@@ -350,12 +364,12 @@ fn set_apart(job: &Job, data: Dataset) -> Result<(Dataset, Option<Dataset>), Err
     }
 }
 
-pub(super) fn takes_whole_numbers(job: &Job) -> bool {
+pub(in crate::task) fn takes_whole_numbers(job: &Job) -> bool {
     matches!(job.network.layers.first(), Some(Layer::Embedding { .. }))
 }
 
 /// The element type of weights, inputs and targets.
-pub(super) fn dtype(job: &Job) -> DType {
+pub(in crate::task) fn dtype(job: &Job) -> DType {
     match job.train.dtype {
         Dtype::F32 => DType::F32,
         Dtype::F64 => DType::F64,

@@ -19,7 +19,7 @@ const ENDINGS: [&str; 4] = ["png", "jpg", "jpeg", "webp"];
 ///
 /// # Errors
 /// [`Error::File`] where folders or pictures are not as they should be; [`Error::Io`].
-pub(super) fn load(data: &job::Data) -> Result<Raw, Error> {
+pub(in crate::task) fn load(data: &job::Data) -> Result<Raw, Error> {
     let job::Data::Images { path, test, size, colour, .. } = data else {
         return Err(Error::usage("the data are no pictures in folders", "set data.kind = \"images\""));
     };
@@ -49,7 +49,7 @@ fn form(first: &Path, size: Option<[usize; 2]>, colour: Colour) -> Result<ImageF
 
 impl ImageForm {
     /// Whether its rows have so many numbers.
-    pub(super) fn fits(&self, columns: usize) -> bool {
+    pub(in crate::task) fn fits(&self, columns: usize) -> bool {
         let area = self.width.checked_mul(self.height).filter(|&area| area as u64 <= MAX_PIXELS);
         matches!(self.channels, 1 | 3)
             && area.and_then(|area| area.checked_mul(self.channels)) == Some(columns)
@@ -138,14 +138,18 @@ fn rows(files: &[(PathBuf, f64)], form: ImageForm) -> Result<(Array, Array), Err
 }
 
 /// The raw rows of a picture, or of all pictures of a folder in the order of their names.
-pub(super) fn read_rows(path: &Path, form: ImageForm) -> Result<Array, Error> {
+pub(in crate::task) fn read_rows(path: &Path, form: ImageForm) -> Result<Array, Error> {
     let files = if path.is_dir() { pictures(path)? } else { vec![path.to_owned()] };
     let files: Vec<(PathBuf, f64)> = files.into_iter().map(|file| (file, 0.0)).collect();
     Ok(rows(&files, form)?.0)
 }
 
 /// The raw rows and classes of a folder of pictures by class.
-pub(super) fn read_examples(path: &Path, form: ImageForm, labels: &Labels) -> Result<(Array, Array), Error> {
+pub(in crate::task) fn read_examples(
+    path: &Path,
+    form: ImageForm,
+    labels: &Labels,
+) -> Result<(Array, Array), Error> {
     let mut classes = folders(path)?;
     if let Some((name, folder)) = classes.iter().find(|(name, _)| !labels.names().contains(name)) {
         return Err(FileError::new(folder, format!("{name:?} is none of the classes"))
@@ -163,7 +167,7 @@ pub(super) fn read_examples(path: &Path, form: ImageForm, labels: &Labels) -> Re
 
 #[cfg(test)]
 mod tests {
-    use super::super::data::Data;
+    use super::super::Data;
     use super::*;
     use crate::job::Job;
 

@@ -50,7 +50,7 @@ impl Reading {
     }
 
     /// Turns the outputs of one row into its answer, in place.
-    pub(super) fn answer(self, row: &mut [f64]) {
+    pub(in crate::task) fn answer(self, row: &mut [f64]) {
         match self {
             Reading::Value | Reading::Probability | Reading::Margin | Reading::ClassProbabilities => {}
             Reading::Logit => row.iter_mut().for_each(|x| *x = 1.0 / (1.0 + (-*x).exp())),
@@ -64,7 +64,7 @@ impl Reading {
     }
 
     /// Checks that targets are what the reading compares with.
-    pub(super) fn check_targets(self, path: &Path, y: &Array, outputs: usize) -> Result<(), Error> {
+    pub(in crate::task) fn check_targets(self, path: &Path, y: &Array, outputs: usize) -> Result<(), Error> {
         let (fits, expected): (&dyn Fn(f64) -> bool, String) = match self {
             Reading::Value => (&f64::is_finite, "a finite number".into()),
             Reading::Probability | Reading::Logit | Reading::Margin => {

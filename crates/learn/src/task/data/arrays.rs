@@ -12,7 +12,7 @@ use ironlearn_ir::{Array, Kind};
 use std::path::{Path, PathBuf};
 
 /// A data set of a job.
-pub(super) enum Arrays {
+pub(in crate::task) enum Arrays {
     /// A file of the original program, and what it holds.
     Original(PathBuf, [Option<Array>; 4]),
     /// Files of arrays: inputs and targets for training, inputs and targets for validation, an array each.
@@ -157,7 +157,7 @@ impl Arrays {
 }
 
 /// The array of a file; of an archive that of this name.
-pub(super) fn array(path: &Path, name: &str) -> Result<Array, Error> {
+pub(in crate::task) fn array(path: &Path, name: &str) -> Result<Array, Error> {
     match extension(path).as_str() {
         "npy" => npy::read(path),
         "npz" => Npz::open(path)?.read(name),
@@ -170,7 +170,7 @@ pub(super) fn array(path: &Path, name: &str) -> Result<Array, Error> {
 }
 
 /// Whether the name of a file says that it holds arrays.
-pub(super) fn is_array(path: &Path) -> bool {
+pub(in crate::task) fn is_array(path: &Path) -> bool {
     matches!(extension(path).as_str(), "npy" | "npz" | "csv" | "gz" | "idx" | "json") || is_idx(path)
 }
 
@@ -178,19 +178,19 @@ fn is_idx(path: &Path) -> bool {
     path.to_string_lossy().ends_with("ubyte")
 }
 
-pub(super) fn extension(path: &Path) -> String {
+pub(in crate::task) fn extension(path: &Path) -> String {
     path.extension().map_or(String::new(), |e| e.to_string_lossy().to_lowercase())
 }
 
 /// The error for a file of a kind that cannot be read here.
-pub(super) fn unknown(path: &Path, expected: &str) -> Result<Error, Error> {
+pub(in crate::task) fn unknown(path: &Path, expected: &str) -> Result<Error, Error> {
     // Opened first, so that a file that is missing or no file is reported as that.
     read::Source::open(path)?;
     Ok(FileError::new(path, "not a kind of file that is read here").hint(format!("give {expected}")).into())
 }
 
 /// The same finite numbers as `f64`, `[rows, all further axes]`.
-pub(super) fn wide(path: &Path, name: &str, array: Array) -> Result<Array, Error> {
+pub(in crate::task) fn wide(path: &Path, name: &str, array: Array) -> Result<Array, Error> {
     let wrong = |problem: String, place: String| FileError::new(path, problem).at(Place::Key(place));
     if array.dtype().kind() == Kind::Complex {
         return Err(wrong(format!("{} where real numbers are needed", array.dtype()), name.into())
@@ -214,7 +214,7 @@ pub(super) fn wide(path: &Path, name: &str, array: Array) -> Result<Array, Error
 
 #[cfg(test)]
 mod tests {
-    use super::super::data::{Data, Truth};
+    use super::super::{Data, Truth};
     use crate::job::Job;
     use std::fs;
 

@@ -1,8 +1,6 @@
 //! [`Preparation`]: how raw rows become inputs of a network and its outputs answers. Travels in the model file.
 
 use super::arrays::{Arrays, array, extension, is_array, unknown, wide};
-use super::canvas::Canvas;
-use super::integers::{self, LEAST};
 use super::reading::Reading;
 use super::scaling::Scaling;
 use super::texts::TextForm;
@@ -12,6 +10,8 @@ use crate::io::original::DataSet;
 use crate::io::{npz::Npz, read};
 use crate::picture::MAX_PIXELS;
 use crate::table::{Encoding, Labels, Table};
+use crate::task::canvas::Canvas;
+use crate::task::integers::{self, LEAST};
 use ironlearn_ir::{Array, DType};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
@@ -92,7 +92,7 @@ impl Preparation {
     }
 
     /// What in a preparation from a file contradicts itself, if anything does.
-    pub(super) fn check(&self) -> Result<(), String> {
+    pub(in crate::task) fn check(&self) -> Result<(), String> {
         if self.columns == 0 || self.outputs == 0 {
             return Err(format!("{} columns and {} outputs", self.columns, self.outputs));
         }
@@ -139,7 +139,7 @@ impl Preparation {
     }
 
     /// Numbers that the network gives for a row.
-    pub(super) fn outputs_of_row(&self) -> usize {
+    pub(in crate::task) fn outputs_of_row(&self) -> usize {
         match &self.text {
             Some(text) if text.every => self.outputs * text.context,
             _ => self.outputs,
@@ -147,7 +147,7 @@ impl Preparation {
     }
 
     /// How many tokens a text has that was learned.
-    pub(super) fn vocabulary(&self) -> Option<usize> {
+    pub(in crate::task) fn vocabulary(&self) -> Option<usize> {
         self.text.as_ref().map(|text| text.vocabulary.len())
     }
 
@@ -279,7 +279,7 @@ impl Preparation {
 
 impl Canvas {
     /// Checks that these rows are positions of pixels, (x, y) each.
-    pub(super) fn check_positions(&self, path: &Path, rows: &[f64]) -> Result<(), Error> {
+    pub(in crate::task) fn check_positions(&self, path: &Path, rows: &[f64]) -> Result<(), Error> {
         let fits = |row: &[f64]| {
             let within = |at: f64, side: usize| at >= 0.0 && at.fract() == 0.0 && at < side as f64;
             within(row[0], self.width) && within(row[1], self.height)
@@ -296,7 +296,7 @@ impl Canvas {
 }
 
 /// An array of this type and shape `[rows, width]` whose rows `fill` writes.
-pub(super) fn rows_of(
+pub(in crate::task) fn rows_of(
     dtype: DType,
     rows: usize,
     width: usize,

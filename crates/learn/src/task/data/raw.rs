@@ -8,7 +8,7 @@ use ironlearn_ir::Array;
 use std::path::Path;
 
 /// Rows and targets, all `f64`: rows `[rows, columns]`, targets `[rows, 1]`.
-pub(super) struct Raw {
+pub(in crate::task) struct Raw {
     pub x: Array,
     pub y: Array,
     /// Rows and targets for validation, where they have files of their own.
@@ -18,7 +18,7 @@ pub(super) struct Raw {
 
 /// What rows and targets are.
 #[derive(Default)]
-pub(super) struct Form {
+pub(in crate::task) struct Form {
     /// Outputs of the network for a row.
     pub outputs: usize,
     /// How cells became raw rows, where they are those of a table.
@@ -34,7 +34,7 @@ pub(super) struct Form {
 }
 
 /// The number of classes of these targets, where they are classes; else 1.
-pub(super) fn outputs(reading: Reading, y: &Array) -> usize {
+pub(in crate::task) fn outputs(reading: Reading, y: &Array) -> usize {
     if reading != Reading::ClassLogits {
         return 1;
     }
@@ -43,11 +43,11 @@ pub(super) fn outputs(reading: Reading, y: &Array) -> usize {
 }
 
 /// Targets as an array `[rows, 1]`.
-pub(super) fn targets(values: Vec<f64>) -> Result<Array, Error> {
+pub(in crate::task) fn targets(values: Vec<f64>) -> Result<Array, Error> {
     Array::of([values.len(), 1], values).map_err(|e| Error::usage(e, "use fewer rows"))
 }
 
 /// A path that may be left out.
-pub(super) fn given(path: &Path) -> Option<&Path> {
+pub(in crate::task) fn given(path: &Path) -> Option<&Path> {
     (!path.as_os_str().is_empty()).then_some(path)
 }
