@@ -7,7 +7,7 @@ use crate::data::picked;
 use crate::error::{Error, FileError};
 use crate::io::read;
 use crate::job::{self, Job, Loss};
-use crate::task::recipe;
+use crate::task::{integers, recipe};
 use crate::text::{Unit, Vocabulary};
 use crate::{Dataset, Network};
 use ironlearn_ir::{Array, DType, Real, memory};
@@ -59,6 +59,13 @@ pub(in crate::task) fn load(job: &Job) -> Result<Data, Error> {
             "a text is learned by the loss \"cross_entropy\"",
             "set loss.kind = \"cross_entropy\"",
         ));
+    }
+    let refused = |what: &str| Err(Error::usage(format!("{what} has no form for a text"), "leave it out"));
+    if integers::asked(job) {
+        return refused("train.arithmetic = \"integer\"");
+    }
+    if job.train.stratified {
+        return refused("train.stratified");
     }
     let unit = match tokens {
         job::Tokens::Characters => Unit::Character,
@@ -260,6 +267,8 @@ mod tests {
             ),
             (vec!["data.context=20", EVERY], "too short"),
             (vec!["data.context=2", EVERY, "loss.kind=mse"], "cross_entropy"),
+            (vec!["data.context=2", EVERY, "train.arithmetic=integer"], "no form for a text"),
+            (vec!["data.context=2", EVERY, "train.stratified=true"], "train.stratified has no form"),
         ] {
             let error = load("ab\nb\n", &set).unwrap_err().to_string();
             assert!(error.contains(expected), "{error}");
