@@ -5,6 +5,7 @@ mod common;
 
 use common::{folder, ironlearn, succeeds, text};
 use ironlearn::io::npy;
+use ironlearn::prelude::Array;
 use std::fs;
 use std::path::Path;
 
@@ -35,6 +36,33 @@ fn a_model_answers_the_same_as_onnx_and_with_weights_of_pytorch() {
     close(answers(at, "weights.model.safetensors"));
     succeeds(at, "export classes --npz --out weights.npz");
     assert!(fs::read(at.join("weights.npz")).unwrap().windows(12).any(|name| name == b"0.weight.npy"));
+}
+
+#[test]
+fn pictures_and_tables_have_the_same_answers_as_onnx() {
+    let folder = folder();
+    let at = folder.path();
+    let levels = (0..3 * 36).map(|i| (i * 37 % 101) as f32 / 100.0).collect();
+    npy::write(&at.join("pixels.npy"), Array::of([3, 36], levels).unwrap().view()).unwrap();
+    // A row of the table: three colours, a size, two zones; of words the model takes what they have become.
+    fs::write(at.join("row.csv"), "colour,size,zone\nred,0.25,101\n").unwrap();
+    npy::write(
+        &at.join("row.npy"),
+        Array::of([1, 6], vec![0.0f32, 0.0, 1.0, 0.25, 0.0, 1.0]).unwrap().view(),
+    )
+    .unwrap();
+    for (kind, rows, encoded) in [("images", "pixels.npy", "pixels.npy"), ("table", "row.csv", "row.npy")] {
+        succeeds(at, &format!("train {kind}.toml --out {kind} --quiet"));
+        succeeds(at, &format!("export {kind} --onnx --out {kind}.onnx"));
+        let answers = |model: &str, rows: &str| {
+            succeeds(at, &format!("predict {model} --input {rows} --out answers.npy"));
+            npy::read(&at.join("answers.npy")).unwrap().as_slice::<f64>().unwrap().to_vec()
+        };
+        let (expected, found) = (answers(kind, rows), answers(&format!("{kind}.onnx"), encoded));
+        assert_eq!(found.len(), expected.len());
+        let apart = found.iter().zip(&expected).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
+        assert!(apart < 1e-5, "{kind}: {found:?} is not {expected:?}");
+    }
 }
 
 #[test]
