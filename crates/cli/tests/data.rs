@@ -63,6 +63,9 @@ fn a_text_goes_on() {
     );
     let perplexity = trained["metrics"]["perplexity"].as_f64().unwrap();
     assert!((1.0..3.0).contains(&perplexity) && trained["metrics"]["bits_per_byte"].is_number(), "{trained}");
+    let measured = succeeds(at, "evaluate run --data poem.txt --json");
+    let found = measured["metrics"]["perplexity"].as_f64().unwrap();
+    assert!((found - perplexity).abs() < 0.3 * perplexity, "{measured}");
     let write = |more: &str| says(at, &format!("generate run --length 40 {more}"));
     let likeliest = write("--prompt the --temperature 0");
     assert!(likeliest.starts_with("the ") && likeliest.len() == 44, "{likeliest}");

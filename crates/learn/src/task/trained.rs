@@ -11,9 +11,11 @@ use super::recipe;
 use crate::error::{Error, FileError, Place};
 use crate::io::original::DataSet;
 use crate::job::{self, Job, Layer};
+use crate::loss::CrossEntropy;
 use crate::nn::Summary;
 use crate::picture::{Picture, SSIM_SIDE};
-use crate::{Network, Options};
+use crate::train::Evaluation;
+use crate::{Dataset, Loss, Network, Options};
 use ironlearn_ir::{Array, DType, Real};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -30,7 +32,11 @@ pub struct Trained {
     pub summary: Summary,
     /// The job that it was trained by; none for a model of the original program.
     pub job: Option<Job>,
+    /// The loss of rows of a text, where it has learned one in floats.
+    loss_of_text: Option<LossOfText>,
 }
+
+type LossOfText = Box<dyn Fn(&Dataset) -> Result<f64, Error>>;
 
 impl Trained {
     /// Loads a model file, the last one of a run directory, or a model of the original program (`.json`).
@@ -61,12 +67,22 @@ impl Trained {
                 preparation,
                 summary: network.summary().clone(),
                 job: Some(job),
+                loss_of_text: None,
             });
         }
         file.restore(&mut network.scope().store_mut())?;
         let ModelFile { job, preparation, .. } = file;
         let options = recipe::options(&job, options);
-        Trained::new(&network, preparation, Some(job), &options)
+        let mut trained = Trained::new(&network, preparation, Some(job), &options)?;
+        if trained.preparation.text.is_some() {
+            trained.loss_of_text = Some(Box::new(move |rows| {
+                let loss = Loss::CrossEntropy(CrossEntropy::default());
+                let options = options.clone().averaged(true);
+                let mut evaluation = Evaluation::build(&options, &network, &loss, &[], rows)?;
+                Ok(evaluation.run(rows)?.loss)
+            }));
+        }
+        Ok(trained)
     }
 
     /// A model whose weights are in place.
@@ -77,7 +93,8 @@ impl Trained {
         options: &Options,
     ) -> Result<Trained, Error> {
         let predictor = Predictor::build(options, network, &preparation, network.input_dtype(), ROWS)?;
-        Ok(Trained { predictor, preparation, summary: network.summary().clone(), job })
+        let summary = network.summary().clone();
+        Ok(Trained { predictor, preparation, summary, job, loss_of_text: None })
     }
 
     /// The answers for raw rows `[rows, columns]` of `f64`: `[rows, outputs]` of `f64`, scaled back, and
@@ -106,11 +123,15 @@ impl Trained {
     /// # Errors
     /// [`Error::File`] where the file does not hold what the model was trained on; [`Error::Io`].
     pub fn evaluate(&mut self, path: &Path) -> Result<Measures, Error> {
+        if let (Some(text), Some(loss_of)) = (&self.preparation.text, &self.loss_of_text) {
+            let (rows, bytes_per_token) = text.read(path)?;
+            let loss = loss_of(&rows)?;
+            let values = [vec![("loss".into(), loss)], text.measures_with(loss, bytes_per_token)].concat();
+            return Ok(Measures { values, ..Measures::default() });
+        }
         if self.preparation.text.is_some() {
-            return Err(Error::usage(
-                "a model of a text is measured on the part of its text that is set apart, as it is trained",
-                "name another text as data.path of a job, or look at the loss of the run: `ironlearn inspect RUN_DIR`",
-            ));
+            let problem = "a network of integers that has learned a text is not measured yet";
+            return Err(Error::usage(problem, "name the model of floats that it was made of"));
         }
         let Some(canvas) = self.preparation.canvas else {
             let (rows, targets) = self.preparation.read_examples(path)?;

@@ -61,6 +61,11 @@ impl Vocabulary {
         self.tokens.iter().position(|other| other == token)
     }
 
+    /// How many tokens a text has.
+    pub fn count(&self, text: &str) -> usize {
+        self.unit.split(text).count()
+    }
+
     /// The numbers of a text's tokens.
     ///
     /// # Errors

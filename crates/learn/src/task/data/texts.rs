@@ -39,9 +39,26 @@ impl TextForm {
         Ok(())
     }
 
+    /// The rows of another text, and its bytes of a token.
+    ///
+    /// # Errors
+    /// [`Error::File`] where it is too short, or has a token that was not learned; [`Error::Io`].
+    pub(in crate::task) fn read(&self, path: &Path) -> Result<(Dataset, f64), Error> {
+        let text = read::text(path)?;
+        let windows = Windows { context: self.context, every: self.every, lines: self.lines };
+        let rows = windows.rows(path, &self.vocabulary, &text)?;
+        let short = || FileError::new(path, "the text is too short").hint("give more than a context of it");
+        Ok((rows.ok_or_else(short)?, text.len() as f64 / self.vocabulary.count(&text).max(1) as f64))
+    }
+
     /// Perplexity and bits per byte for a mean cross-entropy in nats.
     pub(in crate::task) fn measures(&self, loss: f64) -> Vec<(String, f64)> {
-        let bits = loss / std::f64::consts::LN_2 / self.bytes_per_token;
+        self.measures_with(loss, self.bytes_per_token)
+    }
+
+    /// The same for a text with so many bytes of a token.
+    pub(in crate::task) fn measures_with(&self, loss: f64, bytes_per_token: f64) -> Vec<(String, f64)> {
+        let bits = loss / std::f64::consts::LN_2 / bytes_per_token;
         vec![("perplexity".into(), loss.exp()), ("bits_per_byte".into(), bits)]
     }
 }
