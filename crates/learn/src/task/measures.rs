@@ -82,9 +82,10 @@ fn binary(
     }
     let (tn, fp, fn_, tp) = (found.count(0, 0), found.count(0, 1), found.count(1, 0), found.count(1, 1));
     let [no, yes] = [0, 1].map(|class| named(names, class));
-    let width = 16.max(7 + no.chars().count().max(yes.chars().count()));
+    let longest = no.chars().count().max(yes.chars().count());
+    let (first, width) = (16.max(3 + longest), 7 + longest);
     let line = |head: String, cells: [String; 2]| {
-        format!("{head:<width$}  {:>width$}  {:>width$}", cells[0], cells[1]).trim_end().to_owned()
+        format!("{head:<first$}  {:>width$}  {:>width$}", cells[0], cells[1])
     };
     measures.details = format!(
         "right {} of {}; of {} that are {yes}, {tp} found; of {} called {yes}, {tp} are\n{}\n{}\n{}",
@@ -175,7 +176,8 @@ mod tests {
         assert!((value(&m, "pr_auc") - 5.0 / 6.0).abs() < 1e-12);
         let expected = -(0.9f64.ln() + 0.6f64.ln() + 0.35f64.ln() + 0.8f64.ln()) / 4.0;
         assert!((value(&m, "log_loss") - expected).abs() < 1e-12);
-        assert!(m.details.contains("is 1                   1         1"), "{}", m.details);
+        let table = "confusion matrix  called 0  called 1\nis 0                     2         0\nis 1                     1         1";
+        assert!(m.details.ends_with(table), "{}", m.details);
         assert_eq!(m.warning, None);
         let labels = ["no".to_owned(), "perhaps".into()];
         let named = Measures::of(Reading::Logit, &labels, &scores, &targets).unwrap().details;
