@@ -64,7 +64,7 @@ fn data(name: &str, size: &Size, scratch: &Path) -> Option<Vec<String>> {
         "names" | "shakespeare" => {
             let file = if name == "names" { "names" } else { "tinyshakespeare" };
             let text = fs::read_to_string(shared(&format!("text/{file}.txt"))?).unwrap();
-            let end = text.char_indices().map(|(at, _)| at).nth(40 * size.digits[0]).unwrap_or(text.len());
+            let end = text.char_indices().map(|(at, _)| at).nth(10 * size.digits[0]).unwrap_or(text.len());
             let path = scratch.join("text.txt");
             fs::write(&path, &text[..end]).unwrap();
             vec![format!("data.path={}", path.display())]

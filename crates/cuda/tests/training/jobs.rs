@@ -39,7 +39,8 @@ fn small(name: &str, full: bool) -> (Size, Vec<&'static str>) {
         ("simba-original", true) => vec!["train.epochs=10", "optimizer.rate=1e-4"],
         ("iris", false) => vec!["train.epochs=3"],
         ("iris", true) => vec!["train.epochs=20"],
-        ("mnist-cnn" | "fashion-cnn" | "names" | "shakespeare", false) => vec!["train.epochs=1"],
+        ("shakespeare", false) => vec!["train.epochs=1", "data.context=16"],
+        ("mnist-cnn" | "fashion-cnn" | "names", false) => vec!["train.epochs=1"],
         ("mnist-cnn" | "fashion-cnn" | "names" | "shakespeare", true) => vec!["train.epochs=2"],
         _ => panic!("jobs/{name}.toml is not compared: say how small it is to be"),
     };
