@@ -7,6 +7,7 @@ use crate::data::picked;
 use crate::error::{Error, FileError};
 use crate::io::read;
 use crate::job::{self, Job, Loss};
+use crate::task::train::room;
 use crate::task::{integers, recipe};
 use crate::text::{Unit, Vocabulary};
 use crate::{Dataset, Network};
@@ -134,7 +135,7 @@ fn is_every(job: &Job, context: usize, vocabulary: usize) -> Result<bool, Error>
 
 fn is_every_as<T: Real>(job: &Job, context: usize, vocabulary: usize) -> Result<bool, Error> {
     let specs = recipe::layers(&job.network.layers, vocabulary, Some(vocabulary))?;
-    let network = Network::<T>::from_specs([context], &specs, job.train.seed)?;
+    let network = Network::<T>::from_specs_within([context], &specs, job.train.seed, room())?;
     match network.outputs().dims() {
         [classes] if *classes == vocabulary => Ok(false),
         [places, classes] if (*places, *classes) == (context, vocabulary) => Ok(true),
