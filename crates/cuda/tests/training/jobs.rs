@@ -39,9 +39,12 @@ fn small(name: &str, full: bool) -> (Size, Vec<&'static str>) {
         ("simba-original", true) => vec!["train.epochs=10", "optimizer.rate=1e-4"],
         ("iris", false) => vec!["train.epochs=3"],
         ("iris", true) => vec!["train.epochs=20"],
-        ("shakespeare", false) => vec!["train.epochs=1", "data.context=16"],
+        // The gradient of a key's bias is next to nothing, and of what rounding leaves of it Adam's first steps make whole
+        // ones: in f32 they are 1e-4 apart.
+        ("shakespeare", false) => vec!["train.epochs=1", "data.context=16", "train.dtype=f64"],
+        ("shakespeare", true) => vec!["train.epochs=2", "train.dtype=f64"],
         ("mnist-cnn" | "fashion-cnn" | "names", false) => vec!["train.epochs=1"],
-        ("mnist-cnn" | "fashion-cnn" | "names" | "shakespeare", true) => vec!["train.epochs=2"],
+        ("mnist-cnn" | "fashion-cnn" | "names", true) => vec!["train.epochs=2"],
         _ => panic!("jobs/{name}.toml is not compared: say how small it is to be"),
     };
     (size, [overrides, vec!["train.evaluate_every=1"]].concat())
@@ -73,8 +76,13 @@ fn run(job: &Job, options: Options) -> (Named, Named, Outcome) {
 }
 
 fn agree(name: &str) {
+    let full = tier::trials(0, 1) == 1;
+    // The quick tier has its network in the job on digits.
+    if name == "fashion-cnn" && !full {
+        return;
+    }
     let Some(cuda) = common::device() else { return };
-    let (size, overrides) = small(name, tier::trials(0, 1) == 1);
+    let (size, overrides) = small(name, full);
     let scratch = tempfile::tempdir().unwrap();
     let Some(job) = job(name, &size, scratch.path(), &overrides) else { return };
     let allowed = match (job.train.arithmetic, job.train.dtype) {
