@@ -39,7 +39,7 @@ round() {
 fuzzing() {
     [[ $1 == full ]] || { fuzz/run.sh all 5; return; }
     local target
-    for target in npy csv checkpoint npz idx job original model; do fuzz/run.sh "$target" 10000000x; done
+    for target in npy csv checkpoint npz idx job original model onnx; do fuzz/run.sh "$target" 10000000x; done
     for target in picture operations graphs; do fuzz/run.sh "$target" 100000x; done
 }
 

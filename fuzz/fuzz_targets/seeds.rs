@@ -31,6 +31,7 @@ fn write(folder: &Path) {
             Reader::Picture => "picture",
             Reader::OriginalData | Reader::OriginalModel | Reader::Vocabulary => "original",
             Reader::Job | Reader::Run => "job",
+            Reader::Onnx => "onnx",
         };
         if bytes.len() <= MOST {
             let folder = folder.join(target);
