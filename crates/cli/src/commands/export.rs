@@ -6,15 +6,14 @@ use ironlearn::Error;
 use ironlearn::io::atomic::write_atomically;
 use ironlearn::io::read::exists;
 use ironlearn::quant::export::{self, SourceOptions, onnx};
-use ironlearn::task::{FloatNetwork, integer_model};
+use ironlearn::task::{FloatNetwork, integer_model, model_path};
 use serde_json::json;
 use std::io::Write;
 use std::path::Path;
 
 pub fn run(options: &ExportOptions, console: &Console) -> Result<u8, Error> {
     let form = options.form.chosen();
-    let path =
-        if options.model.is_dir() { options.model.join("last.safetensors") } else { options.model.clone() };
+    let path = model_path(&options.model);
     let out = options.out.clone().unwrap_or_else(|| path.with_extension(form.extension()));
     if options.out.is_none() && exists(&out)? {
         let problem = format!("{} exists already", out.display());

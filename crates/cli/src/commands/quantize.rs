@@ -8,14 +8,13 @@ use ironlearn::Error;
 use ironlearn::io::read::exists;
 use ironlearn::quant::from_float::{Observer, Settings};
 use ironlearn::quant::{Code, from_float::Report};
-use ironlearn::task::QuantizeRequest;
+use ironlearn::task::{QuantizeRequest, model_path};
 use serde_json::{Value, json};
 
 pub fn run(options: &QuantizeOptions, console: &Console, engine: &dyn Engine) -> Result<u8, Error> {
     let machine = machine(&options.machine, console)?;
     console.note(&format!("device: {}", machine.name()));
-    let model =
-        if options.model.is_dir() { options.model.join("last.safetensors") } else { options.model.clone() };
+    let model = model_path(&options.model);
     let out = options.out.clone().unwrap_or_else(|| model.with_extension("integers.safetensors"));
     if options.out.is_none() && exists(&out)? {
         let problem = format!("{} exists already", out.display());

@@ -2,7 +2,7 @@
 
 use super::data::dtype;
 use super::data::texts::TextForm;
-use super::model_file::ModelFile;
+use super::model_file::{ModelFile, model_path};
 use super::recipe;
 use super::trained::described;
 use crate::job;
@@ -30,7 +30,7 @@ impl Generator {
     /// # Errors
     /// [`Error::Usage`] where it has learned no text; those of reading a model.
     pub fn load(path: &Path, options: &Options) -> Result<Generator, Error> {
-        let path = if path.is_dir() { path.join("last.safetensors") } else { PathBuf::from(path) };
+        let path = model_path(path);
         let file = ModelFile::read(&path)?;
         let Some(form) = file.preparation.text.clone() else {
             let problem = format!("{} has learned no text, so it writes none", path.display());

@@ -52,7 +52,7 @@ pub use floats::FloatNetwork;
 pub use generator::Generator;
 pub use integers::integer_model;
 pub use measures::Measures;
-pub use model_file::{Match, ModelFile};
+pub use model_file::{Match, ModelFile, model_path};
 pub use onnx_rows::answers_of_onnx;
 pub use predictor::Predictor;
 pub use quantize::{QuantizeRequest, quantize};

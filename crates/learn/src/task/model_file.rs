@@ -28,6 +28,11 @@ pub struct ModelFile {
     pub preparation: Preparation,
 }
 
+/// The model file that a path names: of a run directory the state after its last save.
+pub fn model_path(path: &Path) -> PathBuf {
+    if path.is_dir() { path.join("last.safetensors") } else { path.to_owned() }
+}
+
 /// Writes a model file, atomically; `arithmetic` is what [`Options::arithmetic`](crate::Options::arithmetic) gives.
 ///
 /// # Errors

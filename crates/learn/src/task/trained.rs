@@ -4,7 +4,7 @@ use super::data::arrays::extension;
 use super::data::preparation::Preparation;
 use super::data::{drawn, dtype, load_picture};
 use super::measures::Measures;
-use super::model_file::{self, ModelFile};
+use super::model_file::{self, ModelFile, model_path};
 use super::original;
 use super::predictor::Predictor;
 use super::recipe;
@@ -18,7 +18,7 @@ use crate::train::Evaluation;
 use crate::{Dataset, Loss, Network, Options};
 use ironlearn_ir::{Array, DType, Real};
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// Rows for which a predictor from a file is made.
 const ROWS: usize = 1024;
@@ -44,7 +44,7 @@ impl Trained {
     /// # Errors
     /// [`Error::File`] where the file is damaged or holds no model; [`Error::Io`]; [`Error::Memory`].
     pub fn load(path: &Path, options: &Options) -> Result<Trained, Error> {
-        let path = if path.is_dir() { path.join("last.safetensors") } else { PathBuf::from(path) };
+        let path = model_path(path);
         if extension(&path) == "json" {
             return original::load(&path, options);
         }
@@ -92,7 +92,9 @@ impl Trained {
         job: Option<Job>,
         options: &Options,
     ) -> Result<Trained, Error> {
-        let predictor = Predictor::build(options, network, &preparation, network.input_dtype(), ROWS)?;
+        // A model of a text goes on with texts, and answers no rows: no memory for many.
+        let rows = if preparation.text.is_some() { 1 } else { ROWS };
+        let predictor = Predictor::build(options, network, &preparation, network.input_dtype(), rows)?;
         let summary = network.summary().clone();
         Ok(Trained { predictor, preparation, summary, job, loss_of_text: None })
     }
