@@ -111,3 +111,27 @@ fn a_run_is_tried_out_and_a_few_rows_are_learned_by_heart() {
     let output = ironlearn(at, "train regression.toml --overfit-batches 1 --out no");
     assert!(text(&output.stderr).contains("set train.batch"), "{}", text(&output.stderr));
 }
+#[test]
+fn a_text_is_the_same_with_and_without_a_cache() {
+    let folder = folder();
+    let at = folder.path();
+    for (name, lines, layer) in [
+        ("rotary", false, "{ residual = [{ attention = 2, causal = true, rotary = true }] }"),
+        ("bare", false, "{ residual = ['rms_norm', { attention = 1, causal = true }] }, 'gelu'"),
+        ("gru", false, "{ gru = 8 }, 'tanh'"),
+        ("lstm", false, "{ lstm = 8 }"),
+        ("ahead", false, "{ attention = 2, rotary = true }"),
+        ("window", true, "'flatten', { linear = 16 }, 'tanh'"),
+        ("last", true, "{ gru = 8, last = true }"),
+    ] {
+        let layers = format!("[{{embedding=8}},{layer},{{linear='targets'}}]").replace(' ', "");
+        let keys = format!("--set data.lines={lines} --set network.layers={layers}");
+        succeeds(at, &format!("train text.toml --out {name} --quiet {keys}"));
+        // Longer than the context, and within it.
+        for more in ["--length 60 --seed 3", "--length 20 --prompt the --temperature 2", "--length 3"] {
+            let cached = says(at, &format!("generate {name} {more}"));
+            assert_eq!(cached, says(at, &format!("generate {name} {more} --no-cache")), "{name} {more}");
+        }
+    }
+}
+

@@ -245,6 +245,10 @@ impl<T> fmt::Debug for Param<T> {
 }
 
 impl<T> Param<T> {
+    /// The handle of a slot that is there.
+    pub(crate) fn of(slot: SlotId, ty: TensorType, name: &str) -> Self {
+        Param { slot, ty, name: name.into(), of: PhantomData }
+    }
     /// The slot in the store.
     pub fn slot(&self) -> SlotId {
         self.slot

@@ -29,6 +29,9 @@ pub struct GenerateOptions {
     /// Seed of the random numbers: the same gives the same text
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub seed: u64,
+    /// Compute the whole context for each token: the same text, more slowly
+    #[arg(long)]
+    pub no_cache: bool,
     #[command(flatten)]
     pub machine: MachineOptions,
 }

@@ -19,7 +19,7 @@ pub fn run(options: &GenerateOptions, console: &Console) -> Result<u8, Error> {
     sampling.check()?;
     let machine = machine(&options.machine, console)?;
     console.note(&format!("device: {}", machine.name()));
-    let mut generator = Generator::load(&options.model, &machine.options()?)?;
+    let mut generator = Generator::load(&options.model, &machine.options()?, !options.no_cache)?;
     generator.begin(&options.prompt)?;
     // A reader that has gone away is no reason to fail.
     let is_read = write!(stdout(), "{}", options.prompt).is_ok();

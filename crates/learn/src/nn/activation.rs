@@ -1,6 +1,6 @@
 //! [`Activation`]: an elementwise (or, for softmax, row-wise) function as a layer.
 
-use super::Layer;
+use super::{Cache, Layer};
 use crate::Error;
 use ironlearn_ir::{Real, Var};
 
@@ -87,6 +87,10 @@ impl<T: Real> Layer<T> for Activation {
             Activation::Softmax => x.softmax(-1),
             Activation::Sine(omega) => (x * omega).sin(),
         }
+    }
+
+    fn apply_next<'g>(&self, x: Var<'g, T>, _: &Cache<'g>) -> Option<Var<'g, T>> {
+        Some(self.apply(x))
     }
 }
 

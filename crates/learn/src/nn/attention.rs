@@ -1,8 +1,9 @@
 //! Multi-head attention (Vaswani et al., "Attention is all you need", NeurIPS 2017).
 
-use super::{Layer, Linear, has_length, has_rank, poisoned};
+use super::cache::iota;
+use super::{Cache, Layer, Linear, has_length, has_rank, poisoned};
 use crate::{Init, Scope};
-use ironlearn_ir::{DType, Real, TensorType, Var, concat, math};
+use ironlearn_ir::{DType, Real, Tape, TensorType, Var, concat, math};
 use std::rc::Rc;
 
 /// Attention of a sequence `[B, L, width]` to itself, in `heads` heads of `width/heads` features:
@@ -59,17 +60,8 @@ impl<T: Real> MultiHeadAttention<T> {
     fn attend<'g>(&self, x: Var<'g, T>, present: Option<Var<'g, bool>>) -> Var<'g, T> {
         let tape = x.tape();
         let _layer = tape.enter(&self.path);
-        let per_head = self.width.checked_div(self.heads).unwrap_or(0);
-        if per_head * self.heads != self.width || (self.rotary && !per_head.is_multiple_of(2)) {
-            let even = if self.rotary { " of even size, as rotary positions need" } else { "" };
-            tape.error(format!("attention: {} features in {} heads{even}", self.width, self.heads), vec![]);
-            return x;
-        }
-        if !has_rank(x, 3, "attention", "[B, L, features]") {
+        if !self.fits(x) {
             return poisoned(x);
-        }
-        if !has_length(x, -1, self.width, "attention", "features") {
-            return x;
         }
         if let Some(present) = present.filter(|p| p.shape()[..] != x.shape()[..2]) {
             if !present.node().is_poison() {
@@ -79,29 +71,53 @@ impl<T: Real> MultiHeadAttention<T> {
             }
             return x;
         }
-        // [B, L, width] to [B, heads, L, per_head]
-        let (rows, len) = (x.dim(0) as isize, x.dim(1));
-        let split = |y: Var<'g, T>| {
-            let y = y.reshape([rows, len as isize, self.heads as isize, per_head as isize]);
-            y.permute([0, 2, 1, 3])
-        };
-        let (mut q, mut k) = (split(self.query.apply(x)), split(self.key.apply(x)));
+        let [mut q, mut k, v] = [&self.query, &self.key, &self.value].map(|to| self.split(to.apply(x)));
         if self.rotary {
             (q, k) = (rotate(q), rotate(k));
         }
-        let scores = (q * (1.0 / (per_head as f64).sqrt())).dot(k.transpose()).cast::<T>();
-        let weights = self.hide(scores, present).softmax(-1);
-        let y = weights.dot(split(self.value.apply(x))).cast::<T>();
-        self.out.apply(y.permute([0, 2, 1, 3]).reshape([rows, len as isize, self.width as isize]))
+        let scores = self.scores(q, k);
+        let scores = if self.causal { without_later(scores) } else { scores };
+        let present = present.map(|present| {
+            let (rows, len) = (scores.dim(0) as isize, scores.dim(-1) as isize);
+            present.reshape([rows, 1, 1, len])
+        });
+        self.mixed(present.map_or(scores, |present| present.select(scores, hidden::<T>())), v)
     }
 
-    /// Scores `[B, heads, L, L]` with a large negative number where the key must not be seen.
+    /// Whether heads fit the features, and `x` the layer; a mistake is recorded where not.
     #[track_caller]
-    fn hide<'g>(&self, scores: Var<'g, T>, present: Option<Var<'g, bool>>) -> Var<'g, T> {
-        let scores = if self.causal { without_later(scores) } else { scores };
-        let Some(present) = present else { return scores };
-        let (rows, len) = (scores.dim(0) as isize, scores.dim(-1) as isize);
-        present.reshape([rows, 1, 1, len]).select(scores, hidden::<T>())
+    fn fits(&self, x: Var<'_, T>) -> bool {
+        let tape = x.tape();
+        let per_head = self.width.checked_div(self.heads).unwrap_or(0);
+        if per_head * self.heads != self.width || (self.rotary && !per_head.is_multiple_of(2)) {
+            let even = if self.rotary { " of even size, as rotary positions need" } else { "" };
+            tape.error(format!("attention: {} features in {} heads{even}", self.width, self.heads), vec![]);
+            return false;
+        }
+        has_rank(x, 3, "attention", "[B, L, features]")
+            && has_length(x, -1, self.width, "attention", "features")
+    }
+
+    /// `[B, L, width]` to `[B, heads, L, width/heads]`.
+    #[track_caller]
+    fn split<'g>(&self, y: Var<'g, T>) -> Var<'g, T> {
+        let (rows, len, heads) = (y.dim(0) as isize, y.dim(1) as isize, self.heads as isize);
+        y.reshape([rows, len, heads, (self.width / self.heads) as isize]).permute([0, 2, 1, 3])
+    }
+
+    /// How well each key `[B, heads, K, ..]` answers each query `[B, heads, L, ..]`: `[B, heads, L, K]`.
+    #[track_caller]
+    fn scores<'g>(&self, q: Var<'g, T>, k: Var<'g, T>) -> Var<'g, T> {
+        let per_head = (self.width / self.heads) as f64;
+        (q * (1.0 / per_head.sqrt())).dot(k.transpose()).cast::<T>()
+    }
+
+    /// The values `[B, heads, K, ..]` as the scores weigh them, through the last layer.
+    #[track_caller]
+    fn mixed<'g>(&self, scores: Var<'g, T>, v: Var<'g, T>) -> Var<'g, T> {
+        let y = scores.softmax(-1).dot(v).cast::<T>();
+        let (rows, len) = (y.dim(0) as isize, y.dim(2) as isize);
+        self.out.apply(y.permute([0, 2, 1, 3]).reshape([rows, len, self.width as isize]))
     }
 }
 
@@ -122,12 +138,21 @@ pub(crate) fn without_later<T: Real>(scores: Var<'_, T>) -> Var<'_, T> {
 /// Rotates each pair of features `(i, i + half)` of `[.., L, 2·half]` by `place·10000^(−i/half)`.
 #[track_caller]
 pub(crate) fn rotate<T: Real>(x: Var<'_, T>) -> Var<'_, T> {
-    let (len, half) = (x.dim(-2), x.dim(-1) / 2);
-    let table = |f: fn(f64) -> f64| {
-        let values = rotary_angles(len, half).map(|angle| T::from_f64(f(angle)));
-        x.tape().constant([len, half], values.collect::<Vec<_>>())
-    };
-    let (cos, sin) = (table(math::cos::<f64>), table(math::sin::<f64>));
+    rotated(x, rotary_tables(x.tape(), x.dim(-2), x.dim(-1) / 2))
+}
+
+/// Cosine and sine of the angles by which pairs of features are rotated, `[places, half]`.
+#[track_caller]
+fn rotary_tables<T: Real>(tape: &Tape, places: usize, half: usize) -> [Var<'_, T>; 2] {
+    [math::cos::<f64>, math::sin::<f64>].map(|f| {
+        let values = rotary_angles(places, half).map(|angle| T::from_f64(f(angle)));
+        tape.constant([places, half], values.collect::<Vec<_>>())
+    })
+}
+
+#[track_caller]
+fn rotated<'g, T: Real>(x: Var<'g, T>, [cos, sin]: [Var<'g, T>; 2]) -> Var<'g, T> {
+    let half = x.dim(-1) / 2;
     let (a, b) = (x.narrow(-1, 0, half), x.narrow(-1, half, 2 * half));
     concat(x.tape(), &[a * cos - b * sin, a * sin + b * cos], -1)
 }
@@ -142,13 +167,33 @@ impl<T: Real> Layer<T> for MultiHeadAttention<T> {
     fn apply<'g>(&self, x: Var<'g, T>) -> Var<'g, T> {
         self.attend(x, None)
     }
+
+    fn apply_next<'g>(&self, x: Var<'g, T>, cache: &Cache<'g>) -> Option<Var<'g, T>> {
+        let tape = x.tape();
+        let _layer = tape.enter(&self.path);
+        if !self.causal {
+            return None;
+        }
+        if !self.fits(x) {
+            return Some(poisoned(x));
+        }
+        let [mut q, mut k, v] = [&self.query, &self.key, &self.value].map(|to| self.split(to.apply(x)));
+        if self.rotary {
+            let tables = rotary_tables(tape, cache.capacity(), self.width / self.heads / 2);
+            let tables = tables.map(|table| table.gather(cache.places(), 0));
+            (q, k) = (rotated(q, tables), rotated(k, tables));
+        }
+        let [k, v] = [("key", k), ("value", v)].map(|(name, rows)| cache.extended(&self.path, name, rows));
+        let later = cache.places().reshape([-1, 1]).less(iota(tape, cache.capacity()));
+        Some(self.mixed((!later).select(self.scores(q, k), hidden::<T>()), v))
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::nn::tests::{assert_close, eval, numbers};
-    use ironlearn_ir::{Mode, Tape};
+    use ironlearn_ir::Mode;
 
     const LEN: usize = 3;
     const WIDTH: usize = 4;

@@ -1,7 +1,7 @@
 //! [`Network`]: a sequence of layers made from their descriptions, with known shapes.
 
 use super::spec::Assembly;
-use super::{Activation, ConvOptions, Embedding, Layer, LayerSpec, Sequential, Summary};
+use super::{Activation, Cache, ConvOptions, Embedding, Layer, LayerSpec, Sequential, Summary};
 use crate::{Error, Init, Scope};
 use ironlearn_ir::{DType, Dyn, Element, Real, Shape, Var};
 use std::fmt;
@@ -126,6 +126,18 @@ impl<T: Real> Network<T> {
         self.layers.apply(x)
     }
 
+    /// The result for the next places of sequences, `[B, places]` of whole numbers where the first layer is an
+    /// embedding; none where a layer cannot go on from a cache. See [`Layer::apply_next`].
+    #[track_caller]
+    pub fn forward_next<'g>(&self, x: Dyn<'g>, cache: &Cache<'g>) -> Option<Var<'g, T>> {
+        let _line = x.tape().enter("");
+        let x = match &self.embedding {
+            Some(embedding) => embedding.apply_node(x),
+            None => Var::of(x),
+        };
+        self.layers.apply_next(x, cache)
+    }
+
     /// The scope that owns the parameters.
     pub fn scope(&self) -> &Scope {
         &self.scope
@@ -166,6 +178,10 @@ impl<T> fmt::Display for Network<T> {
 impl<T: Real> Layer<T> for Network<T> {
     fn apply<'g>(&self, x: Var<'g, T>) -> Var<'g, T> {
         self.forward(x)
+    }
+
+    fn apply_next<'g>(&self, x: Var<'g, T>, cache: &Cache<'g>) -> Option<Var<'g, T>> {
+        self.forward_next(x.node(), cache)
     }
 }
 

@@ -1,6 +1,6 @@
 //! Dropout (Srivastava et al. 2014), inverted: what stays is scaled up in training.
 
-use super::Layer;
+use super::{Cache, Layer};
 use crate::Scope;
 use ironlearn_ir::{Mode, Real, Var};
 use std::rc::Rc;
@@ -34,6 +34,10 @@ impl<T: Real> Layer<T> for Dropout {
         let threshold = (self.rate * 2f64.powi(32)) as u32;
         let dropped = tape.random_bits(x.shape()).less(threshold);
         (!dropped).select(x * (1.0 / (1.0 - self.rate)), 0.0)
+    }
+
+    fn apply_next<'g>(&self, x: Var<'g, T>, _: &Cache<'g>) -> Option<Var<'g, T>> {
+        Some(self.apply(x))
     }
 }
 

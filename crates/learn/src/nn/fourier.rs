@@ -1,7 +1,7 @@
 //! Random Fourier features of coordinates (Tancik et al., "Fourier features let networks learn high frequency
 //! functions in low dimensional domains", NeurIPS 2020).
 
-use super::Layer;
+use super::{Cache, Layer};
 use crate::{Init, Param, Scope};
 use ironlearn_ir::{Real, Var, concat};
 use std::f64::consts::TAU;
@@ -30,6 +30,10 @@ impl<T: Real> Layer<T> for FourierFeatures<T> {
         // x is narrower than the product: the factor costs less there.
         let phase = (x * TAU).dot(self.frequencies.read(x.tape())).cast::<T>();
         concat(x.tape(), &[phase.sin(), phase.cos()], -1)
+    }
+
+    fn apply_next<'g>(&self, x: Var<'g, T>, _: &Cache<'g>) -> Option<Var<'g, T>> {
+        Some(self.apply(x))
     }
 }
 

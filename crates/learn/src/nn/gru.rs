@@ -2,7 +2,7 @@
 //! product with the recurrent weights.
 
 use super::recurrence::over_time;
-use super::{Layer, has_rank, poisoned};
+use super::{Cache, Layer, has_rank, poisoned};
 use crate::{Init, Param, Scope};
 use ironlearn_ir::{Real, Var};
 use std::rc::Rc;
@@ -45,6 +45,25 @@ impl<T: Real> Gru<T> {
     }
 }
 
+impl<T: Real> Gru<T> {
+    /// The states after each place and after the last, from a state.
+    #[track_caller]
+    fn carried<'g>(&self, x: Var<'g, T>, state: Var<'g, T>) -> (Var<'g, T>, Var<'g, T>) {
+        let (tape, n) = (x.tape(), self.units);
+        let part = |v: Var<'g, T>, i: usize| v.narrow(1, i * n, (i + 1) * n);
+        // The share of the inputs, of all places at once.
+        let gates = x.dot(self.input.read(tape)).cast::<T>() + self.input_bias.read(tape);
+        let (states, [last]) = over_time(gates, [state], |gates, [h]| {
+            let own = h.dot(self.recurrent.read(tape)).cast::<T>() + self.recurrent_bias.read(tape);
+            let reset = (part(gates, 0) + part(own, 0)).sigmoid();
+            let keep = (part(gates, 1) + part(own, 1)).sigmoid();
+            let new = (part(gates, 2) + reset * part(own, 2)).tanh();
+            [new + keep * (h - new)]
+        });
+        (states, last)
+    }
+}
+
 impl<T: Real> Layer<T> for Gru<T> {
     fn apply<'g>(&self, x: Var<'g, T>) -> Var<'g, T> {
         let tape = x.tape();
@@ -52,19 +71,20 @@ impl<T: Real> Layer<T> for Gru<T> {
         if !has_rank(x, 3, "gru", "[B, L, features]") {
             return poisoned(x);
         }
-        let n = self.units;
-        let part = |v: Var<'g, T>, i: usize| v.narrow(1, i * n, (i + 1) * n);
-        // The share of the inputs, of all places at once.
-        let gates = x.dot(self.input.read(tape)).cast::<T>() + self.input_bias.read(tape);
-        let zero = tape.scalar::<T>(0.0).broadcast_to([x.dim(0), n]);
-        let (states, [last]) = over_time(gates, [zero], |gates, [h]| {
-            let own = h.dot(self.recurrent.read(tape)).cast::<T>() + self.recurrent_bias.read(tape);
-            let reset = (part(gates, 0) + part(own, 0)).sigmoid();
-            let keep = (part(gates, 1) + part(own, 1)).sigmoid();
-            let new = (part(gates, 2) + reset * part(own, 2)).tanh();
-            [new + keep * (h - new)]
-        });
+        let zero = tape.scalar::<T>(0.0).broadcast_to([x.dim(0), self.units]);
+        let (states, last) = self.carried(x, zero);
         if self.last { last } else { states }
+    }
+
+    fn apply_next<'g>(&self, x: Var<'g, T>, cache: &Cache<'g>) -> Option<Var<'g, T>> {
+        let _layer = x.tape().enter(&self.path);
+        if self.last || x.rank() != 3 {
+            return None;
+        }
+        let state = cache.state(&self.path, "state", [x.dim(0), self.units]);
+        let (states, last) = self.carried(x, state.before);
+        state.leave(last);
+        Some(states)
     }
 }
 

@@ -1,6 +1,6 @@
 //! Layer normalisation (Ba, Kiros and Hinton 2016).
 
-use super::{Layer, has_length};
+use super::{Cache, Layer, has_length};
 use crate::{Init, Param, Scope};
 use ironlearn_ir::{Real, Var};
 use std::rc::Rc;
@@ -43,6 +43,10 @@ impl<T: Real> Layer<T> for LayerNorm<T> {
         let centred = x - x.mean_keep([-1]);
         let scale = (centred.square().mean_keep([-1]) + self.epsilon).sqrt().recip();
         centred * scale * self.weight.read(x.tape()) + self.bias.read(x.tape())
+    }
+
+    fn apply_next<'g>(&self, x: Var<'g, T>, _: &Cache<'g>) -> Option<Var<'g, T>> {
+        Some(self.apply(x))
     }
 }
 

@@ -1,6 +1,6 @@
 //! Fully connected layer: `y = x·W + b`.
 
-use super::Layer;
+use super::{Cache, Layer};
 use crate::{Init, Param, Scope};
 use ironlearn_ir::{Real, Var};
 use std::rc::Rc;
@@ -59,6 +59,10 @@ impl<T: Real> Layer<T> for Linear<T> {
             Some(bias) => y + bias.read(x.tape()),
             None => y,
         }
+    }
+
+    fn apply_next<'g>(&self, x: Var<'g, T>, _: &Cache<'g>) -> Option<Var<'g, T>> {
+        Some(self.apply(x))
     }
 }
 

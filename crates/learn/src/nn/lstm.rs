@@ -1,7 +1,7 @@
 //! Long short-term memory (Hochreiter and Schmidhuber 1997), with the forget gate of Gers et al. (2000).
 
 use super::recurrence::over_time;
-use super::{Layer, has_rank, poisoned};
+use super::{Cache, Layer, has_rank, poisoned};
 use crate::{Init, Param, Scope};
 use ironlearn_ir::{Real, Var};
 use std::rc::Rc;
@@ -42,6 +42,23 @@ impl<T: Real> Lstm<T> {
     }
 }
 
+impl<T: Real> Lstm<T> {
+    /// The states after each place, and state and cell after the last, from a state and a cell.
+    #[track_caller]
+    fn carried<'g>(&self, x: Var<'g, T>, states: [Var<'g, T>; 2]) -> (Var<'g, T>, [Var<'g, T>; 2]) {
+        let (tape, n) = (x.tape(), self.units);
+        // The share of the inputs, of all places at once.
+        let gates = x.dot(self.input.read(tape)).cast::<T>() + self.bias.read(tape);
+        let (states, ends) = over_time(gates, states, |gates, [h, c]| {
+            let gates = gates + h.dot(self.recurrent.read(tape)).cast::<T>();
+            let part = |i: usize| gates.narrow(1, i * n, (i + 1) * n);
+            let cell = part(1).sigmoid() * c + part(0).sigmoid() * part(2).tanh();
+            [part(3).sigmoid() * cell.tanh(), cell]
+        });
+        (states, ends)
+    }
+}
+
 impl<T: Real> Layer<T> for Lstm<T> {
     fn apply<'g>(&self, x: Var<'g, T>) -> Var<'g, T> {
         let tape = x.tape();
@@ -49,17 +66,20 @@ impl<T: Real> Layer<T> for Lstm<T> {
         if !has_rank(x, 3, "lstm", "[B, L, features]") {
             return poisoned(x);
         }
-        let n = self.units;
-        // The share of the inputs, of all places at once.
-        let gates = x.dot(self.input.read(tape)).cast::<T>() + self.bias.read(tape);
-        let zero = tape.scalar::<T>(0.0).broadcast_to([x.dim(0), n]);
-        let (states, [last, _]) = over_time(gates, [zero, zero], |gates, [h, c]| {
-            let gates = gates + h.dot(self.recurrent.read(tape)).cast::<T>();
-            let part = |i: usize| gates.narrow(1, i * n, (i + 1) * n);
-            let cell = part(1).sigmoid() * c + part(0).sigmoid() * part(2).tanh();
-            [part(3).sigmoid() * cell.tanh(), cell]
-        });
+        let zero = tape.scalar::<T>(0.0).broadcast_to([x.dim(0), self.units]);
+        let (states, [last, _]) = self.carried(x, [zero, zero]);
         if self.last { last } else { states }
+    }
+
+    fn apply_next<'g>(&self, x: Var<'g, T>, cache: &Cache<'g>) -> Option<Var<'g, T>> {
+        let _layer = x.tape().enter(&self.path);
+        if self.last || x.rank() != 3 {
+            return None;
+        }
+        let state = ["state", "cell"].map(|name| cache.state(&self.path, name, [x.dim(0), self.units]));
+        let (states, ends) = self.carried(x, [state[0].before, state[1].before]);
+        state.iter().zip(ends).for_each(|(state, end)| state.leave(end));
+        Some(states)
     }
 }
 

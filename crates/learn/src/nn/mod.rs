@@ -8,6 +8,7 @@ mod attention;
 mod batch_norm;
 mod builder;
 mod conv;
+mod cache;
 mod conv_transpose;
 mod dropout;
 mod embedding;
@@ -34,6 +35,7 @@ pub use batch_norm::BatchNorm;
 pub use builder::{Network, NetworkBuilder};
 pub use conv::{Conv, Conv1d, Conv2d, ConvOptions};
 pub use conv_transpose::ConvTranspose2d;
+pub use cache::{Cache, State};
 pub use dropout::Dropout;
 pub use embedding::Embedding;
 pub use flatten::Flatten;
@@ -60,6 +62,14 @@ pub trait Layer<T> {
     fn apply<'g>(&self, x: Var<'g, T>) -> Var<'g, T>;
 }
 
+
+    /// The result for the next places of a sequence, `[B, places, ..]`: what [`Layer::apply`] gives for them in the
+    /// whole sequence, where the cache has what came before. None where the layer cannot go on so, as one that looks
+    /// at later places; this is the default.
+    #[track_caller]
+    fn apply_next<'g>(&self, _x: Var<'g, T>, _cache: &Cache<'g>) -> Option<Var<'g, T>> {
+        None
+    }
 /// True where `x` has this many axes; a mistake is recorded where not. `axes` names them, as in `[B, C, L]`.
 #[track_caller]
 fn has_rank<T>(x: Var<'_, T>, rank: usize, what: &str, axes: &str) -> bool {

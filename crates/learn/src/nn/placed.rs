@@ -1,6 +1,6 @@
 //! Layers without parameters, with a place in a network: so that messages and profiles can name them.
 
-use super::Layer;
+use super::{Cache, Layer};
 use crate::Scope;
 use ironlearn_ir::Var;
 use std::rc::Rc;
@@ -21,5 +21,10 @@ impl<T, L: Layer<T>> Layer<T> for Placed<L> {
     fn apply<'g>(&self, x: Var<'g, T>) -> Var<'g, T> {
         let _layer = x.tape().enter(&self.path);
         self.layer.apply(x)
+    }
+
+    fn apply_next<'g>(&self, x: Var<'g, T>, cache: &Cache<'g>) -> Option<Var<'g, T>> {
+        let _layer = x.tape().enter(&self.path);
+        self.layer.apply_next(x, cache)
     }
 }

@@ -1,6 +1,6 @@
 //! What goes in, added to what a layer makes of it (He et al. 2016).
 
-use super::Layer;
+use super::{Cache, Layer};
 use ironlearn_ir::{Real, Var};
 
 /// `x + layer(x)`; the layer must keep the shape.
@@ -15,18 +15,27 @@ impl<L> Residual<L> {
     }
 }
 
+/// `x + y`, where both have one shape.
+#[track_caller]
+fn added<'g, T: Real>(x: Var<'g, T>, y: Var<'g, T>) -> Var<'g, T> {
+    if y.shape() != x.shape() && !x.node().is_poison() && !y.node().is_poison() {
+        // Addition would broadcast some of these, which is not meant.
+        let message = format!("residual: {} goes in, {} comes out of the layer", x.shape(), y.shape());
+        x.tape().error(message, vec![y.node().describe(), "the layer must keep the shape".into()]);
+        return x;
+    }
+    x + y
+}
+
 impl<T: Real, L: Layer<T>> Layer<T> for Residual<L> {
     fn apply<'g>(&self, x: Var<'g, T>) -> Var<'g, T> {
-        let tape = x.tape();
-        let _line = tape.enter("");
-        let y = self.layer.apply(x);
-        if y.shape() != x.shape() && !x.node().is_poison() && !y.node().is_poison() {
-            // Addition would broadcast some of these, which is not meant.
-            let message = format!("residual: {} goes in, {} comes out of the layer", x.shape(), y.shape());
-            tape.error(message, vec![y.node().describe(), "the layer must keep the shape".into()]);
-            return x;
-        }
-        x + y
+        let _line = x.tape().enter("");
+        added(x, self.layer.apply(x))
+    }
+
+    fn apply_next<'g>(&self, x: Var<'g, T>, cache: &Cache<'g>) -> Option<Var<'g, T>> {
+        let _line = x.tape().enter("");
+        Some(added(x, self.layer.apply_next(x, cache)?))
     }
 }
 

@@ -1,6 +1,6 @@
 //! Normalisation by the root mean square (Zhang and Sennrich 2019).
 
-use super::{Layer, has_length};
+use super::{Cache, Layer, has_length};
 use crate::{Init, Param, Scope};
 use ironlearn_ir::{Real, Var};
 use std::rc::Rc;
@@ -36,6 +36,10 @@ impl<T: Real> Layer<T> for RmsNorm<T> {
         }
         let scale = (x.square().mean_keep([-1]) + self.epsilon).sqrt().recip();
         x * scale * self.weight.read(x.tape())
+    }
+
+    fn apply_next<'g>(&self, x: Var<'g, T>, _: &Cache<'g>) -> Option<Var<'g, T>> {
+        Some(self.apply(x))
     }
 }
 

@@ -1,6 +1,6 @@
 //! Layers one after the other.
 
-use super::Layer;
+use super::{Cache, Layer};
 use ironlearn_ir::Var;
 
 /// Layers one after the other.
@@ -36,5 +36,10 @@ impl<T> Layer<T> for Sequential<T> {
     fn apply<'g>(&self, x: Var<'g, T>) -> Var<'g, T> {
         let _line = x.tape().enter("");
         self.layers.iter().fold(x, |x, layer| layer.apply(x))
+    }
+
+    fn apply_next<'g>(&self, x: Var<'g, T>, cache: &Cache<'g>) -> Option<Var<'g, T>> {
+        let _line = x.tape().enter("");
+        self.layers.iter().try_fold(x, |x, layer| layer.apply_next(x, cache))
     }
 }

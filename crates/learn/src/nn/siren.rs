@@ -1,7 +1,7 @@
 //! A layer of a sinusoidal network (SIREN; Sitzmann et al., "Implicit neural representations with periodic
 //! activation functions", NeurIPS 2020): `y = sin(ω·(x·W + b))`.
 
-use super::{Layer, Linear};
+use super::{Cache, Layer, Linear};
 use crate::{Init, Scope};
 use ironlearn_ir::{Real, Var};
 
@@ -30,6 +30,10 @@ impl<T: Real> Layer<T> for Siren<T> {
     fn apply<'g>(&self, x: Var<'g, T>) -> Var<'g, T> {
         let _layer = x.tape().enter(self.linear.path());
         (self.linear.apply(x) * self.omega).sin()
+    }
+
+    fn apply_next<'g>(&self, x: Var<'g, T>, _: &Cache<'g>) -> Option<Var<'g, T>> {
+        Some(self.apply(x))
     }
 }
 

@@ -1,22 +1,24 @@
 //! [`Generator`]: a network that goes on with a text.
 
+mod logits;
+mod window;
+
 use super::data::dtype;
 use super::data::texts::TextForm;
 use super::model_file::{ModelFile, model_path};
 use super::recipe;
 use super::trained::described;
 use crate::job;
-use crate::step::number_at;
 use crate::text::Sampling;
-use crate::{Error, Infer, Options, Outputs};
-use ironlearn_ir::{Array, DType, Real, TensorType};
+use crate::{Error, Options};
+use ironlearn_ir::{DType, Real};
+use logits::Logits;
 use std::path::{Path, PathBuf};
 
 /// A network that has learned a text, ready to write.
 pub struct Generator {
-    infer: Infer,
+    logits: Logits,
     form: TextForm,
-    row: Array,
     /// What has been written, the prompt included.
     tokens: Vec<u32>,
     prompt: usize,
@@ -25,11 +27,12 @@ pub struct Generator {
 }
 
 impl Generator {
-    /// Loads a model file, or the last one of a run directory.
+    /// Loads a model file, or the last one of a run directory. With a cache nothing of a token is computed twice,
+    /// where the layers can go on from one; the text is the same without.
     ///
     /// # Errors
     /// [`Error::Usage`] where it has learned no text; those of reading a model.
-    pub fn load(path: &Path, options: &Options) -> Result<Generator, Error> {
+    pub fn load(path: &Path, options: &Options, is_cached: bool) -> Result<Generator, Error> {
         let path = model_path(path);
         let file = ModelFile::read(&path)?;
         let Some(form) = file.preparation.text.clone() else {
@@ -42,25 +45,26 @@ impl Generator {
             return Err(Error::usage(problem, "name the model of floats that it was made of"));
         }
         match dtype(&file.job) {
-            DType::F64 => Generator::of::<f64>(&file, form, options),
-            _ => Generator::of::<f32>(&file, form, options),
+            DType::F64 => Generator::of::<f64>(&file, form, options, is_cached),
+            _ => Generator::of::<f32>(&file, form, options, is_cached),
         }
     }
 
-    fn of<T: Real>(file: &ModelFile, form: TextForm, options: &Options) -> Result<Generator, Error> {
+    fn of<T: Real>(
+        file: &ModelFile,
+        form: TextForm,
+        options: &Options,
+        is_cached: bool,
+    ) -> Result<Generator, Error> {
         let network = described::<T>(file.path(), &file.job, &file.preparation, file.bytes())?;
         file.restore(&mut network.scope().store_mut())?;
         let options = recipe::options(&file.job, options).averaged(true);
-        let types = vec![TensorType::new(DType::I64, [1, form.context])];
-        let infer = Infer::build(&options, network.scope(), types, |_tape, x| {
-            Outputs::of("logits", network.forward_node(x[0]))
-        })?;
-        let row = Array::try_zeros(DType::I64, [1, form.context], "the tokens that the network sees")?;
+        let logits = Logits::of(&network, &form, &options, is_cached)?;
         let source = match &file.job.data {
             job::Data::Text { path, .. } => path.clone(),
             _ => PathBuf::new(),
         };
-        Ok(Generator { infer, form, row, tokens: Vec::new(), prompt: 0, source })
+        Ok(Generator { logits, form, tokens: Vec::new(), prompt: 0, source })
     }
 
     /// The file of the text that was learned, which may be gone.
@@ -74,8 +78,18 @@ impl Generator {
     /// [`Error::Usage`] with the first character that was not learned.
     pub fn begin(&mut self, prompt: &str) -> Result<(), Error> {
         self.tokens = self.form.vocabulary.encode(prompt)?;
+        // Where nothing is before it, a text begins as a line does.
+        if self.form.every && self.tokens.is_empty() {
+            self.tokens.insert(0, self.end());
+        }
         self.prompt = self.tokens.len();
+        self.logits.forget();
         Ok(())
+    }
+
+    /// The token that ends a line.
+    fn end(&self) -> u32 {
+        self.form.vocabulary.number("\n").unwrap_or(0) as u32
     }
 
     /// The next token.
@@ -84,32 +98,12 @@ impl Generator {
     /// [`Error::Usage`] where it cannot be drawn so; those of running the network.
     pub fn next(&mut self, sampling: &Sampling) -> Result<&str, Error> {
         sampling.check()?;
-        let logits = self.logits()?;
+        let end = self.end();
+        let line = self.tokens.iter().rposition(|&t| t == end).filter(|_| self.form.lines);
+        let line = line.map_or(0, |at| at + 1);
+        let logits = self.logits.after(&self.tokens[line..], &self.form, end)?;
         let token = sampling.draw(&logits, (self.tokens.len() - self.prompt) as u64);
         self.tokens.push(token as u32);
         Ok(self.form.vocabulary.token(token))
-    }
-
-    /// The logits of the token that comes next.
-    fn logits(&mut self) -> Result<Vec<f64>, Error> {
-        let context = self.form.context;
-        let end = self.form.vocabulary.number("\n").unwrap_or(0) as u32;
-        let line =
-            self.tokens.iter().rposition(|&t| t == end).filter(|_| self.form.lines).map_or(0, |at| at + 1);
-        let seen = &self.tokens[line.max(self.tokens.len().saturating_sub(context))..];
-        // With nothing before it a text begins as a line does.
-        let start = [end];
-        let seen = if seen.is_empty() && self.form.every { &start[..] } else { seen };
-        let row = self.row.as_slice_mut::<i64>().unwrap_or_default();
-        row.fill(i64::from(end));
-        // A network that says for each token what follows does not see those after it; others look back from the end.
-        let first = if self.form.every { 0 } else { context - seen.len() };
-        row[first..].iter_mut().zip(seen).for_each(|(to, &token)| *to = i64::from(token));
-        let (place, count) = (seen.len().saturating_sub(1), self.form.vocabulary.len());
-        let report = self.infer.run(&(&self.row,))?;
-        let logits =
-            report.get("logits").ok_or_else(|| Error::usage("the network gives nothing", "train it anew"))?;
-        let at = if self.form.every { place * count } else { 0 };
-        Ok((at..at + count).map(|i| number_at(logits, i)).collect())
     }
 }
