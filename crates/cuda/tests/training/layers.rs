@@ -1,7 +1,7 @@
 //! Every kind of layer and of activation, in a few small networks.
 
 use crate::twice::{Run, random, twice, whole};
-use ironlearn::nn::ConvOptions;
+use ironlearn::nn::{Augmentation, ConvOptions};
 use ironlearn::prelude::*;
 use ironlearn::{Activation, Init, LayerSpec};
 use std::collections::BTreeSet;
@@ -72,8 +72,11 @@ fn networks() -> Vec<(&'static str, Vec<usize>, Vec<LayerSpec>)> {
         ),
         (
             "layers on pictures",
-            vec![2, 6, 7],
+            vec![2, 7, 8],
             vec![
+                LayerSpec::Augment(Augmentation::Flip),
+                LayerSpec::Augment(Augmentation::Shift([2, 1])),
+                LayerSpec::Augment(Augmentation::Crop([6, 7])),
                 LayerSpec::Conv2d(4, ConvOptions::new([3, 2]).padding([1, 0]).groups(2)),
                 tanh.clone(),
                 LayerSpec::MaxPool { size: two(2), stride: two(2) },
@@ -125,6 +128,7 @@ fn kind(spec: &LayerSpec) -> usize {
         LayerSpec::Lstm { .. } => 17,
         LayerSpec::Residual(_) => 18,
         LayerSpec::Sequential(..) => 19,
+        LayerSpec::Augment(_) => 20,
     }
 }
 
@@ -133,7 +137,7 @@ fn every_layer_trains_as_in_the_interpreter() {
     let networks = networks();
     let layers = networks.iter().flat_map(|(_, _, layers)| layers).chain(&[LayerSpec::Flatten]);
     let seen: BTreeSet<usize> = layers.map(kind).collect();
-    assert_eq!(seen.len(), 20, "kinds are missing: {seen:?}");
+    assert_eq!(seen.len(), 21, "kinds are missing: {seen:?}");
     for (what, row, layers) in &networks {
         train(what, row, layers);
     }

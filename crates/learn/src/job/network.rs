@@ -80,6 +80,18 @@ terms! {
             /// Share of the values that are dropped.
             rate: f64 = 0.5, RATE;
         },
+        /// Mirrors every other picture, left and right, while training.
+        RandomFlip = "random_flip",
+        /// Moves each picture by up to so many pixels while training; those at its border are repeated.
+        RandomShift = "random_shift" {
+            /// The most pixels, down or up and to the right or left.
+            pixels: Pair = Pair(2, 2);
+        },
+        /// Cuts a part out of each picture: anywhere while training, else in the middle.
+        RandomCrop = "random_crop" {
+            /// Height and width of the part.
+            size: Pair, PAIR;
+        },
         /// Brings the last axis to mean 0 and variance 1, then scales and shifts it by learned values.
         LayerNorm = "layer_norm" {
             /// Added to the variance.

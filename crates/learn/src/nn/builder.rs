@@ -1,7 +1,7 @@
 //! [`Network`]: a sequence of layers made from their descriptions, with known shapes.
 
 use super::spec::Assembly;
-use super::{Activation, Cache, ConvOptions, Embedding, Layer, LayerSpec, Sequential, Summary};
+use super::{Activation, Augmentation, Cache, ConvOptions, Embedding, Layer, LayerSpec, Sequential, Summary};
 use crate::{Error, Init, Scope};
 use ironlearn_ir::{DType, Dyn, Element, Real, Shape, Var};
 use std::fmt;
@@ -239,6 +239,10 @@ impl<T: Real> NetworkBuilder<T> {
     /// [`Dropout`](super::Dropout)
     pub fn dropout(self, rate: f64) -> Self {
         self.layer(LayerSpec::Dropout(rate))
+    }
+    /// [`Augment`](super::Augment)
+    pub fn augment(self, by: Augmentation) -> Self {
+        self.layer(LayerSpec::Augment(by))
     }
     /// [`LayerNorm`](super::LayerNorm)
     pub fn layer_norm(self) -> Self {

@@ -5,10 +5,11 @@
 
 mod activation;
 mod attention;
+mod augment;
 mod batch_norm;
 mod builder;
-mod conv;
 mod cache;
+mod conv;
 mod conv_transpose;
 mod dropout;
 mod embedding;
@@ -31,11 +32,12 @@ mod summary;
 pub use activation::Activation;
 pub use attention::MultiHeadAttention;
 pub(crate) use attention::{rotary_angles, rotate, without_later};
+pub use augment::{Augment, Augmentation};
 pub use batch_norm::BatchNorm;
 pub use builder::{Network, NetworkBuilder};
+pub use cache::{Cache, State};
 pub use conv::{Conv, Conv1d, Conv2d, ConvOptions};
 pub use conv_transpose::ConvTranspose2d;
-pub use cache::{Cache, State};
 pub use dropout::Dropout;
 pub use embedding::Embedding;
 pub use flatten::Flatten;
@@ -60,8 +62,6 @@ pub trait Layer<T> {
     /// The result for `x`. Mistakes are recorded on the tape of `x`, at the caller's line.
     #[track_caller]
     fn apply<'g>(&self, x: Var<'g, T>) -> Var<'g, T>;
-}
-
 
     /// The result for the next places of a sequence, `[B, places, ..]`: what [`Layer::apply`] gives for them in the
     /// whole sequence, where the cache has what came before. None where the layer cannot go on so, as one that looks
@@ -70,6 +70,8 @@ pub trait Layer<T> {
     fn apply_next<'g>(&self, _x: Var<'g, T>, _cache: &Cache<'g>) -> Option<Var<'g, T>> {
         None
     }
+}
+
 /// True where `x` has this many axes; a mistake is recorded where not. `axes` names them, as in `[B, C, L]`.
 #[track_caller]
 fn has_rank<T>(x: Var<'_, T>, rank: usize, what: &str, axes: &str) -> bool {

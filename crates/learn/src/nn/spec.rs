@@ -36,6 +36,8 @@ pub enum LayerSpec {
     Activation(Activation),
     /// [`Dropout`] of this share.
     Dropout(f64),
+    /// [`Augment`]
+    Augment(Augmentation),
     /// [`LayerNorm`] with this ε.
     LayerNorm(f64),
     /// [`RmsNorm`] with this ε.
@@ -125,6 +127,7 @@ impl LayerSpec {
             LayerSpec::Siren { .. } => "siren",
             LayerSpec::Activation(a) => a.name(),
             LayerSpec::Dropout(_) => "dropout",
+            LayerSpec::Augment(by) => by.name(),
             LayerSpec::LayerNorm(_) => "layer_norm",
             LayerSpec::RmsNorm(_) => "rms_norm",
             LayerSpec::BatchNorm { .. } => "batch_norm",
@@ -247,6 +250,7 @@ impl Assembly {
             LayerSpec::Activation(activation) => Placed::new(s, activation),
             LayerSpec::Dropout(rate) if (0.0..1.0).contains(&rate) => Box::new(Dropout::new(s, rate)),
             LayerSpec::Dropout(rate) => return Err(format!("the rate {rate} is not in 0..1")),
+            LayerSpec::Augment(by) => Box::new(Augment::new(s, by)),
             LayerSpec::LayerNorm(epsilon) => Box::new(LayerNorm::with(s, features()?, epsilon)),
             LayerSpec::RmsNorm(epsilon) => Box::new(RmsNorm::with(s, features()?, epsilon)),
             LayerSpec::BatchNorm { momentum, epsilon } => {

@@ -2,7 +2,7 @@
 
 use crate::job::{self, Initial, Layer, Pair, Rule, Units};
 use crate::loss::CrossEntropy;
-use crate::nn::ConvOptions;
+use crate::nn::{Augmentation, ConvOptions};
 use crate::optim::{Adam, AdamW, Lion, RmsProp, Sgd};
 use crate::schedule::Plateau;
 use crate::train::NotFinite;
@@ -60,6 +60,9 @@ fn spec(layer: &Layer, targets: usize, of_data: Option<usize>) -> Result<LayerSp
         Layer::Dropout { rate } => Ok(LayerSpec::Dropout(*rate)),
         Layer::LayerNorm { epsilon } => Ok(LayerSpec::LayerNorm(*epsilon)),
         Layer::RmsNorm { epsilon } => Ok(LayerSpec::RmsNorm(*epsilon)),
+        Layer::RandomFlip => Ok(LayerSpec::Augment(Augmentation::Flip)),
+        Layer::RandomShift { pixels } => Ok(LayerSpec::Augment(Augmentation::Shift(pair(*pixels)))),
+        Layer::RandomCrop { size } => Ok(LayerSpec::Augment(Augmentation::Crop(pair(*size)))),
         Layer::BatchNorm { momentum, epsilon } => {
             Ok(LayerSpec::BatchNorm { momentum: *momentum, epsilon: *epsilon })
         }
@@ -222,7 +225,7 @@ mod tests {
             ]"#,
         );
         let specs = layers(&job.network.layers, 3, None).unwrap();
-        let network = Network::<f32>::from_specs([1, 8, 8], &specs, 0).unwrap();
+        let network = Network::<f32>::from_specs([1, 9, 8], &specs, 0).unwrap();
         assert_eq!(network.outputs().dims(), [3]);
         let sequence = r#"[network]
             layers = [{ conv1d = 4 }, { gru = 3 }, { lstm = 4 }, { attention = 2, causal = true }]"#;
@@ -242,3 +245,4 @@ mod tests {
         assert!(optimizer.rate_at(40).abs() < 1e-12);
     }
 }
+                "random_flip", { random_shift = [1, 2] }, { random_crop = 8 },

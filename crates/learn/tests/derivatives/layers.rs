@@ -1,5 +1,5 @@
 use super::{activations, apart, check, kinds};
-use ironlearn::nn::{AvgPool1d, ConvOptions, MaxPool1d, MultiHeadAttention};
+use ironlearn::nn::{Augmentation, AvgPool1d, ConvOptions, MaxPool1d, MultiHeadAttention};
 use ironlearn::{Activation, Init, Layer, LayerSpec, Network, Scope};
 use ironlearn_ir::{Array, Dyn, Shape, SlotId, Tape, Var};
 use ironlearn_testkit::gradcheck::Case;
@@ -8,7 +8,7 @@ use ironlearn_testkit::rng::Rng;
 
 kinds! {
     LayerSpec:
-    Linear, Fourier, Siren, Activation, Dropout, LayerNorm, RmsNorm, BatchNorm, Conv1d, Conv2d,
+    Linear, Fourier, Siren, Activation, Dropout, Augment, LayerNorm, RmsNorm, BatchNorm, Conv1d, Conv2d,
     ConvTranspose2d, MaxPool, AvgPool, Flatten, Embedding, Attention, Gru, Lstm, Residual, Sequential,
 }
 
@@ -51,6 +51,15 @@ fn draw(kind: Kind, rng: &mut Rng) -> (Vec<usize>, LayerSpec) {
             (row, LayerSpec::Activation(activations::draw(one, rng)))
         }
         Kind::Dropout => (row, LayerSpec::Dropout(rng.float(0.0, 0.9))),
+        Kind::Augment => {
+            let row = dims(rng, 3, 4);
+            let by = match rng.below(3) {
+                0 => Augmentation::Flip,
+                1 => Augmentation::Shift([rng.below(row[1]), rng.below(row[2])]),
+                _ => Augmentation::Crop([1 + rng.below(row[1]), 1 + rng.below(row[2])]),
+            };
+            (row, LayerSpec::Augment(by))
+        }
         Kind::LayerNorm => (row, LayerSpec::LayerNorm(epsilon)),
         Kind::RmsNorm => (row, LayerSpec::RmsNorm(epsilon)),
         Kind::BatchNorm => (row, LayerSpec::BatchNorm { momentum: 0.1, epsilon }),

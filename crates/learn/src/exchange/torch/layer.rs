@@ -94,6 +94,7 @@ pub(super) fn parts(spec: &LayerSpec) -> Vec<Part> {
         ],
         LayerSpec::Activation(_)
         | LayerSpec::Dropout(_)
+        | LayerSpec::Augment(_)
         | LayerSpec::MaxPool { .. }
         | LayerSpec::AvgPool { .. }
         | LayerSpec::Flatten

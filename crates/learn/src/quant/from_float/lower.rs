@@ -2,7 +2,7 @@
 
 use super::function::Function;
 use super::network::{Bound, Digit, FloatModel, FloatOp, Folded, Weights};
-use crate::nn::{Activation, ConvOptions, LayerSpec, Network};
+use crate::nn::{Activation, Augmentation, ConvOptions, LayerSpec, Network};
 use crate::quant::model::{Pool, Windows};
 use crate::{Error, Scope};
 use ironlearn_ir::{Real, SlotId};
@@ -62,7 +62,7 @@ impl Lowering {
             }
             LayerSpec::Activation(activation) => self.activation(&path, *activation),
             // Inference leaves everything in.
-            LayerSpec::Dropout(_) => {}
+            LayerSpec::Dropout(_) | LayerSpec::Augment(Augmentation::Flip | Augmentation::Shift(_)) => {}
             LayerSpec::LayerNorm(epsilon) => {
                 let (weight, bias) = (slot(scope, "weight")?, Some(slot(scope, "bias")?));
                 self.then(&path, FloatOp::Norm { centred: true, weight, bias, epsilon: *epsilon }, &shape);
@@ -103,7 +103,10 @@ impl Lowering {
                 let all: Vec<LayerSpec> = (0..*times).flat_map(|_| specs.iter().cloned()).collect();
                 self.sequence(scope, &all)?;
             }
-            LayerSpec::ConvTranspose2d(..) | LayerSpec::Gru { .. } | LayerSpec::Lstm { .. } => {
+            LayerSpec::Augment(Augmentation::Crop(_))
+            | LayerSpec::ConvTranspose2d(..)
+            | LayerSpec::Gru { .. }
+            | LayerSpec::Lstm { .. } => {
                 return Err(none(&path, spec.name(), "leave it out, or keep the network in floats"));
             }
         }

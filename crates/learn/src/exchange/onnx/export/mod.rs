@@ -4,7 +4,7 @@
 //! come out: scaled back, probabilities for logits. Without a preparation it is the network alone. The first axis
 //! counts the rows, as many as one likes; the others have the lengths that the network was made for.
 //!
-//! Dropout is nothing in inference. All else has a form in operators of opset 18; one file for each group of layers.
+//! Dropout is nothing in inference, and so is most augmentation. All else has a form in operators of opset 18; one file for each group of layers.
 
 mod dense;
 mod ends;
@@ -17,7 +17,7 @@ pub(crate) use tests::every_layer;
 
 use crate::io::onnx::builder::{Builder, Value};
 use crate::io::onnx::{self, ElementType, Entry, Model, OperatorSet, ValueInfo};
-use crate::nn::{LayerSpec, Summary};
+use crate::nn::{Augmentation, LayerSpec, Summary};
 use crate::optim::average_name;
 use crate::task::Preparation;
 use crate::{Error, Network};
@@ -129,7 +129,8 @@ impl Writer<'_> {
             LayerSpec::Fourier { .. } => self.fourier(path, x)?,
             LayerSpec::Siren { omega, .. } => self.sine(self.linear(path, x)?, *omega),
             LayerSpec::Activation(activation) => self.activation(*activation, x),
-            LayerSpec::Dropout(_) => x,
+            LayerSpec::Dropout(_) | LayerSpec::Augment(Augmentation::Flip | Augmentation::Shift(_)) => x,
+            LayerSpec::Augment(Augmentation::Crop(size)) => self.middle(path, *size, x),
             LayerSpec::LayerNorm(epsilon) => self.layer_norm(path, *epsilon, x)?,
             LayerSpec::RmsNorm(epsilon) => self.rms_norm(path, *epsilon, x)?,
             LayerSpec::BatchNorm { epsilon, .. } => self.batch_norm(path, *epsilon, x)?,
@@ -195,5 +196,11 @@ impl Writer<'_> {
     /// What comes out of a layer for one row.
     fn output(&self, path: &str) -> Option<&Shape> {
         self.summary.rows.iter().find(|row| row.path == path).map(|row| &row.output)
+    }
+
+    /// What goes into a layer for one row.
+    fn input(&self, path: &str) -> &Shape {
+        let at = self.summary.rows.iter().position(|row| row.path == path).unwrap_or(0);
+        at.checked_sub(1).map_or(&self.summary.input, |before| &self.summary.rows[before].output)
     }
 }

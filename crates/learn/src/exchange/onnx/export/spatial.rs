@@ -34,6 +34,15 @@ impl Writer<'_> {
         self.b.node(op, &[x], attributes)
     }
 
+    /// The part of this height and width in the middle.
+    pub(super) fn middle(&self, path: &str, size: [usize; 2], x: Value) -> Value {
+        let shape = self.input(path);
+        let from = [1, 2].map(|axis| (shape[axis] - size[axis - 1]) / 2);
+        let [starts, ends] = [from, [from[0] + size[0], from[1] + size[1]]];
+        let [starts, ends] = [starts, ends].map(|places| self.b.axes(&places.map(|place| place as i64)));
+        self.b.op("Slice", &[x, starts, ends, self.b.axes(&[2, 3])])
+    }
+
     /// One axis but that of the rows.
     pub(super) fn flat(&self, x: Value) -> Value {
         self.b.node("Flatten", &[x], vec![Attribute::int("axis", 1)])

@@ -5,7 +5,7 @@ mod files;
 use super::*;
 use crate::Activation;
 use crate::io::onnx::{Graph, Message, Node};
-use crate::nn::ConvOptions;
+use crate::nn::{Augmentation, ConvOptions};
 use crate::prelude::NetworkBuilder;
 use crate::task::{Reading, Scaling};
 use std::collections::HashSet;
@@ -37,6 +37,15 @@ pub(crate) fn every_layer<T: Real>() -> Vec<(String, NetworkBuilder<T>)> {
         ("fourier", at(&[2]).fourier(6, 1.5).linear(2)),
         ("siren", at(&[2]).siren(8, 3.0).siren(8, 2.0).linear(1)),
         ("dropout", at(&[4]).linear(3).dropout(0.5)),
+        (
+            "augmentation",
+            at(&[2, 6, 7])
+                .augment(Augmentation::Flip)
+                .augment(Augmentation::Shift([1, 2]))
+                .flatten()
+                .linear(2),
+        ),
+        ("crop", at(&[2, 5, 6]).avg_pool([1, 1]).augment(Augmentation::Crop([4, 3]))),
         ("layer-norm", at(&[4, 6]).layer_norm().linear(2)),
         ("rms-norm", at(&[6]).rms_norm().linear(2)),
         ("batch-norm", at(&[6]).linear(4).batch_norm()),
