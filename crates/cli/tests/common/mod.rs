@@ -64,7 +64,7 @@ pub const KINDS: [(&str, &str); 13] = [
         "images",
         r#"data = { kind = "images", path = "shades", size = [6, 6] }
         network.layers = ["random_flip", { random_shift = 1 }, { conv2d = 3, padding = 1 }, "batch_norm", "relu", { max_pool = 2 }, "flatten", { linear = "targets" }]
-        loss.kind = "cross_entropy"
+        loss = { kind = "cross_entropy", class_weights = "balanced" }
         train = { epochs = 4, batch = 4 }"#,
     ),
     (

@@ -37,7 +37,7 @@ pub use data::{Colour, Data, Inputs, Missing, Targets, Task, Tokens, Unseen};
 pub use error::{JobError, Origin, Problem};
 pub use help::{help, key_named};
 pub use initial::Initial;
-pub use loss::Loss;
+pub use loss::{ClassWeights, Loss, PositiveWeight};
 pub use nearest::nearest;
 pub use network::{Layer, Network, Pair, Units};
 pub use optimizer::{Optimizer, Rule};

@@ -144,13 +144,15 @@ fn what_is_written_reads_back_to_the_same_job() {
                   { residual = ['layer_norm', { attention = 4, causal = true }] }, \
                   { sequential = [{ lstm = 8, last = true }], repeat = 3 }, { embedding = 5, vocabulary = 9 }]";
     let layers = format!("network.layers={layers}");
-    let jobs: [&[&str]; 6] = [
+    let jobs: [&[&str]; 8] = [
         &[],
         &["data.picture=a \"b\".png", "picture.render=[512, 256]", "data.colour=rgb", "train.batch=7"],
         &["data={ kind = 'original', path = 'x.json', task = 'binary' }", "loss.kind=bce"],
         &[layers.as_str(), "train.max_time=1500ms", "train.seed=9223372036854775807"],
         &["optimizer={ kind = 'sgd', momentum = 0.1, nesterov = true }", "schedule.kind=one_cycle"],
         &["loss={ kind = 'cross_entropy', class_weights = [1, 2.5] }", "optimizer.average=0.99"],
+        &["loss={ kind = 'cross_entropy', class_weights = 'balanced' }", "network.layers=['random_flip']"],
+        &["loss={ kind = 'bce', positive_weight = 'balanced' }"],
     ];
     for overrides in jobs {
         let job = Job::parse("name = 'test 1'", overrides).unwrap();

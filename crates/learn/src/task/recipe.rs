@@ -1,10 +1,12 @@
 //! From the words of a job to layers, loss, optimizer and schedule.
 
-use crate::job::{self, Initial, Layer, Pair, Rule, Units};
+use crate::data::Dataset;
+use crate::job::{self, ClassWeights, Initial, Layer, Pair, PositiveWeight, Rule, Units};
 use crate::loss::CrossEntropy;
 use crate::nn::{Augmentation, ConvOptions};
 use crate::optim::{Adam, AdamW, Lion, RmsProp, Sgd};
 use crate::schedule::Plateau;
+use crate::step::number_at;
 use crate::train::NotFinite;
 use crate::{Activation, Error, Init, LayerSpec, Loss, Optimizer, Options, Precision, Schedule};
 
@@ -58,11 +60,11 @@ fn spec(layer: &Layer, targets: usize, of_data: Option<usize>) -> Result<LayerSp
         Layer::Softmax => activation(Activation::Softmax),
         Layer::Sine { omega } => activation(Activation::Sine(*omega)),
         Layer::Dropout { rate } => Ok(LayerSpec::Dropout(*rate)),
-        Layer::LayerNorm { epsilon } => Ok(LayerSpec::LayerNorm(*epsilon)),
-        Layer::RmsNorm { epsilon } => Ok(LayerSpec::RmsNorm(*epsilon)),
         Layer::RandomFlip => Ok(LayerSpec::Augment(Augmentation::Flip)),
         Layer::RandomShift { pixels } => Ok(LayerSpec::Augment(Augmentation::Shift(pair(*pixels)))),
         Layer::RandomCrop { size } => Ok(LayerSpec::Augment(Augmentation::Crop(pair(*size)))),
+        Layer::LayerNorm { epsilon } => Ok(LayerSpec::LayerNorm(*epsilon)),
+        Layer::RmsNorm { epsilon } => Ok(LayerSpec::RmsNorm(*epsilon)),
         Layer::BatchNorm { momentum, epsilon } => {
             Ok(LayerSpec::BatchNorm { momentum: *momentum, epsilon: *epsilon })
         }
@@ -127,20 +129,52 @@ fn initial(init: &Initial) -> Init {
     }
 }
 
-/// The loss.
-pub fn loss(loss: &job::Loss) -> Loss {
+/// The loss, with weights that follow from the training part where the job says so.
+pub fn loss(loss: &job::Loss, train: &Dataset, classes: usize) -> Loss {
     match loss {
         job::Loss::Mse => Loss::Mse,
         job::Loss::Mae => Loss::Mae,
         job::Loss::Huber { delta } => Loss::Huber(*delta),
-        job::Loss::Bce { positive_weight } => Loss::BinaryCrossEntropy(*positive_weight),
+        job::Loss::Bce { positive_weight } => Loss::BinaryCrossEntropy(match positive_weight {
+            PositiveWeight::By(weight) => *weight,
+            PositiveWeight::Balanced => match counted(train, 2)[..] {
+                [negative, positive] if negative * positive > 0 => negative as f64 / positive as f64,
+                _ => 1.0,
+            },
+        }),
         job::Loss::CrossEntropy { label_smoothing, class_weights } => Loss::CrossEntropy(CrossEntropy {
             label_smoothing: *label_smoothing,
-            class_weights: class_weights.clone().unwrap_or_default(),
+            class_weights: match class_weights {
+                None => Vec::new(),
+                Some(ClassWeights::Each(weights)) => weights.clone(),
+                Some(ClassWeights::Balanced) => balanced(&counted(train, classes)),
+            },
         }),
         job::Loss::Kl => Loss::Kl,
         job::Loss::Hinge => Loss::Hinge,
     }
+}
+
+/// Weights with which all classes weigh the same: rows / (classes · rows of the class).
+fn balanced(counts: &[usize]) -> Vec<f64> {
+    let rows: usize = counts.iter().sum();
+    let weight = |&count: &usize| match count {
+        0 => 1.0,
+        count => rows as f64 / (counts.len() * count) as f64,
+    };
+    counts.iter().map(weight).collect()
+}
+
+/// How many targets of the training part are 0, 1, …
+fn counted(train: &Dataset, classes: usize) -> Vec<usize> {
+    let mut counts = vec![0; classes];
+    let targets = train.arrays().map(|(_, targets)| targets);
+    for class in targets.into_iter().flat_map(|y| (0..y.shape().elements()).map(|i| number_at(y.view(), i))) {
+        if let Some(count) = counts.get_mut(class as usize) {
+            *count += 1;
+        }
+    }
+    counts
 }
 
 /// The optimizer with its schedule, for epochs of so many steps.
@@ -207,6 +241,7 @@ mod tests {
     use super::*;
     use crate::Network;
     use crate::job::Job;
+    use ironlearn_ir::{Array, DType};
 
     fn job_of(text: &str) -> Job {
         Job::parse(text, &[] as &[&str]).unwrap()
@@ -217,6 +252,7 @@ mod tests {
         let job = job_of(
             r#"[network]
             layers = [
+                "random_flip", { random_shift = [1, 2] }, { random_crop = 8 },
                 { conv2d = 4, padding = 1 }, "relu", { batch_norm = 0.1 }, { max_pool = 2 },
                 { conv_transpose2d = 2 }, { avg_pool = [2, 1] }, "flatten", { dropout = 0.1 },
                 { sequential = [{ linear = 6 }, "tanh"], repeat = 2 }, { residual = [{ linear = 6 }, "gelu"] },
@@ -237,6 +273,26 @@ mod tests {
     }
 
     #[test]
+    fn balanced_weights_make_all_classes_weigh_the_same() {
+        let classes = Array::of([8], vec![0u8, 0, 0, 2, 0, 2, 0, 2]).unwrap();
+        let train = Dataset::new(Array::zeros(DType::F32, [8, 1]), classes).unwrap();
+        let job = job_of("loss = { kind = 'cross_entropy', class_weights = 'balanced' }");
+        let Loss::CrossEntropy(found) = loss(&job.loss, &train, 4) else { panic!("another loss") };
+        assert_eq!(found.class_weights, [8.0 / 20.0, 1.0, 8.0 / 12.0, 1.0]);
+        let positive = |targets: Vec<f32>| {
+            let rows = targets.len();
+            let (x, y) = (Array::zeros(DType::F32, [rows, 1]), Array::of([rows, 1], targets).unwrap());
+            let job = job_of("loss = { kind = 'bce', positive_weight = 'balanced' }");
+            match loss(&job.loss, &Dataset::new(x, y).unwrap(), 1) {
+                Loss::BinaryCrossEntropy(weight) => weight,
+                other => panic!("{other:?}"),
+            }
+        };
+        assert_eq!(positive(vec![0.0, 1.0, 0.0, 0.0]), 3.0);
+        assert_eq!(positive(vec![0.0, 0.0]), 1.0);
+    }
+
+    #[test]
     fn lengths_in_epochs_become_lengths_in_steps() {
         let job = job_of("[optimizer]\nrate = 2.0\n[schedule]\nkind = 'cosine'\n[train]\nepochs = 10");
         let optimizer = optimizer(&job, 4);
@@ -245,4 +301,3 @@ mod tests {
         assert!(optimizer.rate_at(40).abs() < 1e-12);
     }
 }
-                "random_flip", { random_shift = [1, 2] }, { random_crop = 8 },

@@ -252,7 +252,7 @@ fn training(request: &Request<'_>, data: &Data) -> Training {
     let (job, rows) = (request.job, data.train.rows());
     let batch = rows_of_step(job, rows);
     let optimizer = recipe::optimizer(job, rows.div_ceil(batch) as u64);
-    let training = Training::new(recipe::loss(&job.loss), optimizer)
+    let training = Training::new(recipe::loss(&job.loss, &data.train, data.preparation.outputs), optimizer)
         .options(recipe::options(job, &request.options))
         .epochs(job.train.epochs)
         .accumulate(job.train.accumulate)
