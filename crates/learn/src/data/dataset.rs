@@ -1,7 +1,7 @@
 //! [`Dataset`]: inputs and targets, row by row.
 
 use super::filed::Filed;
-use super::order::{ascending, split, split_groups};
+use super::order::{Apart, ascending, split, split_groups};
 use crate::Error;
 use ironlearn_ir::prim::cast::{Convert, Wide, convert};
 use ironlearn_ir::prim::stream_of;
@@ -151,36 +151,41 @@ impl Dataset {
         }
     }
 
-    /// Two parts: the second has this share of the rows, at least one where it is not 0, picked by the seed; where
-    /// the rows are in files, whole blocks of them. Rows keep their order. `None` where nothing is left for the
-    /// first.
+    /// Two parts: the second has the rows that are set apart, a share of all (`0.2`) or one of several folds, picked by
+    /// the seed; where the rows are in files, whole blocks of them. Rows keep their order. `None` where nothing is left
+    /// for the first.
     ///
     /// # Errors
     /// [`Error::Memory`]: what is held in memory is copied.
-    pub fn split(&self, share: f64, seed: u64) -> Result<Option<(Dataset, Dataset)>, Error> {
+    pub fn split(&self, apart: impl Into<Apart>, seed: u64) -> Result<Option<(Dataset, Dataset)>, Error> {
+        let apart = apart.into();
         let (inputs, targets) = match &self.0 {
             Kept::Held { inputs, targets } => (inputs, targets),
             Kept::Filed(filed) => {
-                let parts = filed.split(share, seed)?;
+                let parts = filed.split(apart, seed)?;
                 return Ok(parts.map(|(a, b)| (Dataset(Kept::Filed(a)), Dataset(Kept::Filed(b)))));
             }
         };
-        let rows = split(seed ^ stream_of("order of rows", 0), self.rows(), share)?;
+        let rows = split(seed ^ stream_of("order of rows", 0), self.rows(), apart)?;
         rows.map(|rows| parts(inputs, targets, &rows)).transpose()
     }
 
-    /// As [`Dataset::split`], with this share of the rows of each class, which is their target. Classes that have too
+    /// As [`Dataset::split`], with such a part of the rows of each class, which is their target. Classes that have too
     /// few rows for both parts stay in the first. `None` where nothing is left for the second.
     ///
     /// # Errors
     /// [`Error::Usage`] where the rows are in files; [`Error::Memory`].
-    pub fn split_stratified(&self, share: f64, seed: u64) -> Result<Option<(Dataset, Dataset)>, Error> {
+    pub fn split_stratified(
+        &self,
+        apart: impl Into<Apart>,
+        seed: u64,
+    ) -> Result<Option<(Dataset, Dataset)>, Error> {
         let Kept::Held { inputs, targets } = &self.0 else {
             let problem = "rows that stay in files are set apart in blocks, not by their classes";
             return Err(Error::usage(problem, "use Dataset::split, or load the rows with Dataset::new"));
         };
         let groups = groups(targets);
-        let rows = split_groups(seed ^ stream_of("order of rows", 0), &groups, share)?;
+        let rows = split_groups(seed ^ stream_of("order of rows", 0), &groups, apart.into())?;
         rows.map(|rows| parts(inputs, targets, &rows)).transpose()
     }
 

@@ -2,7 +2,7 @@
 //! that a disk reads it nearly as fast as it can; a part of a data set is a set of blocks.
 
 use super::dataset::{batch_of, type_of_rows};
-use super::order::{shuffle, split};
+use super::order::{Apart, shuffle, split};
 use crate::Error;
 use crate::io::npy::Rows;
 use ironlearn_ir::prim::stream_of;
@@ -60,9 +60,9 @@ impl Filed {
         [&self.inputs, &self.targets].map(|file| type_of_rows(file.dtype(), file.shape(), rows))
     }
 
-    /// Two parts: the second has this share of the blocks.
-    pub fn split(&self, share: f64, seed: u64) -> Result<Option<(Filed, Filed)>, Error> {
-        let parts = split(seed ^ stream_of("order of blocks", 0), self.blocks.len(), share)?;
+    /// Two parts: the second has the blocks that are set apart.
+    pub fn split(&self, apart: Apart, seed: u64) -> Result<Option<(Filed, Filed)>, Error> {
+        let parts = split(seed ^ stream_of("order of blocks", 0), self.blocks.len(), apart)?;
         let Some((left, picked)) = parts else { return Ok(None) };
         let part = |places: Vec<u32>| {
             let blocks = places.iter().map(|&i| self.blocks[i as usize]).collect();

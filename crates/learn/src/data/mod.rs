@@ -9,4 +9,5 @@ mod order;
 pub use dataset::Dataset;
 pub(crate) use dataset::batch_of;
 pub(crate) use feed::Feed;
+pub use order::Apart;
 pub(crate) use order::picked;

@@ -3,6 +3,7 @@
 
 use ironlearn_ir::prim::philox;
 use ironlearn_ir::{Refused, memory};
+use std::ops::Range;
 
 /// Fills `order` with the numbers below its length, in the order that this key has in this epoch.
 ///
@@ -19,41 +20,79 @@ pub(super) fn shuffle(key: u64, epoch: u64, order: &mut [u32]) {
     }
 }
 
+/// Which rows a split sets apart.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Apart {
+    /// This share of them, at least one where it is not 0.
+    Share(f64),
+    /// One of `of` parts, whose sizes differ by one at most, for cross-validation; `number` counts from 0. Together the
+    /// parts are all rows, each once.
+    Fold {
+        /// Which of them.
+        number: usize,
+        /// How many there are.
+        of: usize,
+    },
+}
+
+impl From<f64> for Apart {
+    fn from(share: f64) -> Apart {
+        Apart::Share(share)
+    }
+}
+
+impl Apart {
+    /// The places in the order of `n` rows that are set apart.
+    fn places(self, n: usize) -> Range<usize> {
+        match self {
+            Apart::Share(share) => {
+                0..((share * n as f64).round() as usize).max(usize::from(share > 0.0)).min(n)
+            }
+            Apart::Fold { number, of } => {
+                let end = |parts: usize| (parts as u128 * n as u128 / of.max(1) as u128) as usize;
+                end(number).min(n)..end(number.saturating_add(1)).min(n)
+            }
+        }
+    }
+}
+
 /// Rows in two parts.
 type Parts = (Vec<u32>, Vec<u32>);
 
-/// Numbers below `n` in two parts, both ascending: the second has this share of them, at least one where it is not
-/// 0, picked by the key. `None` where nothing is left for the first.
-pub(super) fn split(key: u64, n: usize, share: f64) -> Result<Option<Parts>, Refused> {
-    let second = ((share * n as f64).round() as usize).max(usize::from(share > 0.0));
-    if second >= n {
+/// Numbers below `n` in two parts, both ascending: the second are those that are set apart, picked by the key. `None`
+/// where nothing is left for the first, or a fold has nothing.
+pub(super) fn split(key: u64, n: usize, apart: Apart) -> Result<Option<Parts>, Refused> {
+    let places = apart.places(n);
+    // A share of 0 is asked for; a fold without rows would judge by nothing.
+    let is_empty_fold = places.is_empty() && !matches!(apart, Apart::Share(_));
+    if places.len() >= n || is_empty_fold {
         return Ok(None);
     }
     let mut order = memory::zeros(n, "an order of rows")?;
     // No epoch has this number.
     shuffle(key, u64::MAX, &mut order);
-    let mut left = memory::copied(&order[second..], "the rows of a part")?;
-    order.truncate(second);
+    let mut second = memory::copied(&order[places.clone()], "the rows of a part")?;
+    order.drain(places);
     order.sort_unstable();
-    left.sort_unstable();
-    Ok(Some((left, order)))
+    second.sort_unstable();
+    Ok(Some((order, second)))
 }
 
 /// Which of `n` things the share is that a split by this seed sets apart.
 pub(crate) fn picked(seed: u64, n: usize, share: f64) -> Result<Vec<bool>, Refused> {
     let mut picked = memory::filled(false, n, "which rows are set apart")?;
-    if let Some((_, second)) = split(seed, n, share)? {
+    if let Some((_, second)) = split(seed, n, share.into())? {
         second.iter().for_each(|&i| picked[i as usize] = true);
     }
     Ok(picked)
 }
 
-/// As [`split`], with this share of each group of numbers; groups that have too few stay in the first part whole.
-pub(super) fn split_groups(key: u64, groups: &[Vec<u32>], share: f64) -> Result<Option<Parts>, Refused> {
+/// As [`split`], of each group of numbers; groups that have too few stay in the first part whole.
+pub(super) fn split_groups(key: u64, groups: &[Vec<u32>], apart: Apart) -> Result<Option<Parts>, Refused> {
     let rows = groups.iter().map(Vec::len).sum();
     let (mut first, mut second) = (memory::room(rows, "an order of rows")?, Vec::new());
     for (i, group) in groups.iter().enumerate() {
-        match split(philox(i as u64, u64::MAX, key)[0].into(), group.len(), share)? {
+        match split(philox(i as u64, u64::MAX, key)[0].into(), group.len(), apart)? {
             Some((left, picked)) => {
                 first.extend(left.iter().map(|&place| group[place as usize]));
                 second.extend(picked.iter().map(|&place| group[place as usize]));
@@ -103,6 +142,21 @@ mod tests {
         // Five standard deviations of a binomial distribution: 5·√(6000·1/6·5/6) = 144.
         assert_eq!(counts.len(), 6);
         assert!(counts.values().all(|n: &i32| (n - 1000).abs() < 144), "{counts:?}");
+    }
+
+    #[test]
+    fn folds_are_all_rows_each_once() {
+        for (n, of) in [(10, 3), (12, 4), (3, 3), (100, 7)] {
+            let parts = (0..of).map(|number| split(5, n, Apart::Fold { number, of }).unwrap().unwrap());
+            let parts: Vec<_> = parts.collect();
+            let mut all: Vec<u32> = parts.iter().flat_map(|(_, second)| second.clone()).collect();
+            all.sort_unstable();
+            assert_eq!(all, (0..n as u32).collect::<Vec<_>>());
+            assert!(parts.iter().all(|(first, second)| first.len() + second.len() == n));
+            assert!(parts.iter().all(|(_, second)| (n / of..=n.div_ceil(of)).contains(&second.len())));
+        }
+        assert!(split(5, 4, Apart::Fold { number: 0, of: 1 }).unwrap().is_none(), "nothing to learn from");
+        assert!(split(5, 2, Apart::Fold { number: 0, of: 3 }).unwrap().is_none(), "nothing to judge by");
     }
 
     #[test]

@@ -5,6 +5,7 @@ use super::setting::{Check, Reader, Setting, check, choice};
 use super::tree::{Node, Value};
 use std::time::Duration;
 
+const FOLDS: Check<usize> = Check::new(|folds| *folds != 1, "0, or at least 2");
 const SEED: Check<u64> = Check::new(|seed| *seed <= i64::MAX as u64, "below 2^63");
 
 section! {
@@ -28,6 +29,11 @@ section! {
         /// Share of the rows that is set apart for validation; 0 leaves it at the test part of the data,
         /// where they have one.
         validation: f64 = 0.0, check::BELOW_1;
+        /// Parts into which the rows are cut for cross-validation, in place of a share; one of them, train.fold, is set
+        /// apart. 0: none.
+        folds: usize = 0, FOLDS;
+        /// Which of train.folds is set apart for validation, from 1.
+        fold: usize = 1, check::AT_LEAST_1;
         /// Sets the same share of each class apart, where the targets are classes.
         stratified: bool = false;
         /// So many batches of the training part are all that is learned and judged by: a network that cannot learn a few

@@ -11,7 +11,7 @@ pub(super) mod texts;
 
 use super::canvas::{Canvas, Style};
 use super::integers;
-use crate::data::Dataset;
+use crate::data::{Apart, Dataset};
 use crate::error::{Error, FileError, Place};
 use crate::io::original::DataSet;
 use crate::job::{self, Batch, Colour, Dtype, Inputs, Job, Layer, Targets, Task};
@@ -339,27 +339,41 @@ pub(in crate::task) fn by_heart(job: &Job) -> Result<Option<usize>, Error> {
     }
 }
 
-/// The validation share of the job, where it has one.
-fn set_apart(job: &Job, data: Dataset) -> Result<(Dataset, Option<Dataset>), Error> {
-    let share = job.train.validation;
-    if share == 0.0 {
-        return Ok((data, None));
+/// The rows that a job sets apart, where it does, and how it says so.
+fn asked_apart(job: &Job) -> Result<Option<(Apart, String)>, Error> {
+    let job::Training { validation: share, folds, fold, .. } = job.train;
+    match folds {
+        0 if share == 0.0 => Ok(None),
+        0 => Ok(Some((Apart::Share(share), format!("train.validation = {share}")))),
+        _ if share > 0.0 => {
+            Err(Error::usage("train.validation and train.folds both set rows apart", "leave one of them out"))
+        }
+        folds if fold > folds => {
+            let problem = format!("train.fold = {fold}, and there are {folds}");
+            Err(Error::usage(problem, format!("give a number from 1 to {folds}")))
+        }
+        folds => Ok(Some((Apart::Fold { number: fold - 1, of: folds }, format!("train.folds = {folds}")))),
     }
+}
+
+/// The validation part of the job, where it has one.
+fn set_apart(job: &Job, data: Dataset) -> Result<(Dataset, Option<Dataset>), Error> {
+    let Some((apart, key)) = asked_apart(job)? else { return Ok((data, None)) };
     let parts = match job.train.stratified {
-        false => data.split(share, job.train.seed)?,
+        false => data.split(apart, job.train.seed)?,
         true if job.data.task() == Task::Regression => {
             return Err(Error::usage(
                 "train.stratified is for classes, and the targets of the job are quantities",
                 "leave it out",
             ));
         }
-        true => data.split_stratified(share, job.train.seed)?,
+        true => data.split_stratified(apart, job.train.seed)?,
     };
     match parts {
         Some((train, validation)) => Ok((train, Some(validation))),
         None => Err(Error::usage(
-            format!("train.validation = {share} leaves nothing of {} rows to learn", data.rows()),
-            "use a smaller share, or more data",
+            format!("{key} leaves nothing of {} rows to learn, or to judge by", data.rows()),
+            "set a smaller part apart, or use more data",
         )),
     }
 }

@@ -82,6 +82,9 @@ pub(in crate::task) fn load(job: &Job) -> Result<Data, Error> {
     if integers::asked(job) {
         return refused("train.arithmetic = \"integer\"");
     }
+    if job.train.folds > 0 {
+        return refused("train.folds");
+    }
     if job.train.stratified {
         return refused("train.stratified");
     }
