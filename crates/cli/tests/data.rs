@@ -4,6 +4,7 @@
 mod common;
 
 use common::{folder, ironlearn, succeeds, text};
+use ironlearn::picture::Picture;
 use std::fs;
 use std::path::Path;
 
@@ -51,6 +52,42 @@ fn pictures_are_told_apart_by_their_folders() {
     assert_eq!(all.lines().filter(|line| line.starts_with("dark,")).count(), 7, "{all}");
     let measured = succeeds(at, "evaluate run --data shades --json");
     assert_eq!(measured["metrics"]["accuracy"], 1.0);
+    // Three kernels of 3×3, enlarged 16 times; and no mistakes to be shown.
+    let sheet = Picture::read(&at.join("run/weights.png")).unwrap();
+    assert_eq!((sheet.width(), sheet.height()), (3 * 54 + 6, 60));
+    assert!(!at.join("run/mistakes.png").exists());
+    succeeds(at, "train images.toml --out untrained --quiet --set train.epochs=1 --set optimizer.rate=1e-9");
+    let wrong = succeeds(at, "evaluate untrained --data shades --json");
+    assert!(wrong["metrics"]["accuracy"].as_f64().unwrap() < 1.0, "{wrong}");
+    Picture::read(&at.join("untrained/mistakes.png")).unwrap();
+    let report = fs::read_to_string(at.join("untrained/report.html")).unwrap();
+    assert!(report.contains("the worst mistakes") && report.contains("weights of the first layer"));
+}
+
+#[test]
+fn each_fold_judges_by_rows_of_its_own() {
+    let folder = folder();
+    let at = folder.path();
+    let sizes = (1..=3).map(|fold| {
+        let folds = "--set train.validation=0 --set train.folds=3 --set train.stratified=true";
+        let output = ironlearn(at, &format!("train table.toml --dry-run 1 {folds} --set train.fold={fold}"));
+        let err = text(&output.stderr);
+        let line = err.lines().find(|line| line.contains("rows to learn from")).unwrap().to_owned();
+        line.split(|c: char| !c.is_ascii_digit()).filter_map(|n| n.parse::<usize>().ok()).take(2).collect()
+    });
+    let sizes: Vec<Vec<usize>> = sizes.collect();
+    assert!(sizes.iter().all(|size| size[0] + size[1] == 40), "{sizes:?}");
+    assert_eq!(sizes.iter().map(|size| size[1]).sum::<usize>(), 40, "{sizes:?}");
+    for (keys, expected) in [
+        ("train.folds=1", "0, or at least 2"),
+        ("train.folds=3 --set train.fold=4 --set train.validation=0", "a number from 1 to 3"),
+        ("train.folds=3 --set train.validation=0.5", "leave one of them out"),
+        ("train.folds=99 --set train.validation=0", "leaves nothing of 40 rows"),
+    ] {
+        let output = ironlearn(at, &format!("train table.toml --dry-run 1 --set {keys}"));
+        let err = text(&output.stderr);
+        assert!(output.status.code() == Some(2) && err.contains(expected), "{keys}: {err}");
+    }
 }
 
 #[test]
@@ -91,27 +128,6 @@ fn a_text_goes_on() {
 }
 
 #[test]
-fn a_run_is_tried_out_and_a_few_rows_are_learned_by_heart() {
-    let folder = folder();
-    let at = folder.path();
-    let output = ironlearn(at, "train table.toml --dry-run 2 --json");
-    let (out, err) = (text(&output.stdout), text(&output.stderr));
-    assert!(output.status.success() && out.contains("\"steps\":2"), "{out}{err}");
-    // What is about to be trained is said before.
-    assert!(
-        err.contains("30 rows to learn from, 10 for validation, inputs 6") && err.contains("linear"),
-        "{err}"
-    );
-    assert!(err.contains("nothing was kept") && !at.join("runs").exists(), "{err}");
-    let learned = succeeds(
-        at,
-        "train table.toml --overfit-batches 1 --out run --quiet --json --set train.epochs=400 --set optimizer.rate=0.02",
-    );
-    assert_eq!(learned["metrics"]["accuracy"], 1.0, "{learned}");
-    let output = ironlearn(at, "train regression.toml --overfit-batches 1 --out no");
-    assert!(text(&output.stderr).contains("set train.batch"), "{}", text(&output.stderr));
-}
-#[test]
 fn a_text_is_the_same_with_and_without_a_cache() {
     let folder = folder();
     let at = folder.path();
@@ -135,3 +151,24 @@ fn a_text_is_the_same_with_and_without_a_cache() {
     }
 }
 
+#[test]
+fn a_run_is_tried_out_and_a_few_rows_are_learned_by_heart() {
+    let folder = folder();
+    let at = folder.path();
+    let output = ironlearn(at, "train table.toml --dry-run 2 --json");
+    let (out, err) = (text(&output.stdout), text(&output.stderr));
+    assert!(output.status.success() && out.contains("\"steps\":2"), "{out}{err}");
+    // What is about to be trained is said before.
+    assert!(
+        err.contains("30 rows to learn from, 10 for validation, inputs 6") && err.contains("linear"),
+        "{err}"
+    );
+    assert!(err.contains("nothing was kept") && !at.join("runs").exists(), "{err}");
+    let learned = succeeds(
+        at,
+        "train table.toml --overfit-batches 1 --out run --quiet --json --set train.epochs=400 --set optimizer.rate=0.02",
+    );
+    assert_eq!(learned["metrics"]["accuracy"], 1.0, "{learned}");
+    let output = ironlearn(at, "train regression.toml --overfit-batches 1 --out no");
+    assert!(text(&output.stderr).contains("set train.batch"), "{}", text(&output.stderr));
+}

@@ -5,6 +5,7 @@ mod compare;
 mod font;
 mod gif;
 mod read;
+mod sheet;
 mod ssim;
 mod transform;
 mod whole;

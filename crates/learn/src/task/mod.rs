@@ -39,6 +39,7 @@ mod predictor;
 mod quantize;
 mod recipe;
 mod report;
+mod sheets;
 mod train;
 mod trained;
 

@@ -5,12 +5,15 @@ use super::data::{Data, Truth};
 use super::gallery::Gallery;
 use super::measures::Measures;
 use super::predictor::Predictor;
+use super::sheets;
 use super::train::Request;
 use super::trained::measures_of_drawing;
+use crate::Scope;
 use crate::error::Error;
 use crate::job::Job;
 use crate::picture::Picture;
 use crate::train::{Control, EpochReport, Save, Start, Watch};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 /// A save may take this share of the time between two of them: one in so many.
@@ -21,6 +24,7 @@ pub(super) struct Observer<'a> {
     watch: &'a mut dyn Watch,
     judge: Judge<'a>,
     gallery: Option<Gallery>,
+    directory: PathBuf,
     rhythm: Rhythm,
     /// Why the last save of each kind failed: one that succeeds makes good for it.
     last: Option<String>,
@@ -42,6 +46,7 @@ impl<'a> Observer<'a> {
             watch,
             judge: Judge { predictor, data },
             gallery: data.preparation.canvas.map(|canvas| Gallery::new(job, canvas, request.directory)),
+            directory: request.directory.to_owned(),
             rhythm: Rhythm::new(job.train.save_every * steps_per_epoch, job.train.save_interval),
             last: None,
             best: None,
@@ -70,7 +75,7 @@ impl<'a> Observer<'a> {
     }
 
     /// The measures of the end, and why not all files were written.
-    pub fn finish(mut self, job: &Job) -> Result<(Measures, Option<String>), Error> {
+    pub fn finish(mut self, job: &Job, scope: &Scope) -> Result<(Measures, Option<String>), Error> {
         let mut failure = self.last.or(self.best).or(self.frame);
         let Some((mut measures, _)) = self.judge.measure(&|| false)? else {
             return Ok((Measures::default(), failure));
@@ -80,6 +85,10 @@ impl<'a> Observer<'a> {
                 Ok(drawn) => measures = measures_of_drawing(&drawn, source)?,
                 Err(error) => failure = failure.or(Some(error.to_string())),
             }
+        }
+        let Judge { predictor, data } = &mut self.judge;
+        if let Err(error) = sheets::write(&self.directory, data, predictor, scope) {
+            failure = failure.or(Some(error.to_string()));
         }
         Ok((measures, failure))
     }

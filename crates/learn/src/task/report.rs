@@ -1,6 +1,7 @@
 //! [`write_report`]: the page on a run.
 
 use super::gallery;
+use super::sheets;
 use super::train::Outcome;
 use crate::error::Error;
 use crate::io::read::exists;
@@ -76,6 +77,8 @@ fn pictures(directory: &Path) -> Result<Vec<(&'static str, Picture)>, Error> {
         ("source", gallery::SOURCE),
         ("drawn by the network", gallery::RECONSTRUCTION),
         ("error, black: none", gallery::ERROR_MAP),
+        ("the worst mistakes", sheets::MISTAKES),
+        ("weights of the first layer: grey is 0", sheets::WEIGHTS),
     ];
     let there = names.into_iter().map(|(name, file)| (name, directory.join(file)));
     let mut found = Vec::new();

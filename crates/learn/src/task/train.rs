@@ -189,7 +189,7 @@ fn carry_out(
             outcome.skipped
         ));
     }
-    let (mut measures, failure) = observer.finish(job)?;
+    let (mut measures, failure) = observer.finish(job, scope)?;
     if let Some(text) = &data.preparation.text {
         measures.values.extend(text.measures(outcome.evaluated.loss));
     }
