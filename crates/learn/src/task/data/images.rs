@@ -4,13 +4,14 @@ use super::arrays::extension;
 use super::preparation::ImageForm;
 use super::raw::{Form, Raw, given, targets};
 use crate::error::{Error, FileError};
-use crate::io::read;
 use crate::job::{self, Colour};
 use crate::picture::{MAX_PIXELS, Picture};
 use crate::table::Labels;
-use ironlearn_ir::Array;
+use ironlearn_ir::{Array, memory};
 use std::fs;
+use std::num::NonZero;
 use std::path::{Path, PathBuf};
+use std::thread;
 
 /// The endings of the names of pictures.
 const ENDINGS: [&str; 4] = ["png", "jpg", "jpeg", "webp"];
@@ -55,8 +56,8 @@ impl ImageForm {
             && area.and_then(|area| area.checked_mul(self.channels)) == Some(columns)
     }
 
-    /// Adds a picture to rows of levels `[channels, height, width]`.
-    fn add(self, path: &Path, rows: &mut Vec<f64>) -> Result<(), Error> {
+    /// Reads a picture into a row of levels `[channels, height, width]`.
+    fn read(self, path: &Path, row: &mut [f64]) -> Result<(), Error> {
         let picture = Picture::read(path)?.with_channels(self.channels)?;
         let size = (picture.width(), picture.height());
         let picture = match size == (self.width, self.height) {
@@ -69,9 +70,9 @@ impl ImageForm {
                     .into());
             }
         };
-        for channel in 0..self.channels {
+        for (channel, plane) in row.chunks_exact_mut((self.width * self.height).max(1)).enumerate() {
             let levels = picture.pixels().iter().skip(channel).step_by(self.channels);
-            rows.extend(levels.map(|&level| f64::from(level) / 255.0));
+            plane.iter_mut().zip(levels).for_each(|(to, &level)| *to = f64::from(level) / 255.0);
         }
         Ok(())
     }
@@ -126,13 +127,31 @@ fn files_of(classes: &[(String, PathBuf)]) -> Result<Vec<(PathBuf, f64)>, Error>
     Ok(files)
 }
 
+/// The rows of pictures, which as many threads decode as there are cores, and their classes.
 fn rows(files: &[(PathBuf, f64)], form: ImageForm) -> Result<(Array, Array), Error> {
     let columns = form.width * form.height * form.channels;
-    let mut values = Vec::new();
-    read::reserve(&mut values, (files.len() as u64).saturating_mul(columns as u64), "the pictures")?;
-    for (file, _) in files {
-        form.add(file, &mut values)?;
-    }
+    let mut values = memory::zeros::<f64>(files.len().saturating_mul(columns), "the pictures")?;
+    let threads = thread::available_parallelism().map_or(1, NonZero::get).min(files.len().max(1));
+    let each = files.len().div_ceil(threads).max(1);
+    let read = |files: &[(PathBuf, f64)], rows: &mut [f64]| {
+        files.iter().zip(rows.chunks_exact_mut(columns)).try_for_each(|((file, _), row)| form.read(file, row))
+    };
+    // The first error in the order of the files, whichever thread was first.
+    thread::scope(|scope| -> Result<(), Error> {
+        let mut parts = files.chunks(each).zip(values.chunks_mut(each * columns));
+        let own = parts.next();
+        let others: Vec<_> = parts
+            .map(|(files, rows)| thread::Builder::new().spawn_scoped(scope, move || read(files, rows)))
+            .collect();
+        own.map_or(Ok(()), |(files, rows)| read(files, rows))?;
+        let lost =
+            |what: String| Error::usage(format!("no thread to read pictures with: {what}"), "try again");
+        for thread in others {
+            let thread = thread.map_err(|e| lost(e.to_string()))?;
+            thread.join().unwrap_or_else(|_| Err(lost("it came to grief".into())))?;
+        }
+        Ok(())
+    })?;
     let x = Array::of([files.len(), columns], values).map_err(|e| Error::usage(e, "use fewer pictures"))?;
     Ok((x, targets(files.iter().map(|(_, class)| *class).collect())?))
 }
