@@ -8,7 +8,7 @@
 set -euo pipefail
 cd "$(dirname "$0")"
 
-targets="npy csv checkpoint npz idx job original picture model onnx operations graphs"
+targets="npy csv table checkpoint npz idx job original picture model onnx operations graphs"
 triple=x86_64-unknown-linux-gnu
 
 (($# == 2)) || {

@@ -21,19 +21,19 @@ fuzz_target!(
 fn write(folder: &Path) {
     for case in samples::all(1) {
         let Made::File(bytes) = &case.made else { continue };
-        let target = match case.reader {
-            Reader::Checkpoint => "checkpoint",
-            Reader::ModelFile => "model",
-            Reader::Npy | Reader::Rows | Reader::Classes | Reader::Binary | Reader::Numbers => "npy",
-            Reader::Npz => "npz",
-            Reader::Idx => "idx",
-            Reader::Csv | Reader::Text => "csv",
-            Reader::Picture => "picture",
-            Reader::OriginalData | Reader::OriginalModel | Reader::Vocabulary => "original",
-            Reader::Job | Reader::Run => "job",
-            Reader::Onnx => "onnx",
+        let targets: &[&str] = match case.reader {
+            Reader::Checkpoint => &["checkpoint"],
+            Reader::ModelFile => &["model"],
+            Reader::Npy | Reader::Rows | Reader::Classes | Reader::Binary | Reader::Numbers => &["npy"],
+            Reader::Npz => &["npz"],
+            Reader::Idx => &["idx"],
+            Reader::Csv | Reader::Text => &["csv", "table"],
+            Reader::Picture => &["picture"],
+            Reader::OriginalData | Reader::OriginalModel | Reader::Vocabulary => &["original"],
+            Reader::Job | Reader::Run => &["job"],
+            Reader::Onnx => &["onnx"],
         };
-        if bytes.len() <= MOST {
+        for target in targets.iter().filter(|_| bytes.len() <= MOST) {
             let folder = folder.join(target);
             fs::create_dir_all(&folder).expect("the folder can be written");
             fs::write(folder.join(format!("{}-{}", case.format, case.name)), bytes).expect("there is room");
