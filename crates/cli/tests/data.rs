@@ -42,6 +42,25 @@ fn a_table_is_answered_in_its_own_words() {
 }
 
 #[test]
+fn a_table_is_brought_to_the_minimum_of_its_loss() {
+    let folder = folder();
+    let at = folder.path();
+    let whole = "--set network.layers=[{linear='targets'}] --set optimizer.kind=lbfgs --set optimizer.weight_decay=0.01 --set train.batch=full --set train.dtype=f64";
+    let output = ironlearn(at, &format!("train table.toml --out run {whole} --set train.epochs=200 --json"));
+    let (out, err) = (text(&output.stdout), text(&output.stderr));
+    assert!(output.status.success() && out.contains("\"steps\":"), "{out}{err}");
+    assert!(!err.contains("not yet at the minimum"), "{err}");
+    succeeds(at, "evaluate run --data table.csv --json");
+    let output = ironlearn(at, &format!("train table.toml --out short {whole} --set train.epochs=2"));
+    assert!(text(&output.stderr).contains("not yet at the minimum"), "{}", text(&output.stderr));
+    let output = ironlearn(at, "train images.toml --set optimizer.kind=lbfgs --set optimizer.clip_norm=1");
+    let err = text(&output.stderr);
+    for key in ["train.dtype: set", "train.batch: set", "clip_norm", "leave out random_flip"] {
+        assert!(output.status.code() == Some(2) && err.contains(key), "{key}: {err}");
+    }
+}
+
+#[test]
 fn pictures_are_told_apart_by_their_folders() {
     let folder = folder();
     let at = folder.path();

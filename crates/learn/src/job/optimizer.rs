@@ -10,7 +10,7 @@ section! {
         /// Learning rate, before the schedule.
         rate: f64 = 1e-3, check::POSITIVE;
         /// Pull of the weights towards 0: added to the gradient as weight_decay times the weight;
-        /// with adamw and lion apart from the gradient, times the rate.
+        /// with adamw and lion apart from the gradient, times the rate; with lbfgs part of the loss.
         weight_decay: f64 = 0.0, check::NOT_NEGATIVE;
         /// Bound on the size of each entry of the gradient. Unset: none.
         clip_value: Option<f64> = None, check::OPTIONAL_POSITIVE;
@@ -65,6 +65,16 @@ kinds! {
             beta1: f64 = 0.9, check::BELOW_1;
             /// Decay of the momentum.
             beta2: f64 = 0.99, check::BELOW_1;
+        },
+        /// L-BFGS (Nocedal and Wright 2006, algorithm 7.5): no descent in small steps, but a search for the minimum of the
+        /// loss over all rows, to its last digits; an epoch is an iteration. For linear models and smooth networks,
+        /// with train.dtype = "f64" and the full batch. weight_decay adds weight_decay / 2 times the sum of squared
+        /// weights to the loss, biases left out; rate, schedule, clipping and averages have no part in it.
+        Lbfgs = "lbfgs" {
+            /// How many of the last steps curvature is learned from.
+            memory: usize = 10, check::AT_LEAST_1;
+            /// The search ends where no entry of the gradient is larger.
+            tolerance: f64 = 1e-9, check::POSITIVE;
         },
     }
 }

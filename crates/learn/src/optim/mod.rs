@@ -4,7 +4,7 @@
 mod adam;
 mod clip;
 mod group;
-mod lbfgs;
+pub(crate) mod lbfgs;
 mod lion;
 mod rms_prop;
 mod sgd;

@@ -67,7 +67,7 @@ fn quantize_as<T: Real>(
     };
     let quantized = match &data {
         Some(data) if trains => {
-            let training = training(request, &file.job, &data.train, file.preparation.outputs);
+            let training = training(request, &file.job, &data.train, file.preparation.outputs)?;
             quantizer.train(training, &data.train, data.validation.as_ref(), &rows, watch)?
         }
         _ => quantizer.quantize(&rows)?,
@@ -139,7 +139,12 @@ fn picked(rows: usize, most: usize) -> Vec<usize> {
 }
 
 /// The training with simulated integers: that of the job, with a smaller rate that falls to 0.
-fn training(request: &QuantizeRequest<'_>, job: &Job, data: &Dataset, outputs: usize) -> Training {
+fn training(
+    request: &QuantizeRequest<'_>,
+    job: &Job,
+    data: &Dataset,
+    outputs: usize,
+) -> Result<Training, Error> {
     let rows = data.rows();
     let batch = match job.train.batch {
         Batch::Full => rows,
@@ -153,9 +158,9 @@ fn training(request: &QuantizeRequest<'_>, job: &Job, data: &Dataset, outputs: u
     let schedule = Schedule::Cosine { steps, warmup: 0.0, restarts: 0, floor: 0.0 };
     let training = Training::new(
         recipe::loss(&job.loss, data, outputs),
-        recipe::optimizer(&job, per_epoch).schedule(schedule),
+        recipe::optimizer(&job, per_epoch)?.schedule(schedule),
     )
     .options(request.options.clone())
     .epochs(request.epochs);
-    if batch < rows { training.batch(batch) } else { training }
+    Ok(if batch < rows { training.batch(batch) } else { training })
 }

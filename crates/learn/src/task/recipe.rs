@@ -4,7 +4,7 @@ use crate::data::Dataset;
 use crate::job::{self, ClassWeights, Initial, Layer, Pair, PositiveWeight, Rule, Units};
 use crate::loss::CrossEntropy;
 use crate::nn::{Augmentation, ConvOptions};
-use crate::optim::{Adam, AdamW, Lion, RmsProp, Sgd};
+use crate::optim::{Adam, AdamW, Lbfgs, Lion, RmsProp, Sgd};
 use crate::schedule::Plateau;
 use crate::step::number_at;
 use crate::train::NotFinite;
@@ -178,7 +178,10 @@ fn counted(train: &Dataset, classes: usize) -> Vec<usize> {
 }
 
 /// The optimizer with its schedule, for epochs of so many steps.
-pub fn optimizer(job: &job::Job, steps_per_epoch: u64) -> Optimizer {
+///
+/// # Errors
+/// [`Error::Usage`] where it searches for the minimum of the whole loss.
+pub fn optimizer(job: &job::Job, steps_per_epoch: u64) -> Result<Optimizer, Error> {
     let o = &job.optimizer;
     let mut optimizer = match o.rule {
         Rule::Adam { beta1, beta2, epsilon } => {
@@ -194,6 +197,12 @@ pub fn optimizer(job: &job::Job, steps_per_epoch: u64) -> Optimizer {
             Optimizer::new(RmsProp::new(o.rate).decay(decay).epsilon(epsilon).momentum(momentum))
         }
         Rule::Lion { beta1, beta2 } => Optimizer::new(Lion::new(o.rate).betas(beta1, beta2)),
+        Rule::Lbfgs { .. } => {
+            return Err(Error::usage(
+                "optimizer.kind = \"lbfgs\" searches by whole losses, and this goes on batch by batch",
+                "set optimizer.kind = \"adam\" and a rate",
+            ));
+        }
     };
     optimizer = optimizer.weight_decay(o.weight_decay).schedule(schedule(
         &job.schedule,
@@ -206,10 +215,60 @@ pub fn optimizer(job: &job::Job, steps_per_epoch: u64) -> Optimizer {
     if let Some(bound) = o.clip_norm {
         optimizer = optimizer.clip_norm(bound);
     }
-    match o.average {
+    Ok(match o.average {
         Some(decay) => optimizer.average(decay),
         None => optimizer,
+    })
+}
+
+/// The search for the minimum of the whole loss, where the job asks for one.
+///
+/// # Errors
+/// [`Error::Usage`] with all that does not go with it.
+pub fn search(job: &job::Job) -> Result<Option<Lbfgs>, Error> {
+    let (o, t, none) = (&job.optimizer, &job.train, job::Optimizer::default());
+    let Rule::Lbfgs { memory, tolerance } = o.rule else { return Ok(None) };
+    let random = random_layer(&job.network.layers);
+    let wants = [
+        (
+            t.dtype == job::Dtype::F64,
+            "train.dtype: set \"f64\", as it searches to the last digits".to_owned(),
+        ),
+        (t.batch == job::Batch::Full, "train.batch: set \"full\", as it works on all rows".into()),
+        (t.accumulate == 1, "train.accumulate: leave it out".into()),
+        (o.rate == none.rate, "optimizer.rate: leave it out, as it finds out how far to go".into()),
+        (job.schedule == job::Schedule::Constant, "schedule: leave it out".into()),
+        (
+            (o.clip_value, o.clip_norm, o.average) == (None, None, None),
+            "optimizer.clip_value, clip_norm, average: leave them out".into(),
+        ),
+        (t.not_finite == job::NotFinite::Stop, "train.not_finite: leave it out".into()),
+        (
+            random.is_none(),
+            format!(
+                "network.layers: leave out {}, which is another function in training",
+                random.unwrap_or_default()
+            ),
+        ),
+    ];
+    let wrong: Vec<&str> = wants.iter().filter(|(fits, _)| !fits).map(|(_, what)| what.as_str()).collect();
+    if wrong.is_empty() {
+        return Ok(Some(Lbfgs::new().memory(memory).tolerance(tolerance).iterations(usize::MAX)));
     }
+    Err(Error::usage("optimizer.kind = \"lbfgs\" does not go with the rest of the job", wrong.join("; ")))
+}
+
+/// The name of a layer that does something else in training than in inference.
+fn random_layer(layers: &[Layer]) -> Option<&'static str> {
+    layers.iter().find_map(|layer| match layer {
+        Layer::Dropout { .. } => Some("dropout"),
+        Layer::BatchNorm { .. } => Some("batch_norm"),
+        Layer::RandomFlip => Some("random_flip"),
+        Layer::RandomShift { .. } => Some("random_shift"),
+        Layer::RandomCrop { .. } => Some("random_crop"),
+        Layer::Residual { layers } | Layer::Sequential { layers, .. } => random_layer(layers),
+        _ => None,
+    })
 }
 
 /// Lengths in a job are epochs, those of a [`Schedule`] steps.
@@ -295,7 +354,7 @@ mod tests {
     #[test]
     fn lengths_in_epochs_become_lengths_in_steps() {
         let job = job_of("[optimizer]\nrate = 2.0\n[schedule]\nkind = 'cosine'\n[train]\nepochs = 10");
-        let optimizer = optimizer(&job, 4);
+        let optimizer = optimizer(&job, 4).unwrap();
         assert_eq!(optimizer.rate_at(0), 2.0);
         assert!((optimizer.rate_at(20) - 1.0).abs() < 1e-12);
         assert!(optimizer.rate_at(40).abs() < 1e-12);

@@ -9,9 +9,10 @@ use super::trained::network;
 use super::{data, integers, recipe};
 use crate::error::Error;
 use crate::job::{Batch, Job};
+use crate::optim::Lbfgs;
 use crate::quant::training::IntegerTraining;
-use crate::train::{Save, Trainer, Watch};
-use crate::{Options, Profile, Scope, Training};
+use crate::train::{LbfgsTraining, Save, Trainer, Watch};
+use crate::{Network, Options, Profile, Scope, Training};
 use ironlearn_ir::{DType, Real, Store};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -72,19 +73,30 @@ pub struct Outcome {
 /// Those of the data ([`Error::File`], [`Error::Io`]) and of the job ([`Error::Usage`]) before anything is
 /// written; [`Error::Diverged`] where a number is not finite: the state before that step is then saved.
 pub fn train(request: &Request<'_>, watch: &mut dyn Watch) -> Result<Outcome, Error> {
+    if integers::asked(request.job) {
+        return train_integers(request, watch);
+    }
+    if let Some(search) = recipe::search(request.job)? {
+        return train_floats::<f64>(request, watch, |network, data| {
+            minimising(request, search, data).build(network, &data.train, data.validation.as_ref())
+        });
+    }
     match data::dtype(request.job) {
-        _ if integers::asked(request.job) => train_integers(request, watch),
-        DType::F64 => train_as::<f64>(request, watch),
-        _ => train_as::<f32>(request, watch),
+        DType::F64 => train_floats::<f64>(request, watch, |network, data| descending(request, network, data)),
+        _ => train_floats::<f32>(request, watch, |network, data| descending(request, network, data)),
     }
 }
 
-fn train_as<T: Real>(request: &Request<'_>, watch: &mut dyn Watch) -> Result<Outcome, Error> {
+fn train_floats<T: Real>(
+    request: &Request<'_>,
+    watch: &mut dyn Watch,
+    trainer: impl for<'d> FnOnce(&Network<T>, &'d Data) -> Result<Trainer<'d>, Error>,
+) -> Result<Outcome, Error> {
     let job = request.job;
     let data = Data::load(job)?;
     let network = network::<T>(job, &data.preparation, room())?;
     let warnings = resumed(request, network.scope())?;
-    let trainer = training(request, &data).build(&network, &data.train, data.validation.as_ref())?;
+    let trainer = trainer(&network, &data)?;
     let inputs = data.train.types(1)[0].dtype;
     let predictor = Predictor::build(
         &recipe::options(job, &request.options),
@@ -248,10 +260,28 @@ fn rows_of_step(job: &Job, rows: usize) -> usize {
     }
 }
 
-fn training(request: &Request<'_>, data: &Data) -> Training {
+/// A search for the minimum of the loss over all rows.
+fn minimising(request: &Request<'_>, search: Lbfgs, data: &Data) -> LbfgsTraining {
+    let job = request.job;
+    LbfgsTraining::new(recipe::loss(&job.loss, &data.train, data.preparation.outputs), search)
+        .penalty(job.optimizer.weight_decay)
+        .options(recipe::options(job, &request.options))
+        .epochs(job.train.epochs)
+        .evaluate_every(job.train.evaluate_every)
+        .patience(job.train.patience)
+        .min_improvement(job.train.min_improvement)
+        .strict(job.train.strict)
+}
+
+/// Gradient descent, step by step.
+fn descending<'d, T: Real>(
+    request: &Request<'_>,
+    network: &Network<T>,
+    data: &'d Data,
+) -> Result<Trainer<'d>, Error> {
     let (job, rows) = (request.job, data.train.rows());
     let batch = rows_of_step(job, rows);
-    let optimizer = recipe::optimizer(job, rows.div_ceil(batch) as u64);
+    let optimizer = recipe::optimizer(job, rows.div_ceil(batch) as u64)?;
     let training = Training::new(recipe::loss(&job.loss, &data.train, data.preparation.outputs), optimizer)
         .options(recipe::options(job, &request.options))
         .epochs(job.train.epochs)
@@ -261,5 +291,6 @@ fn training(request: &Request<'_>, data: &Data) -> Training {
         .strict(job.train.strict)
         .patience(job.train.patience)
         .min_improvement(job.train.min_improvement);
-    if batch < rows { training.batch(batch) } else { training }
+    let training = if batch < rows { training.batch(batch) } else { training };
+    training.build(network, &data.train, data.validation.as_ref())
 }

@@ -21,6 +21,16 @@ pub(crate) trait Course {
     /// numbers were not finite and it was left out.
     fn step(&mut self, epoch: u64, start: usize, end: usize) -> Result<Option<f64>, Error>;
 
+    /// Whether no further step would change anything.
+    fn is_done(&self) -> bool {
+        false
+    }
+
+    /// What is to be told of where the run ended.
+    fn verdict(&self) -> Option<String> {
+        None
+    }
+
     /// The learning rate of the next step.
     fn learning_rate(&self) -> f64;
 

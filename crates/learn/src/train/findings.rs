@@ -47,8 +47,8 @@ impl Findings {
         }
     }
 
-    /// What is to be told of layers that have stopped to learn.
-    pub fn layers(&mut self, texts: Vec<String>, watch: &mut dyn Watch) -> Result<(), Error> {
+    /// What is to be told, as of layers that have stopped to learn.
+    pub fn texts(&mut self, texts: Vec<String>, watch: &mut dyn Watch) -> Result<(), Error> {
         texts.into_iter().try_for_each(|text| self.tell(text, watch))
     }
 

@@ -7,6 +7,7 @@ mod findings;
 mod floats;
 mod guard;
 mod health;
+mod lbfgs;
 mod model;
 mod progress;
 mod resident;
@@ -16,6 +17,7 @@ mod watch;
 
 pub use evaluation::{Evaluated, Evaluation};
 pub use guard::{MOST_IN_A_ROW, NotFinite};
+pub use lbfgs::LbfgsTraining;
 pub use model::Model;
 pub use trainer::{Outcome, SaveStore, Trainer};
 pub use training::Training;

@@ -80,7 +80,7 @@ impl<'d> Trainer<'d> {
             let progress = self.progress();
             let control = if progress.batch >= per_epoch {
                 self.end_epoch(progress, watch, save)?
-            } else if progress.epoch < epochs && !self.is_patience_over(&progress) {
+            } else if progress.epoch < epochs && !self.is_over(&progress) {
                 self.advance(progress, watch)?;
                 watch.after_step(self.course.steps())
             } else {
@@ -95,7 +95,8 @@ impl<'d> Trainer<'d> {
             }
         }
         if !interrupted {
-            self.findings.layers(self.course.ailing_layers()?, watch)?;
+            self.findings.texts(self.course.ailing_layers()?, watch)?;
+            self.findings.texts(self.course.verdict().into_iter().collect(), watch)?;
         }
         self.outcome(first, interrupted)
     }
@@ -114,7 +115,7 @@ impl<'d> Trainer<'d> {
             step: self.course.steps(),
             steps_here: self.course.steps() - first,
             train_time: self.train_time,
-            stopped_early: self.is_patience_over(&progress) && progress.epoch < self.pace.epochs,
+            stopped_early: self.is_over(&progress) && progress.epoch < self.pace.epochs,
             interrupted,
             skipped: self.course.skipped().unwrap_or(0),
             first_skipped: self.course.first_skipped().map(String::from),
@@ -162,7 +163,7 @@ impl<'d> Trainer<'d> {
     ) -> Result<Control, Error> {
         let epoch = progress.epoch + 1;
         if epoch == 1 {
-            self.findings.layers(self.course.ailing_layers()?, watch)?;
+            self.findings.texts(self.course.ailing_layers()?, watch)?;
         }
         let loss = progress.loss_sum / progress.loss_rows;
         let mut next =
@@ -229,8 +230,10 @@ impl<'d> Trainer<'d> {
         self.slots.read(&self.course.scope().store())
     }
 
-    fn is_patience_over(&self, progress: &Progress) -> bool {
-        self.pace.patience > 0 && progress.waited >= self.pace.patience
+    /// Whether nothing better is to be expected before the last epoch.
+    fn is_over(&self, progress: &Progress) -> bool {
+        let is_patience_over = self.pace.patience > 0 && progress.waited >= self.pace.patience;
+        is_patience_over || self.course.is_done()
     }
 
     /// Optimizer steps of an epoch.

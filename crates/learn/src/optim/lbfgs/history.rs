@@ -38,6 +38,29 @@ impl History {
         self.pairs.iter_mut().for_each(|pair| pair.inverse = 0.0);
     }
 
+    /// All of it, the oldest first: steps `[most, n]`, the gradient's changes `[most, n]`, and `1/sᵀy`, 0 where there is
+    /// no pair.
+    pub fn write(&self, steps: &mut [f64], changes: &mut [f64], inverses: &mut [f64]) {
+        let n = self.scratch.len().max(1);
+        let rows = steps.chunks_exact_mut(n).zip(changes.chunks_exact_mut(n)).zip(inverses);
+        for (pair, ((step, change), inverse)) in self.pairs.iter().zip(rows) {
+            step.copy_from_slice(&pair.step);
+            change.copy_from_slice(&pair.change);
+            *inverse = pair.inverse;
+        }
+    }
+
+    /// What [`History::write`] wrote.
+    pub fn read(&mut self, steps: &[f64], changes: &[f64], inverses: &[f64]) {
+        let n = self.scratch.len().max(1);
+        let rows = steps.chunks_exact(n).zip(changes.chunks_exact(n)).zip(inverses);
+        for (pair, ((step, change), inverse)) in self.pairs.iter_mut().zip(rows) {
+            pair.step.copy_from_slice(step);
+            pair.change.copy_from_slice(change);
+            pair.inverse = *inverse;
+        }
+    }
+
     /// Adds the step between two places, unless the function curves downwards there.
     pub fn add(&mut self, from: &Point, to: &Point) {
         let Some(mut pair) = self.pairs.pop_front() else { return };

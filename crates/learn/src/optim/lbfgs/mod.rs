@@ -2,11 +2,10 @@
 
 mod history;
 mod line_search;
+mod search;
 
 use crate::Error;
-use history::History;
-use ironlearn_ir::memory;
-use line_search::{Point, search};
+pub(crate) use search::Search;
 
 /// Puts the product of a symmetric positive matrix with a vector in the vector's place.
 pub(crate) type Precondition<'a> = &'a dyn Fn(&mut [f64]);
@@ -98,6 +97,13 @@ impl Lbfgs {
         Lbfgs { iterations, ..self }
     }
 
+    pub(crate) fn steps_remembered(&self) -> usize {
+        self.memory
+    }
+    pub(crate) fn accuracy(&self) -> f64 {
+        self.tolerance
+    }
+
     /// A minimum of `f`, which gives its value at a place and writes its gradient there. Where `f` is not convex it is the
     /// minimum of a valley, not the lowest of all. A value that is not finite means that `f` cannot be computed so far out:
     /// steps become shorter.
@@ -120,49 +126,15 @@ impl Lbfgs {
         mut f: impl FnMut(&[f64], &mut [f64]) -> Result<f64, Error>,
         precondition: Option<Precondition<'_>>,
     ) -> Result<Minimum, Error> {
-        let n = start.len();
-        let mut now = Point::at(start)?;
-        now.compute(&mut f)?;
-        if !now.is_finite() {
-            let problem =
-                format!("the function is {} at the start, or its gradient is not finite", now.value);
-            return Err(Error::usage(problem, "start where the function can be computed"));
-        }
-        let mut next = Point::at(start)?;
-        let mut direction = memory::zeros::<f64>(n, "a direction")?;
-        let mut history = History::new(self.memory, n)?;
-        let (mut iterations, mut evaluations) = (0, 1);
+        let mut search = Search::begin(*self, start, &mut f)?;
         let end = loop {
-            if largest(&now.gradient) <= self.tolerance {
-                break End::Converged;
+            if let Some(end) = search.step(&mut f, precondition)? {
+                break end;
             }
-            if iterations == self.iterations {
-                break End::Iterations;
-            }
-            history.direction(&now.gradient, precondition, &mut direction);
-            // A guess of the curvature that is none can point upwards.
-            if dot(&direction, &now.gradient) >= 0.0 {
-                history.forget();
-                direction.iter_mut().zip(&now.gradient).for_each(|(d, g)| *d = -g);
-            }
-            // Along the gradient itself nothing is known of how far to go, and too short is safe.
-            let blind = history.is_empty() && precondition.is_none();
-            let first = if blind { (1.0 / norm(&direction)).min(1.0) } else { 1.0 };
-            let found = search(&now, &direction, first, &mut next, &mut f)?;
-            evaluations += found.evaluations;
-            if !found.descends {
-                if history.is_empty() {
-                    break End::NoDescent;
-                }
-                history.forget();
-                continue;
-            }
-            history.add(&now, &next);
-            std::mem::swap(&mut now, &mut next);
-            iterations += 1;
         };
-        let gradient = largest(&now.gradient);
-        Ok(Minimum { at: now.place, value: now.value, gradient, iterations, evaluations, end })
+        let (value, gradient) = (search.value(), search.gradient());
+        let (iterations, evaluations) = (search.iterations, search.evaluations);
+        Ok(Minimum { at: search.into_place(), value, gradient, iterations, evaluations, end })
     }
 }
 
