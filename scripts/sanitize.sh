@@ -31,7 +31,8 @@ what=${1:-}
 export CARGO_TARGET_DIR=target/$what
 case $what in
 shuttle)
-    RUSTFLAGS="--cfg shuttle" cargo test --quiet --release -p ironlearn-cpu --test schedules -- --nocapture
+    # Kernels play no part, and take minutes to be optimised.
+    CARGO_PROFILE_RELEASE_OPT_LEVEL=0 RUSTFLAGS="--cfg shuttle" cargo test --quiet --release -p ironlearn-cpu --test schedules -- --nocapture
     ;;
 miri)
     nightly miri rust-src
