@@ -1,12 +1,11 @@
 //! The command line.
 
+mod exchange;
 mod generate;
 mod values;
 
-pub use generate::GenerateOptions;
-mod exchange;
-
 pub use exchange::{ExportOptions, Form, ImportOptions, OnnxProfile};
+pub use generate::GenerateOptions;
 
 use crate::device::Device;
 use crate::session::Limits;
@@ -102,6 +101,9 @@ pub struct RunOptions {
     /// Stop and save after this many steps, those before a resume included
     #[arg(long, value_name = "N")]
     pub max_steps: Option<u64>,
+    /// Write event files for TensorBoard (output.tensorboard of the job)
+    #[arg(long)]
+    pub tensorboard: bool,
     /// Show at the end where the time of the steps went, operation by operation
     #[arg(long)]
     pub profile: bool,
@@ -296,6 +298,7 @@ impl RunOptions {
     pub fn overrides(&self) -> Vec<String> {
         let mut overrides = self.set.clone();
         overrides.extend(self.seed.map(|seed| format!("train.seed={seed}")));
+        overrides.extend(self.tensorboard.then(|| "output.tensorboard=true".to_string()));
         overrides
     }
 }

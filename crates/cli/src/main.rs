@@ -7,6 +7,7 @@ mod console;
 mod date;
 mod device;
 mod engine;
+mod events;
 mod gpu;
 mod machine;
 mod metrics;

@@ -34,6 +34,12 @@ impl MetricsFiles {
         Ok(Self { csv, jsonl, times, earlier })
     }
 
+    /// Steps up to the last evaluation that was kept when the files were opened; 0 where there was none.
+    pub fn last_step(&self) -> u64 {
+        let last = self.times.last.as_deref();
+        last.and_then(|line| line.split(',').nth(1)?.parse().ok()).unwrap_or(0)
+    }
+
     /// Appends a row to each file; `elapsed` is the time since this call of the program began to train.
     pub fn append(&mut self, report: &EpochReport, elapsed: Duration) -> Result<(), Error> {
         let mut header = String::from("epoch,step,loss,validation_loss,learning_rate");

@@ -43,7 +43,7 @@ impl Progress {
             (false, true) => Style::Line,
             (false, false) => Style::Plain,
         };
-        let start = Start { step: 0, epoch: 0, last_step: 0, last_epoch: 0 };
+        let start = Start { step: 0, epoch: 0, last_step: 0, last_epoch: 0, rows: 0 };
         Self { style, start, step: 0, report: None, shown: None, mark: (0, Instant::now()), rate: 0.0 }
     }
 
@@ -191,7 +191,7 @@ mod tests {
     #[test]
     fn the_line_says_where_the_run_stands() {
         let mut progress = Progress::new(&Console::new(false, true));
-        progress.begin(&Start { step: 100, epoch: 10, last_step: 1100, last_epoch: 110 });
+        progress.begin(&Start { step: 100, epoch: 10, last_step: 1100, last_epoch: 110, rows: 10 });
         let now = progress.mark.1 + Duration::from_secs(2);
         let report = EpochReport {
             epoch: 60,

@@ -2,6 +2,7 @@
 //! to the engine.
 
 use crate::console::Console;
+use crate::events::Events;
 use crate::metrics::MetricsFiles;
 use crate::progress::Progress;
 use crate::signals::{Interruption, Signals};
@@ -39,6 +40,9 @@ pub struct Session {
     progress: Progress,
     began: Instant,
     metrics: Option<MetricsFiles>,
+    /// Whether events are written for TensorBoard, and where.
+    tensorboard: bool,
+    events: Option<Events>,
     /// Why the run was stopped, if it was.
     pub stop: Option<Stop>,
     /// Why metrics are missing. Training goes on: its weights are worth more than a row.
@@ -55,9 +59,16 @@ impl Session {
             progress: Progress::new(console),
             began: Instant::now(),
             metrics: None,
+            tensorboard: false,
+            events: None,
             stop: None,
             failure: None,
         }
+    }
+
+    /// The same with events for TensorBoard, where these are asked for.
+    pub fn tensorboard(self, tensorboard: bool) -> Self {
+        Self { tensorboard, ..self }
     }
 
     /// Ends the line of progress.
@@ -97,7 +108,11 @@ impl Watch for Session {
     fn begin(&mut self, start: &Start) -> Result<(), Error> {
         self.began = Instant::now();
         self.progress.begin(start);
-        self.metrics = Some(MetricsFiles::open(&self.directory, start.epoch)?);
+        let metrics = MetricsFiles::open(&self.directory, start.epoch)?;
+        if self.tensorboard {
+            self.events = Some(Events::open(&self.directory, start, metrics.last_step())?);
+        }
+        self.metrics = Some(metrics);
         self.signals.wait_for_steps();
         Ok(())
     }
@@ -121,8 +136,9 @@ impl Watch for Session {
         let now = Instant::now();
         let elapsed = now.duration_since(self.began);
         if let Some(files) = &mut self.metrics {
-            let written = files.append(report, elapsed);
-            self.note(written);
+            let rows = files.append(report, elapsed);
+            let events = self.events.as_mut().map_or(Ok(()), |events| events.append(report, now));
+            self.note(rows.and(events));
         }
         self.progress.report(report, now);
         self.control(report.step, now)
@@ -130,8 +146,9 @@ impl Watch for Session {
 
     fn before_save(&mut self, _which: Save) {
         if let Some(files) = &mut self.metrics {
-            let synced = files.sync();
-            self.note(synced);
+            let rows = files.sync();
+            let events = self.events.as_mut().map_or(Ok(()), Events::sync);
+            self.note(rows.and(events));
         }
     }
 
@@ -162,7 +179,7 @@ mod tests {
         (Session::new(directory, limits, signals.clone(), &console), signals)
     }
 
-    const START: Start = Start { step: 0, epoch: 0, last_step: 10, last_epoch: 10 };
+    const START: Start = Start { step: 0, epoch: 0, last_step: 10, last_epoch: 10, rows: 4 };
 
     #[test]
     fn signals_reach_the_engine_between_steps() {

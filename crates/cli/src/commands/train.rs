@@ -92,7 +92,8 @@ pub fn carry_out(
         best: run.dir.best(),
         directory: path,
     };
-    let mut session = Session::new(path, run.limits, signals, console);
+    let session = Session::new(path, run.limits, signals, console);
+    let mut session = session.tensorboard(run.job.output.tensorboard);
     let outcome = engine.train(&request, &mut session);
     session.end();
     let outcome = outcome?;

@@ -10,13 +10,16 @@
 //! | [`idx`], [`gz`] | the format of the MNIST files, compressed or not |
 //! | [`checkpoint`] | safetensors with checksums |
 //! | [`onnx`] | the messages of ONNX models |
+//! | [`events`] | the event files that TensorBoard reads |
 //! | [`original`] | the JSON files of the original Iron Learn program |
 
 pub mod atomic;
 pub(crate) mod bytes;
 pub mod checkpoint;
 mod checksum;
+mod crc32c;
 pub mod csv;
+pub mod events;
 pub mod gz;
 mod header;
 pub mod idx;

@@ -22,5 +22,7 @@ section! {
     Output {
         /// Writes report.html: curves, network table and pictures in one file that needs no network.
         report: bool = true;
+        /// Writes the curves and, of a picture, its time-lapse as event files, which TensorBoard shows.
+        tensorboard: bool = false;
     }
 }

@@ -25,6 +25,11 @@ const FRAME_SIDE: usize = 512;
 /// How long a frame is shown, in hundredths of a second.
 const FRAME_TIME: u16 = 10;
 
+/// Where the frame of an epoch stands in the directory of a run, if one was drawn.
+pub fn frame_path(directory: &Path, epoch: u64) -> PathBuf {
+    directory.join(FRAMES).join(format!("{epoch:012}.png"))
+}
+
 /// The pictures of one run.
 pub(super) struct Gallery {
     directory: PathBuf,
@@ -67,7 +72,7 @@ impl Gallery {
         }
         let folder = self.directory.join(FRAMES);
         fs::create_dir_all(&folder).map_err(Error::io(&folder, "create"))?;
-        let path = folder.join(format!("{epoch:012}.png"));
+        let path = frame_path(&self.directory, epoch);
         let [width, height] = self.frame;
         if (width, height) == (drawn.width(), drawn.height()) {
             return drawn.write_png(&path);

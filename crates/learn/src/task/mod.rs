@@ -50,6 +50,7 @@ pub use data::scaling::Scaling;
 pub use data::texts::TextForm;
 pub use data::{Data, Truth};
 pub use floats::FloatNetwork;
+pub use gallery::frame_path;
 pub use generator::Generator;
 pub use integers::integer_model;
 pub use measures::Measures;

@@ -73,7 +73,14 @@ impl<'d> Trainer<'d> {
         let (per_epoch, epochs) = (self.steps_per_epoch(), self.pace.epochs);
         let first = self.course.steps();
         let epoch = self.progress().epoch;
-        watch.begin(&Start { step: first, epoch, last_step: epochs * per_epoch, last_epoch: epochs })?;
+        let rows = self.course.rows() as u64;
+        watch.begin(&Start {
+            step: first,
+            epoch,
+            last_step: epochs * per_epoch,
+            last_epoch: epochs,
+            rows,
+        })?;
         self.train_time = Duration::ZERO;
         let mut interrupted = false;
         loop {

@@ -24,6 +24,8 @@ pub struct Start {
     pub last_step: u64,
     /// Epochs completed then.
     pub last_epoch: u64,
+    /// Rows of an epoch.
+    pub rows: u64,
 }
 
 /// One evaluation: what the metrics file gets a row of. Nothing in it depends on a clock.

@@ -25,7 +25,7 @@ impl Engine for Pretend {
     fn train(&self, request: &TrainRequest<'_>, watch: &mut dyn Watch) -> Result<Outcome, Error> {
         let resumed = request.resume_from.map(|path| fs::read_to_string(path).unwrap().parse().unwrap());
         let first: u64 = resumed.unwrap_or(0);
-        watch.begin(&Start { step: first, epoch: first, last_step: STEPS, last_epoch: STEPS })?;
+        watch.begin(&Start { step: first, epoch: first, last_step: STEPS, last_epoch: STEPS, rows: 1 })?;
         let mut step = first;
         while step < STEPS {
             step += 1;

@@ -8,7 +8,7 @@ pub(crate) mod builder;
 mod file;
 mod proto;
 mod reader;
-mod wire;
+pub(super) mod wire;
 
 pub use file::{External, MAX_BYTES, read, read_tensor, write};
 pub use proto::{

@@ -68,12 +68,13 @@ macro_rules! message {
         }
     };
 }
-pub(super) use message;
+pub(in crate::io) use message;
 
 /// How the value of a field is written.
 #[derive(Clone, Copy)]
 enum Kind {
     Varint = 0,
+    Eight = 1,
     Length = 2,
     Four = 5,
 }
@@ -110,19 +111,24 @@ impl Field for Option<i64> {
     }
 }
 
-impl Field for Option<f32> {
-    fn put(&self, number: u32, to: &mut Vec<u8>) {
-        if let Some(value) = self {
-            key(number, Kind::Four, to);
-            to.extend_from_slice(&value.to_le_bytes());
-        }
-    }
+macro_rules! one {
+    ($($t:ty as $kind:ident),*) => {$(
+        impl Field for Option<$t> {
+            fn put(&self, number: u32, to: &mut Vec<u8>) {
+                if let Some(value) = self {
+                    key(number, Kind::$kind, to);
+                    to.extend_from_slice(&value.to_le_bytes());
+                }
+            }
 
-    fn accept(&mut self, value: Value<'_>) -> Result<(), Refusal> {
-        *self = Some(f32::from_le_bytes(value.fixed()?));
-        Ok(())
-    }
+            fn accept(&mut self, value: Value<'_>) -> Result<(), Refusal> {
+                *self = Some(<$t>::from_le_bytes(value.fixed()?));
+                Ok(())
+            }
+        }
+    )*};
 }
+one!(f32 as Four, f64 as Eight);
 
 macro_rules! fixed {
     ($($t:ty),*) => {$(
