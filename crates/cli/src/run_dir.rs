@@ -14,8 +14,8 @@ use std::path::{Path, PathBuf};
 const RUNS: &str = "runs";
 const JOB: &str = "job.toml";
 const LOCK: &str = "lock";
-/// Folder of the pictures of a time-lapse, in a run directory.
-const FRAMES: &str = "frames";
+/// Folders in a run directory: the pictures of a time-lapse, checkpoints that are kept for their loss.
+const FOLDERS: [&str; 2] = ["frames", "best"];
 
 /// A run directory in which this process works: locked until it is dropped.
 #[derive(Debug)]
@@ -53,9 +53,11 @@ impl RunDir {
         }
         let run = Self { path: path.to_owned(), _lock: lock(path)? };
         sweep(path)?;
-        let frames = path.join(FRAMES);
-        if exists(&frames)? {
-            sweep(&frames)?;
+        for folder in FOLDERS {
+            let folder = path.join(folder);
+            if exists(&folder)? {
+                sweep(&folder)?;
+            }
         }
         let old = Job::load(&run.job(), &[] as &[&str])?;
         let job = Job::load(&run.job(), overrides)?;

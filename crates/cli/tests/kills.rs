@@ -14,7 +14,7 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 /// A run of about half a second that is always saving.
-const SAVING: &str = "picture.toml --set train.epochs=60 --set train.save_every=1 --set picture.frames=8";
+const SAVING: &str = "picture.toml --set train.epochs=60 --set train.save_every=1 --set picture.frames=8 --set train.keep_best=3";
 
 /// A run that would take days, with this between saves.
 fn endless(save_interval: &str) -> String {

@@ -13,9 +13,9 @@ use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::thread;
 
-/// A table, another that is resumed after a step, and a picture with a frame; saved after every epoch.
+/// A table of which the best state is kept, another that is resumed after a step, and a picture with a frame; saved after every epoch.
 const RUNS: [(&str, Option<u64>); 3] = [
-    ("regression.toml --set train.save_every=1 --set train.epochs=2", None),
+    ("regression.toml --set train.save_every=1 --set train.epochs=2 --set train.keep_best=1", None),
     ("classes.toml --set train.save_every=1 --set train.epochs=1", Some(3)),
     ("picture.toml --set train.save_every=1 --set train.epochs=1 --set picture.frames=1", None),
 ];

@@ -70,12 +70,22 @@ fn run_directory(path: &Path) -> Result<Shown, Error> {
         }
     }
     let shown = last.as_ref().map_or("none".to_owned(), Value::to_string);
-    let text = format!("{}\nlast evaluation: {shown}\ncheckpoints: {}", job.text, checkpoints.join(", "));
+    let mut text = format!("{}\nlast evaluation: {shown}\ncheckpoints: {}", job.text, checkpoints.join(", "));
+    let kept = task::kept_checkpoints(path)?;
+    for (number, kept) in (1..).zip(&kept) {
+        let shown = kept.path.strip_prefix(path).unwrap_or(&kept.path).display();
+        text.push_str(&format!("\nbest {number}: epoch {}, loss {}, {shown}", kept.epoch, short(kept.loss)));
+    }
+    let object_of = |kept: &task::KeptCheckpoint| {
+        let path = kept.path.to_string_lossy();
+        json!({ "epoch": kept.epoch, "loss": kept.loss, "path": path })
+    };
     let object = json!({
         "kind": "run",
         "job": job.object["job"],
         "last_evaluation": last,
         "checkpoints": checkpoints,
+        "kept": kept.iter().map(object_of).collect::<Vec<_>>(),
     });
     Ok(Shown { text, object })
 }

@@ -129,11 +129,11 @@ impl Reference {
         if !output.status.success() {
             return Some(format!("`{command}` fails: {}", text(&output.stderr)));
         }
-        let found = files(&directory);
+        let found = still_possible(&files(&directory), said);
         if let Some(stray) = found.keys().find(|name| !self.files.contains_key(*name)) {
             return Some(format!("{} is left behind", stray.display()));
         }
-        difference(&still_possible(&self.files, said), &still_possible(&found, said))
+        difference(&still_possible(&self.files, said), &found)
     }
 }
 

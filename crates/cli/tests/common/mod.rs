@@ -237,7 +237,10 @@ pub fn still_possible(files: &Files, said: &str) -> Files {
     let best = Path::new("best.safetensors");
     files.retain(|name, _| {
         let of_frames = name.starts_with("frames") || name.ends_with("timelapse.gif");
-        !(of_frames && said.contains("frames") || name == best && said.contains("best.safetensors"))
+        let is_kept = name.starts_with("best") && said.contains("best/");
+        !(of_frames && said.contains("frames")
+            || name == best && said.contains("best.safetensors")
+            || is_kept)
     });
     files
 }

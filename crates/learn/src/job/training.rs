@@ -52,6 +52,9 @@ section! {
         strict: bool = false;
         /// Looks for rows of the validation part that stand in the training part as well.
         find_duplicates: bool = false;
+        /// So many checkpoints are kept in the folder best, those of the evaluations with the smallest losses; 0: none but
+        /// best.safetensors.
+        keep_best: usize = 0;
         /// Epochs between saves; 0: at the end only. A run that is interrupted saves in any case.
         save_every: u64 = 0;
         /// Time between saves while a run goes on; more where a save takes more than a thirtieth of it.

@@ -3,6 +3,7 @@
 use super::data::preparation::Preparation;
 use super::data::{Data, Truth};
 use super::gallery::Gallery;
+use super::kept::Shelf;
 use super::measures::Measures;
 use super::predictor::Predictor;
 use super::sheets;
@@ -26,9 +27,12 @@ pub(super) struct Observer<'a> {
     gallery: Option<Gallery>,
     directory: PathBuf,
     rhythm: Rhythm,
+    shelf: Shelf,
     /// Why the last save of each kind failed: one that succeeds makes good for it.
     last: Option<String>,
     best: Option<String>,
+    /// The first failure of those that are kept: each belongs to a moment that is over.
+    kept: Option<String>,
     /// The first frame that could not be written.
     frame: Option<String>,
 }
@@ -48,8 +52,10 @@ impl<'a> Observer<'a> {
             gallery: data.preparation.canvas.map(|canvas| Gallery::new(job, canvas, request.directory)),
             directory: request.directory.to_owned(),
             rhythm: Rhythm::new(job.train.save_every * steps_per_epoch, job.train.save_interval),
+            shelf: Shelf::new(request.directory, job.train.keep_best),
             last: None,
             best: None,
+            kept: None,
             frame: None,
         }
     }
@@ -76,7 +82,7 @@ impl<'a> Observer<'a> {
 
     /// The measures of the end, and why not all files were written.
     pub fn finish(mut self, job: &Job, scope: &Scope) -> Result<(Measures, Option<String>), Error> {
-        let mut failure = self.last.or(self.best).or(self.frame);
+        let mut failure = self.last.or(self.best).or(self.kept).or(self.frame);
         let Some((mut measures, _)) = self.judge.measure(&|| false)? else {
             return Ok((Measures::default(), failure));
         };
@@ -97,6 +103,7 @@ impl<'a> Observer<'a> {
 impl Watch for Observer<'_> {
     fn begin(&mut self, start: &Start) -> Result<(), Error> {
         self.watch.begin(start)?;
+        self.shelf.begin(start.epoch)?;
         if start.step == 0 && self.gallery.is_some() {
             self.look(0)?;
         }
@@ -122,6 +129,10 @@ impl Watch for Observer<'_> {
         self.watch.after_epoch(report)
     }
 
+    fn keeps(&mut self, epoch: u64, loss: f64) -> bool {
+        self.shelf.wants(epoch, loss)
+    }
+
     fn warn(&mut self, warning: &str) {
         self.watch.warn(warning);
     }
@@ -140,6 +151,13 @@ impl Watch for Observer<'_> {
                 self.last = None;
             }
             Save::Best => self.best = None,
+            Save::Kept { epoch, loss } => {
+                if let Err(error) = self.shelf.add(epoch, loss) {
+                    self.watch
+                        .warn(&format!("training goes on, but a checkpoint could not be removed: {error}"));
+                    self.kept.get_or_insert(error.to_string());
+                }
+            }
         }
         self.watch.saved(which);
     }
@@ -152,6 +170,7 @@ impl Watch for Observer<'_> {
                 &mut self.last
             }
             Save::Best => &mut self.best,
+            Save::Kept { .. } => &mut self.kept,
         };
         if failure.is_none() {
             self.watch.warn(&format!("training goes on, but its state could not be saved: {error}"));

@@ -1,6 +1,7 @@
 //! [`train`]: a job from its data to its model file and its pictures.
 
 use super::data::{Data, Truth};
+use super::kept::Shelf;
 use super::measures::Measures;
 use super::model_file::{self, ModelFile};
 use super::observer::Observer;
@@ -179,10 +180,11 @@ fn carry_out(
     let arithmetic = arithmetic(request);
     let mut save = |which: Save, store: &Store| {
         let path = match which {
-            Save::Last => &request.last,
-            Save::Best => &request.best,
+            Save::Last => request.last.clone(),
+            Save::Best => request.best.clone(),
+            Save::Kept { epoch, loss } => Shelf::place(request.directory, epoch, loss)?,
         };
-        model_file::save(path, store, job, &data.preparation, &arithmetic)
+        model_file::save(&path, store, job, &data.preparation, &arithmetic)
     };
     let ran = trainer.run(&mut observer, &mut save);
     // The last good state, also where the run came to grief; a run that was asked to stop has saved.

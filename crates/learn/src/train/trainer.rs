@@ -204,6 +204,9 @@ impl<'d> Trainer<'d> {
         if improved {
             self.save(Save::Best, watch, save)?;
         }
+        if watch.keeps(epoch, judged) {
+            self.save(Save::Kept { epoch, loss: judged }, watch, save)?;
+        }
         Ok(control)
     }
 

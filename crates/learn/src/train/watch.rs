@@ -46,12 +46,19 @@ pub struct EpochReport {
 }
 
 /// Which state is to be saved.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Save {
     /// The state now, from which the run can be resumed.
     Last,
     /// The state now, which has the smallest loss so far.
     Best,
+    /// The state now, for its loss: see [`Watch::keeps`].
+    Kept {
+        /// Epochs completed.
+        epoch: u64,
+        /// Loss of the validation part, or of the training part where there is none.
+        loss: f64,
+    },
 }
 
 /// Watches a training run.
@@ -85,6 +92,12 @@ pub trait Watch {
     /// Called after each evaluation.
     fn after_epoch(&mut self, _report: &EpochReport) -> Control {
         Control::Continue
+    }
+
+    /// Whether the state after an evaluation with this loss (of the validation part, or of the training part where there
+    /// is none) is to be saved as [`Save::Kept`]; called after [`Watch::after_epoch`].
+    fn keeps(&mut self, _epoch: u64, _loss: f64) -> bool {
+        false
     }
 
     /// Called once for each thing that looks like a mistake: a layer that has stopped to learn, a learning rate that
