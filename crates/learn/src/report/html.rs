@@ -9,17 +9,19 @@ use std::path::Path;
 
 const STYLE: &str = "\
 :root{color-scheme:light dark}\
-body{font:16px/1.5 system-ui,sans-serif;max-width:56rem;margin:2rem auto;padding:0 1rem;\
+body{font:16px/1.5 system-ui,sans-serif;max-width:70rem;margin:2rem auto;padding:0 1rem;\
 background:Canvas;color:CanvasText}\
 h1{font-size:1.6rem}h2{font-size:1.15rem;margin-top:2rem}\
 table{border-collapse:collapse}th,td{text-align:left;padding:.2rem 1.2rem .2rem 0;vertical-align:top;\
 border-bottom:1px solid color-mix(in srgb,CanvasText 15%,transparent)}\
+table .number{text-align:right}.wide{overflow-x:auto;font-size:.85rem}.wide th,.wide td{white-space:nowrap;padding-right:1rem}\
 td{font-variant-numeric:tabular-nums;overflow-wrap:anywhere}\
 pre{overflow-x:auto;padding:.8rem;border-radius:.4rem;font-size:.85rem;line-height:1.35;\
 background:color-mix(in srgb,CanvasText 7%,transparent)}\
+.charts{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(28rem,100%),1fr));gap:.5rem 1.5rem}\
 svg{width:100%;height:auto}\
 .pictures{display:flex;flex-wrap:wrap;gap:1rem}figure{margin:0;flex:1 1 14rem;max-width:24rem}\
-figure img{width:100%;image-rendering:pixelated}figcaption{font-size:.85rem}";
+figure img{width:100%;height:auto;image-rendering:pixelated}figcaption{font-size:.85rem}";
 
 /// A report in the making: sections appear in the order in which they are added.
 pub struct Report {
@@ -45,6 +47,24 @@ impl Report {
         self
     }
 
+    /// Adds a table with names above its columns; a column of numbers stands at the right.
+    pub fn grid(mut self, heading: &str, names: &[String], rows: &[Vec<String>]) -> Report {
+        let is_number = |text: &str| text.trim_end_matches('*').parse::<f64>().is_ok();
+        let of_numbers =
+            |column: usize| rows.iter().filter_map(|row| row.get(column)).any(|text| is_number(text));
+        let class = |column| if of_numbers(column) { " class=\"number\"" } else { "" };
+        let line = |tag: &str, row: &[String]| {
+            let cell = |(column, text)| format!("<{tag}{}>{}</{tag}>", class(column), escape(text));
+            let cells: String = row.iter().map(String::as_str).enumerate().map(cell).collect();
+            format!("<tr>{cells}</tr>\n")
+        };
+        self.heading(heading);
+        self.body.push_str(&format!("<div class=\"wide\"><table>\n{}", line("th", names)));
+        rows.iter().for_each(|row| self.body.push_str(&line("td", row)));
+        self.body.push_str("</table></div>\n");
+        self
+    }
+
     /// Adds text whose columns stay aligned, as the table of a network.
     pub fn text(mut self, heading: &str, text: &str) -> Report {
         self.heading(heading);
@@ -55,7 +75,9 @@ impl Report {
     /// Adds curves.
     pub fn charts(mut self, heading: &str, charts: &[Chart]) -> Report {
         self.heading(heading);
+        self.body.push_str("<div class=\"charts\">\n");
         charts.iter().for_each(|c| self.body.push_str(&c.svg()));
+        self.body.push_str("</div>\n");
         self
     }
 
@@ -111,6 +133,7 @@ mod tests {
         let chart = Chart { title: "loss".into(), ..Chart::default() };
         Report::new("<b>run</b>")
             .table("Job", &[("epochs & more", "<3>")])
+            .grid("Runs", &["run & more".into(), "loss".into()], &[vec!["<4>".into(), "0.5*".into()]])
             .text("Network", "a  b\n<c>\u{1b}[0m")
             .charts("Curves", &[chart])
             .pictures("Pictures", &[("the \"target\"", &picture)])
@@ -121,11 +144,17 @@ mod tests {
     #[test]
     fn texts_are_taken_literally() {
         let html = example();
-        for bad in ["<b>", "<3>", "<c>", "\u{1b}"] {
+        for bad in ["<b>", "<3>", "<4>", "<c>", "\u{1b}"] {
             assert!(!html.contains(bad), "{bad}: {html}");
         }
-        for good in ["&lt;b&gt;run", "epochs &amp; more", "a  b\n&lt;c&gt;", "alt=\"the &quot;target&quot;\""]
-        {
+        for good in [
+            "&lt;b&gt;run",
+            "epochs &amp; more",
+            "<th>run &amp; more",
+            "<td class=\"number\">0.5",
+            "a  b\n&lt;c&gt;",
+            "alt=\"the &quot;target&quot;\"",
+        ] {
             assert!(html.contains(good), "{good}: {html}");
         }
     }

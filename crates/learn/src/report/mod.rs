@@ -2,6 +2,7 @@
 
 mod base64;
 mod html;
+mod legend;
 mod svg;
 
 pub use html::Report;

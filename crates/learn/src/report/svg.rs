@@ -1,12 +1,13 @@
 //! [`Chart`]: curves over a common axis, drawn as SVG.
 
 use super::escape;
+use super::legend::Legend;
 use std::fmt::Write;
 
-const WIDTH: f64 = 720.0;
-const HEIGHT: f64 = 300.0;
-const LEFT: f64 = 66.0;
-const RIGHT: f64 = 16.0;
+pub(super) const WIDTH: f64 = 720.0;
+pub(super) const HEIGHT: f64 = 300.0;
+pub(super) const LEFT: f64 = 66.0;
+pub(super) const RIGHT: f64 = 16.0;
 const TOP: f64 = 30.0;
 const BOTTOM: f64 = 44.0;
 
@@ -33,6 +34,8 @@ pub struct Chart {
     pub title: String,
     /// What runs to the right, as `epoch`.
     pub x_label: String,
+    /// Whether the axis to the right is logarithmic.
+    pub x_logarithmic: bool,
     /// Whether the upward axis is logarithmic.
     pub logarithmic: bool,
     /// The curves.
@@ -100,24 +103,27 @@ impl Axis {
 }
 
 impl Chart {
-    /// The chart as an SVG element, 720 by 300 pixels or as wide as there is room; it takes the colour of the
-    /// text around it.
+    /// The chart as an SVG element, 720 by 300 pixels (higher where names stand below it) or as wide as there is room;
+    /// it takes the colour of the text around it.
     pub fn svg(&self) -> String {
         let points = || self.series.iter().flat_map(|s| s.points.iter());
         let shown = |p: &&(f64, f64)| p.1.is_finite() && (!self.logarithmic || p.1 > 0.0);
-        let x = Axis::over(points().filter(shown).map(|p| p.0), false);
+        let x = Axis::over(points().filter(shown).map(|p| p.0), self.x_logarithmic);
         let y = Axis::over(points().map(|p| p.1), self.logarithmic);
+        let names: Vec<&str> = self.series.iter().map(|series| series.name.as_str()).collect();
+        let legend = Legend::new(&self.title, &names);
         let mut out = format!(
-            "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {HEIGHT}\" role=\"img\" \
-             font-family=\"system-ui, sans-serif\" font-size=\"12\" fill=\"currentColor\">\n\
+            "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {1}\" role=\"img\" \
+             font-family=\"system-ui, sans-serif\" font-size=\"13\" fill=\"currentColor\">\n\
              <title>{0}</title>\n<text x=\"{LEFT}\" y=\"18\" font-weight=\"600\">{0}</text>\n",
-            escape(&self.title)
+            escape(&self.title),
+            HEIGHT + legend.height
         );
         self.draw_axes(&mut out, &x, &y);
         for (i, series) in self.series.iter().enumerate() {
-            draw_curve(&mut out, series, COLORS[i % COLORS.len()], &x, &y);
+            draw_curve(&mut out, series, &Stroke::of(i), &x, &y);
         }
-        self.draw_legend(&mut out);
+        draw_legend(&mut out, &legend);
         out.push_str("</svg>\n");
         out
     }
@@ -160,27 +166,42 @@ impl Chart {
             ),
         );
     }
+}
 
-    /// Names at the upper right, the last one outermost.
-    fn draw_legend(&self, out: &mut String) {
-        let mut end = WIDTH - RIGHT;
-        for (i, series) in self.series.iter().enumerate().rev() {
-            let color = COLORS[i % COLORS.len()];
-            let start = end - 7.0 * series.name.chars().count() as f64;
-            add(
-                out,
-                format_args!(
-                    "<path d=\"M{:.1} 14h16\" stroke=\"{color}\" stroke-width=\"3\"/><text x=\"{start:.1}\" y=\"18\">{}</text>\n",
-                    start - 20.0,
-                    escape(&series.name)
-                ),
-            );
-            end = start - 34.0;
-        }
+/// How a curve is drawn.
+struct Stroke {
+    color: &'static str,
+    /// Its dashes, as an attribute; none for the first curves.
+    dashes: &'static str,
+}
+
+impl Stroke {
+    /// That of the curve with this number: colours first, then the same in dashes and in dots.
+    fn of(number: usize) -> Stroke {
+        let dashes =
+            ["", " stroke-dasharray=\"7 3\"", " stroke-dasharray=\"2 3\"", " stroke-dasharray=\"9 3 2 3\""];
+        Stroke { color: COLORS[number % COLORS.len()], dashes: dashes[number / COLORS.len() % dashes.len()] }
     }
 }
 
-fn draw_curve(out: &mut String, series: &Series, color: &str, x: &Axis, y: &Axis) {
+fn draw_legend(out: &mut String, legend: &Legend) {
+    for (i, (name, x, y)) in legend.names.iter().enumerate() {
+        let Stroke { color, dashes } = Stroke::of(i);
+        add(
+            out,
+            format_args!(
+                "<path d=\"M{:.1} {:.1}h16\" stroke=\"{color}\" stroke-width=\"3\"{dashes}/>\
+                 <text x=\"{x:.1}\" y=\"{y:.1}\">{}</text>\n",
+                x - 20.0,
+                y - 4.0,
+                escape(name)
+            ),
+        );
+    }
+}
+
+fn draw_curve(out: &mut String, series: &Series, stroke: &Stroke, x: &Axis, y: &Axis) {
+    let Stroke { color, dashes } = stroke;
     let mut path = String::new();
     let mut lone = Vec::new();
     let mut run: Vec<(f64, f64)> = Vec::new();
@@ -203,7 +224,7 @@ fn draw_curve(out: &mut String, series: &Series, color: &str, x: &Axis, y: &Axis
     add(
         out,
         format_args!(
-            "<path d=\"{path}\" fill=\"none\" stroke=\"{color}\" stroke-width=\"1.8\" stroke-linejoin=\"round\"/>\n"
+            "<path d=\"{path}\" fill=\"none\" stroke=\"{color}\" stroke-width=\"1.8\" stroke-linejoin=\"round\"{dashes}/>\n"
         ),
     );
     for (px, py) in lone {
@@ -259,7 +280,7 @@ mod tests {
 
     fn chart(points: &[(f64, f64)], logarithmic: bool) -> Chart {
         let series = vec![Series { name: "training".into(), points: points.to_vec() }];
-        Chart { title: "loss".into(), x_label: "epoch".into(), logarithmic, series }
+        Chart { title: "loss".into(), x_label: "epoch".into(), logarithmic, series, ..Chart::default() }
     }
 
     #[test]
@@ -271,6 +292,26 @@ mod tests {
         for tick in [">1<", ">10<", ">100<"] {
             assert!(svg.contains(tick), "{svg}");
         }
+    }
+
+    #[test]
+    fn a_logarithmic_axis_to_the_right_has_its_decades_at_even_distances() {
+        let points = [(1e-4, 1.0), (1e-3, 2.0), (1e-2, 3.0)];
+        let svg = Chart { x_logarithmic: true, ..chart(&points, false) }.svg();
+        assert!(svg.contains("d=\"M66.0 256.0L385.0 143.0L704.0 30.0\""), "{svg}");
+        for tick in [">1e-4<", ">0.001<", ">0.01<"] {
+            assert!(svg.contains(tick), "{svg}");
+        }
+    }
+
+    #[test]
+    fn the_same_colour_comes_again_in_dashes() {
+        let series =
+            |i: usize| Series { name: format!("run {i}"), points: vec![(0.0, 1.0), (1.0, i as f64)] };
+        let svg = Chart { series: (0..7).map(series).collect(), ..Chart::default() }.svg();
+        let of_first = format!("stroke=\"{}\"", COLORS[0]);
+        assert_eq!(svg.matches(&of_first).count(), 4, "two curves and their names");
+        assert_eq!(svg.matches("stroke-dasharray").count(), 2);
     }
 
     #[test]

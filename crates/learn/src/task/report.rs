@@ -28,10 +28,10 @@ pub fn write_report(
     let mut rows = vec![
         ("epochs".to_owned(), outcome.epoch.to_string()),
         ("steps".into(), outcome.step.to_string()),
-        ("loss".into(), outcome.loss.to_string()),
+        ("loss".into(), short(outcome.loss)),
     ];
-    rows.extend(outcome.validation_loss.map(|loss| ("validation loss".into(), loss.to_string())));
-    rows.extend(outcome.measures.values.iter().map(|(name, value)| (name.clone(), value.to_string())));
+    rows.extend(outcome.validation_loss.map(|loss| ("validation loss".into(), short(loss))));
+    rows.extend(outcome.measures.values.iter().map(|(name, value)| (name.clone(), short(*value))));
     let mut report = Report::new(&job.name).table("Result", &rows);
     if !outcome.measures.details.is_empty() {
         report = report.text("Details", &outcome.measures.details);
@@ -39,14 +39,21 @@ pub fn write_report(
     if !outcome.warnings.is_empty() {
         report = report.text("Warnings", &outcome.warnings.join("\n"));
     }
-    report = report.charts("Curves", &charts(history));
     let pictures = pictures(directory)?;
     if !pictures.is_empty() {
         let shown: Vec<_> = pictures.iter().map(|(name, picture)| (*name, picture)).collect();
         report = report.pictures("Pictures", &shown)?;
     }
+    report = report.charts("Curves", &charts(history));
     report = report.text("Network", &outcome.network).text("Job", &job.to_toml());
     report.write(&directory.join("report.html"))
+}
+
+/// Six digits; with an exponent where there would be zeros in front.
+fn short(value: f64) -> String {
+    let rounded: f64 = format!("{value:.5e}").parse().unwrap_or(value);
+    let is_plain = rounded == 0.0 || !rounded.is_finite() || (1e-3..1e7).contains(&rounded.abs());
+    if is_plain { rounded.to_string() } else { format!("{rounded:e}") }
 }
 
 fn charts(history: &[EpochReport]) -> Vec<Chart> {
@@ -58,6 +65,7 @@ fn charts(history: &[EpochReport]) -> Vec<Chart> {
         title: title.into(),
         x_label: "epoch".into(),
         logarithmic,
+        x_logarithmic: false,
         series: series.into_iter().filter(|series| !series.points.is_empty()).collect(),
     };
     let losses = vec![curve("training", &|r| Some(r.loss)), curve("validation", &|r| r.validation_loss)];
@@ -88,4 +96,16 @@ fn pictures(directory: &Path) -> Result<Vec<(&'static str, Picture)>, Error> {
         }
     }
     Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::short;
+
+    #[test]
+    fn numbers_have_six_digits_at_most() {
+        let texts = [0.0, 0.1 + 0.2, 3.2494450039672394e-8, -123_456.789, 2e9, f64::INFINITY].map(short);
+        assert_eq!(texts, ["0", "0.3", "3.24945e-8", "-123457", "2e9", "inf"]);
+        assert_eq!(short(f64::NAN), "NaN");
+    }
 }
