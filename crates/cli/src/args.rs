@@ -2,10 +2,12 @@
 
 mod exchange;
 mod generate;
+mod runs;
 mod values;
 
 pub use exchange::{ExportOptions, Form, ImportOptions, OnnxProfile};
 pub use generate::GenerateOptions;
+pub use runs::{CompareOptions, LrFindOptions};
 
 use crate::device::Device;
 use crate::session::Limits;
@@ -35,6 +37,10 @@ pub enum Command {
     Train(TrainOptions),
     /// Go on with a run that was interrupted
     Resume(ResumeOptions),
+    /// Find a learning rate: steps with rates that grow, and what becomes of the loss
+    LrFind(LrFindOptions),
+    /// Show runs side by side, as a table and as curves
+    Compare(CompareOptions),
     /// Apply a trained network
     Predict(PredictOptions),
     /// Go on with a text as a network has learned to
@@ -267,6 +273,8 @@ impl Arguments {
         match &self.command {
             Command::Train(options) => options.run.json,
             Command::Resume(options) => options.run.json,
+            Command::Compare(options) => options.json,
+            Command::LrFind(options) => options.json,
             Command::Evaluate(options) => options.json,
             Command::Quantize(options) => options.json,
             Command::Export(options) => options.json,

@@ -11,13 +11,16 @@ mod events;
 mod gpu;
 mod machine;
 mod metrics;
+mod plot;
 mod predictions;
 mod profile;
 mod progress;
 mod run_dir;
+mod runs;
 mod session;
 mod signals;
 mod summary;
+mod table;
 
 use args::{Arguments, Command};
 use clap::Parser;
@@ -54,6 +57,8 @@ fn carry_out(command: Command, console: &Console) -> Result<u8, Error> {
         Command::Export(options) => commands::export::run(&options, console),
         Command::Import(options) => commands::import::run(&options, console),
         Command::Inspect(options) => commands::inspect::run(&options, console),
+        Command::Compare(options) => commands::compare::run(&options, console),
+        Command::LrFind(options) => commands::lr_find::run(&options, console),
         Command::Bench(options) => commands::bench::run(&options, console),
         Command::Doctor(_) => commands::doctor::run(console),
         Command::Help(options) => commands::help::run(&options, console),

@@ -84,6 +84,16 @@ pub fn history(directory: &Path) -> Result<Vec<EpochReport>, Error> {
     Ok(text.lines().filter_map(|line| report_of(&serde_json::from_str(line).ok()?)).collect())
 }
 
+/// Seconds of training up to the last evaluation of a run, as its `times.csv` tells them.
+pub fn seconds(directory: &Path) -> Result<Option<f64>, Error> {
+    let path = directory.join("times.csv");
+    let text = match fs::read_to_string(&path) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        read => read.map_err(Error::io(&path, "read"))?,
+    };
+    Ok(text.lines().next_back().and_then(|line| line.rsplit(',').next()?.parse().ok()))
+}
+
 fn report_of(row: &Value) -> Option<EpochReport> {
     // What is no number was written as null.
     let number = |value: &Value| value.as_f64().unwrap_or(f64::NAN);

@@ -262,6 +262,16 @@ fn rows_of_step(job: &Job, rows: usize) -> usize {
     }
 }
 
+/// Gradient descent over the data of a job.
+fn descending<'d, T: Real>(
+    request: &Request<'_>,
+    network: &Network<T>,
+    data: &'d Data,
+) -> Result<Trainer<'d>, Error> {
+    let training = training(request.job, &request.options, data)?;
+    training.build(network, &data.train, data.validation.as_ref())
+}
+
 /// A search for the minimum of the loss over all rows.
 fn minimising(request: &Request<'_>, search: Lbfgs, data: &Data) -> LbfgsTraining {
     let job = request.job;
@@ -276,16 +286,12 @@ fn minimising(request: &Request<'_>, search: Lbfgs, data: &Data) -> LbfgsTrainin
 }
 
 /// Gradient descent, step by step.
-fn descending<'d, T: Real>(
-    request: &Request<'_>,
-    network: &Network<T>,
-    data: &'d Data,
-) -> Result<Trainer<'d>, Error> {
-    let (job, rows) = (request.job, data.train.rows());
+pub(super) fn training(job: &Job, options: &Options, data: &Data) -> Result<Training, Error> {
+    let rows = data.train.rows();
     let batch = rows_of_step(job, rows);
     let optimizer = recipe::optimizer(job, rows.div_ceil(batch) as u64)?;
     let training = Training::new(recipe::loss(&job.loss, &data.train, data.preparation.outputs), optimizer)
-        .options(recipe::options(job, &request.options))
+        .options(recipe::options(job, options))
         .epochs(job.train.epochs)
         .accumulate(job.train.accumulate)
         .evaluate_every(job.train.evaluate_every)
@@ -293,6 +299,5 @@ fn descending<'d, T: Real>(
         .strict(job.train.strict)
         .patience(job.train.patience)
         .min_improvement(job.train.min_improvement);
-    let training = if batch < rows { training.batch(batch) } else { training };
-    training.build(network, &data.train, data.validation.as_ref())
+    Ok(if batch < rows { training.batch(batch) } else { training })
 }

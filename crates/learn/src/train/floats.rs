@@ -107,6 +107,11 @@ impl<'d> Floats<'d> {
         })
     }
 
+    /// Multiplies the learning rate of all later steps.
+    pub(super) fn scale_rate(&mut self, factor: f64) -> Result<(), Error> {
+        self.step.scale_rate(factor)
+    }
+
     /// A step with the rows at these places of the epoch's order; gives the sum of their losses.
     fn take_step(&mut self, epoch: u64, start: usize, end: usize) -> Result<f64, Error> {
         let rows = end - start;
