@@ -7,7 +7,7 @@ mod values;
 
 pub use exchange::{ExportOptions, Form, ImportOptions, OnnxProfile};
 pub use generate::GenerateOptions;
-pub use runs::{CompareOptions, LrFindOptions};
+pub use runs::{CompareOptions, LrFindOptions, SweepOptions};
 
 use crate::device::Device;
 use crate::session::Limits;
@@ -39,6 +39,8 @@ pub enum Command {
     Resume(ResumeOptions),
     /// Find a learning rate: steps with rates that grow, and what becomes of the loss
     LrFind(LrFindOptions),
+    /// Train a network for every point of a grid of settings, several at once
+    Sweep(SweepOptions),
     /// Show runs side by side, as a table and as curves
     Compare(CompareOptions),
     /// Apply a trained network
@@ -275,6 +277,7 @@ impl Arguments {
             Command::Resume(options) => options.run.json,
             Command::Compare(options) => options.json,
             Command::LrFind(options) => options.json,
+            Command::Sweep(options) => options.json,
             Command::Evaluate(options) => options.json,
             Command::Quantize(options) => options.json,
             Command::Export(options) => options.json,
@@ -291,6 +294,7 @@ impl Arguments {
         match &self.command {
             Command::Train(options) => options.run.quiet,
             Command::Resume(options) => options.run.quiet,
+            Command::Sweep(options) => options.quiet,
             _ => false,
         }
     }

@@ -20,6 +20,7 @@ mod runs;
 mod session;
 mod signals;
 mod summary;
+mod sweep;
 mod table;
 
 use args::{Arguments, Command};
@@ -58,6 +59,7 @@ fn carry_out(command: Command, console: &Console) -> Result<u8, Error> {
         Command::Import(options) => commands::import::run(&options, console),
         Command::Inspect(options) => commands::inspect::run(&options, console),
         Command::Compare(options) => commands::compare::run(&options, console),
+        Command::Sweep(options) => commands::sweep::run(&options, console),
         Command::LrFind(options) => commands::lr_find::run(&options, console),
         Command::Bench(options) => commands::bench::run(&options, console),
         Command::Doctor(_) => commands::doctor::run(console),

@@ -8,8 +8,8 @@ use serde_json::{Map, Value, json};
 use std::path::Path;
 use std::time::Duration;
 
-/// The object that `--json` prints.
-pub fn object(outcome: &Outcome, device: &str, total: Duration, run_dir: &Path) -> Value {
+/// The object that `--json` prints; `finished` is a run that came to its end, and was not stopped.
+pub fn object(outcome: &Outcome, device: &str, total: Duration, run_dir: &Path, finished: bool) -> Value {
     let train = outcome.train_time.as_secs_f64();
     json!({
         "device": device,
@@ -18,10 +18,12 @@ pub fn object(outcome: &Outcome, device: &str, total: Duration, run_dir: &Path) 
         "metrics": metrics(&outcome.measures.values),
         "train_seconds": train,
         "total_seconds": total.as_secs_f64(),
+        "epochs": outcome.epoch,
         "steps": outcome.step,
         "skipped_steps": outcome.skipped,
         "steps_per_second": if train > 0.0 { outcome.steps_here as f64 / train } else { 0.0 },
         "peak_memory_bytes": peak_memory(),
+        "finished": finished,
         "run_dir": run_dir.to_string_lossy(),
     })
 }

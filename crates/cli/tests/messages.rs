@@ -100,6 +100,13 @@ const MISTAKES: &[(&str, &str)] = &[
     ("a size that is none", "predict|run|--grid|20"),
     ("predictions in a format that is not written", "predict|run|--input|three.csv|--out|answers.xlsx"),
     ("data that the model was not trained on", "evaluate|run|--data|two.csv"),
+    ("a directory that is no run, to compare", "compare|run|folder"),
+    ("a metric that no run has", "compare|run|--by|psnr"),
+    ("curves in a format that is not drawn", "compare|run|--out|page.pdf"),
+    ("rates that do not grow", "lr-find|regression.toml|--from|1|--to|0.1"),
+    ("a grid without a key", "sweep|regression.toml|--grid|0.1,0.2"),
+    ("a key of a grid that does not exist", "sweep|regression.toml|--grid|optimizer.rte=1,2"),
+    ("the directory of another sweep", "sweep|regression.toml|--grid|optimizer.rate=1,2|--out|sweep"),
     ("a file that cannot be inspected", "inspect|grey.png"),
 ];
 
@@ -140,6 +147,9 @@ fn spoil(at: &Path) {
         let (code, said) = said(at, &format!("train|regression.toml|--out|{run}|--quiet"));
         assert_eq!(code, 0, "{said}");
     }
+    let sweep = "sweep|regression.toml|--set|train.epochs=1|--grid|optimizer.rate=1,2|--out|sweep|--quiet";
+    let (code, words) = said(at, sweep);
+    assert_eq!(code, 0, "{words}");
     half("run/last.safetensors", "half.safetensors");
     let path = at.join("damaged/last.safetensors");
     let mut bytes = fs::read(&path).unwrap();

@@ -1,7 +1,8 @@
-//! The options of the commands on several runs: `compare`, `lr-find`.
+//! The options of the commands on several runs: `compare`, `lr-find`, `sweep`.
 
 use super::MachineOptions;
 use clap::Args;
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 #[derive(Args)]
@@ -45,4 +46,34 @@ pub struct LrFindOptions {
     /// End standard output with one line of JSON
     #[arg(long)]
     pub json: bool,
+}
+
+#[derive(Args)]
+pub struct SweepOptions {
+    /// The job file
+    #[arg(value_name = "JOB.toml")]
+    pub job: PathBuf,
+    /// Values of keys of the job: a run is made for each choice of one value for every key. May be given several times
+    #[arg(long, value_name = "KEY.PATH=VALUE,VALUE,...", required = true)]
+    pub grid: Vec<String>,
+    /// Override a key of the job in all runs
+    #[arg(long, value_name = "KEY.PATH=VALUE")]
+    pub set: Vec<String>,
+    /// Directory of the runs; the same command goes on with what is not done there [default: runs/<name of the job>-sweep]
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// How many runs go on at once, each with its share of the threads [default: one per core; on a GPU one]
+    #[arg(long, value_name = "N")]
+    pub jobs: Option<NonZeroUsize>,
+    /// What runs are ordered by: a metric, such as accuracy [default: the validation loss, or loss]
+    #[arg(long, value_name = "METRIC")]
+    pub by: Option<String>,
+    #[command(flatten)]
+    pub machine: MachineOptions,
+    /// End standard output with one line of JSON
+    #[arg(long)]
+    pub json: bool,
+    /// Print nothing but errors and the line of --json
+    #[arg(long, short)]
+    pub quiet: bool,
 }

@@ -13,4 +13,5 @@ pub mod lr_find;
 pub mod predict;
 pub mod quantize;
 pub mod resume;
+pub mod sweep;
 pub mod train;

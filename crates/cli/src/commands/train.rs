@@ -110,7 +110,7 @@ pub fn carry_out(
     for failure in failures.iter().flatten() {
         console.failure(&format!("not everything was written: {failure}"));
     }
-    console.object(&summary::object(&outcome, &device, run.began.elapsed(), path));
+    console.object(&summary::object(&outcome, &device, run.began.elapsed(), path, session.stop.is_none()));
     Ok(summary::exit_code(&outcome, &session))
 }
 

@@ -156,7 +156,7 @@ fn the_object_has_the_promised_keys() {
         network: String::new(),
         profile: Default::default(),
     };
-    let object = summary::object(&outcome, "CPU", Duration::from_secs(5), Path::new("runs/a"));
+    let object = summary::object(&outcome, "CPU", Duration::from_secs(5), Path::new("runs/a"), true);
     let keys: Vec<&str> = object.as_object().unwrap().keys().map(String::as_str).collect();
     assert_eq!(
         keys,
@@ -167,10 +167,12 @@ fn the_object_has_the_promised_keys() {
             "metrics",
             "train_seconds",
             "total_seconds",
+            "epochs",
             "steps",
             "skipped_steps",
             "steps_per_second",
             "peak_memory_bytes",
+            "finished",
             "run_dir"
         ]
     );
