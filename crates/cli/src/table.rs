@@ -1,7 +1,7 @@
 //! Tables of words and numbers on a terminal.
 
 /// Letters of a cell that are shown.
-const LONGEST: usize = 40;
+const LONGEST: usize = 48;
 
 /// Names above rows, in columns that are as wide as they have to be; all but the first stand at the right.
 pub fn aligned(names: &[String], rows: &[Vec<String>]) -> String {
@@ -38,11 +38,11 @@ mod tests {
     #[test]
     fn columns_are_aligned_and_long_cells_cut() {
         let text = |cells: &[&str]| cells.iter().map(ToString::to_string).collect::<Vec<_>>();
-        let long = "ü".repeat(50);
+        let long = "ü".repeat(60);
         let table = aligned(&text(&["run", "loss"]), &[text(&["a", "0.25"]), text(&[&long, "10"])]);
         let lines: Vec<&str> = table.lines().collect();
-        assert_eq!(lines[1], format!("a{}  0.25", " ".repeat(40)));
-        assert_eq!(lines[2], format!("{}…    10", "ü".repeat(40)));
-        assert!(lines.iter().all(|line| line.chars().count() == 47), "{table}");
+        assert_eq!(lines[1], format!("a{}  0.25", " ".repeat(48)));
+        assert_eq!(lines[2], format!("{}…    10", "ü".repeat(48)));
+        assert!(lines.iter().all(|line| line.chars().count() == 55), "{table}");
     }
 }

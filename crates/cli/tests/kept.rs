@@ -51,6 +51,8 @@ fn the_states_of_the_best_evaluations_are_kept_through_a_break_and_can_be_used()
     };
     assert!(state(&last).len() > 4);
     assert_eq!(state(&kept), state(&last));
+    let compared = common::text(&common::ironlearn(at, "compare run").stdout);
+    assert!(compared.contains(&format!("best/epoch-{epoch:06}-loss-")), "{compared}");
     succeeds(at, &format!("predict {} --input table.csv --out answers.csv", path.display()));
     assert_eq!(fs::read_to_string(at.join("answers.csv")).unwrap().lines().count(), 41);
 }

@@ -9,6 +9,7 @@ use crate::summary;
 use crate::table::aligned;
 use ironlearn::Error;
 use ironlearn::report::{Chart, Report, Series};
+use ironlearn::task::KeptCheckpoint;
 use ironlearn::train::EpochReport;
 use serde_json::{Map, Value, json};
 use std::path::Path;
@@ -32,6 +33,10 @@ pub fn run(options: &CompareOptions, console: &Console) -> Result<u8, Error> {
     if !differences.is_empty() {
         let (names, rows) = settings(&runs, &differences);
         console.say(&format!("\nwhat differs in their jobs\n{}", aligned(&names, &rows)));
+    }
+    let (names, rows) = kept(&runs);
+    if !rows.is_empty() {
+        console.say(&format!("\nstates that were kept\n{}", aligned(&names, &rows)));
     }
     if let (Some(path), Some(form)) = (&options.out, form) {
         draw(&runs, &by, &settings(&runs, &differences), path, form)?;
@@ -117,10 +122,23 @@ fn settings(runs: &[RunSummary], differences: &[(String, Vec<String>)]) -> Grid 
     (names, runs.iter().enumerate().map(row).collect())
 }
 
+/// The states that runs have kept for their losses, the best of each run first.
+fn kept(runs: &[RunSummary]) -> Grid {
+    let names = ["run", "epoch", "loss", "file"].map(String::from).to_vec();
+    let of_run = |run: &RunSummary| -> Vec<Vec<String>> {
+        let row = |kept: &KeptCheckpoint| {
+            let file = kept.path.strip_prefix(&run.path).unwrap_or(&kept.path).display().to_string();
+            vec![run.name.clone(), kept.epoch.to_string(), short(kept.loss), file]
+        };
+        run.kept.iter().map(row).collect()
+    };
+    (names, runs.iter().flat_map(of_run).collect())
+}
+
 /// What came of a run, for programs.
 pub fn object(run: &RunSummary, by: &Measure) -> Value {
     let best = run.best(by);
-    let kept = |kept: &ironlearn::task::KeptCheckpoint| json!({ "epoch": kept.epoch, "loss": kept.loss, "path": kept.path.to_string_lossy() });
+    let kept = |kept: &KeptCheckpoint| json!({ "epoch": kept.epoch, "loss": kept.loss, "path": kept.path.to_string_lossy() });
     json!({
         "name": run.name,
         "path": run.path.to_string_lossy(),
@@ -179,6 +197,10 @@ fn draw(
     let mut report = Report::new(&format!("{} runs", runs.len())).grid("Results", &names, &rows);
     if settings.0.len() > 1 {
         report = report.grid("What differs in their jobs", &settings.0, &settings.1);
+    }
+    let (names, rows) = kept(runs);
+    if !rows.is_empty() {
+        report = report.grid("States that were kept", &names, &rows);
     }
     report.charts("Curves", &charts).write(path)
 }
