@@ -6,6 +6,9 @@ use signal_hook::flag;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+/// The variable that tells a call of this program which other call has started it.
+pub const PARENT: &str = "IRONLEARN_PARENT";
+
 /// Why a run is asked to end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Interruption {
@@ -59,7 +62,22 @@ impl Signals {
         register().map_err(|error| {
             Error::usage(format!("cannot listen to signals: {error}"), "start the program from a shell")
         })?;
+        Self::end_with_parent();
         Ok(signals)
+    }
+
+    /// Where another call of this program started this one, and says so by [`PARENT`]: its end, whatever ends it, comes
+    /// here as SIGTERM.
+    fn end_with_parent() {
+        #[cfg(target_os = "linux")]
+        if let Some(parent) = std::env::var(PARENT).ok().and_then(|text| text.parse::<i32>().ok()) {
+            use rustix::process::{Pid, Signal, getppid, set_parent_process_death_signal};
+            // Without it, it goes on to its own end.
+            let _ = set_parent_process_death_signal(Some(Signal::TERM));
+            if getppid().map(Pid::as_raw_pid) != Some(parent) {
+                std::process::exit(i32::from(Interruption::Terminated.exit_code()));
+            }
+        }
     }
 
     /// Steps begin: from now on there is something to save before the program ends.

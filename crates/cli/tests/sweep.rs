@@ -105,6 +105,31 @@ fn a_point_that_fails_stops_no_other_and_the_exit_code_says_so() {
     assert!(!at.join("t").exists());
 }
 
+#[cfg(target_os = "linux")]
+#[test]
+fn runs_end_with_the_sweep_whatever_ends_it() {
+    let folder = folder();
+    let at = folder.path();
+    let sweep = "sweep regression.toml --grid optimizer.rate=0.01 --out s --set train.epochs=100000000";
+    let mut child = program(at).args(sweep.split_whitespace()).stderr(Stdio::null()).spawn().unwrap();
+    let run = at.join("s/rate=0.01");
+    let wait_until = |what: &str, so: &dyn Fn() -> bool| {
+        let began = Instant::now();
+        while !so() {
+            assert!(began.elapsed() < Duration::from_secs(60), "{what}");
+            std::thread::sleep(Duration::from_millis(2));
+        }
+    };
+    let rows = || fs::read_to_string(run.join("metrics.csv")).map_or(0, |text| text.lines().count());
+    wait_until("the run begins", &|| rows() > 2);
+    child.kill().unwrap();
+    child.wait().unwrap();
+    wait_until("the run saves", &|| run.join("last.safetensors").exists());
+    wait_until("the run ends", &|| {
+        common::ironlearn(at, "resume s/rate=0.01 --quiet --max-steps 1").status.code() != Some(7)
+    });
+}
+
 #[cfg(unix)]
 #[test]
 fn an_interruption_reaches_all_runs_and_they_go_on_later() {

@@ -1,6 +1,6 @@
 //! [`Children`]: processes of this program, so many at once.
 
-use crate::signals::{Interruption, Signals};
+use crate::signals::{Interruption, PARENT, Signals};
 use ironlearn::Error;
 use std::ffi::OsString;
 use std::io::Read;
@@ -104,6 +104,7 @@ impl Children {
 
     fn start(&mut self, task: Task) -> Result<(), Error> {
         let mut command = Command::new(&self.program);
+        command.env(PARENT, std::process::id().to_string());
         command.args(task.arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         // Ctrl-C goes to all processes of a terminal's group: these get it from here, once.
         #[cfg(unix)]
