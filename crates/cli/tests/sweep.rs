@@ -54,6 +54,22 @@ fn every_point_is_a_run_and_the_best_stands_first() {
 }
 
 #[test]
+fn folds_have_a_mean_and_a_deviation() {
+    let folder = folder();
+    let folds = "--set train.validation=0 --set train.folds=3 --grid train.fold=1,2,3 --by accuracy";
+    let found = succeeds(folder.path(), &format!("sweep table.toml {folds} --out folds --json"));
+    let rows = rows(&folder.path().join("folds"));
+    let column = rows[0].iter().position(|name| name == "accuracy").unwrap();
+    let last: Vec<f64> = rows[1..].iter().map(|row| row[column].parse().unwrap()).collect();
+    let mean = last.iter().sum::<f64>() / 3.0;
+    let deviation = (last.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / 2.0).sqrt();
+    let near = |name: &str, expected: f64| (found[name].as_f64().unwrap() - expected).abs() < 1e-12;
+    assert!(near("mean", mean) && near("deviation", deviation), "{found} {last:?}");
+    let other = succeeds(folder.path(), &format!("sweep table.toml {GRID} --out others --set train.epochs=1 --json"));
+    assert!(other["mean"].is_null(), "{other}");
+}
+
+#[test]
 fn what_is_done_is_left_and_what_is_not_goes_on() {
     let folder = folder();
     let at = folder.path();

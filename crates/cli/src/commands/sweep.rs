@@ -145,6 +145,27 @@ fn signal(_ended: &Ended) -> Option<i32> {
     None
 }
 
+/// What came of runs of one job, whose differences are chance: at the last evaluation of each, as to take the best one
+/// would be to choose by what judges.
+#[derive(Clone, Copy)]
+struct Spread {
+    mean: f64,
+    /// The standard deviation of one, estimated from all (divided by their number less one).
+    deviation: f64,
+    count: usize,
+}
+
+impl Spread {
+    /// None of fewer than two.
+    fn of(runs: &[RunSummary], by: &Measure) -> Option<Spread> {
+        let values: Vec<f64> = runs.iter().filter_map(|run| by.of(run.last()?)).collect();
+        let count = values.len();
+        let mean = values.iter().sum::<f64>() / count as f64;
+        let squares = values.iter().map(|value| (value - mean).powi(2)).sum::<f64>();
+        (count > 1).then(|| Spread { mean, deviation: (squares / (count - 1) as f64).sqrt(), count })
+    }
+}
+
 /// What came of all points.
 struct Outcome<'a> {
     points: &'a [Point],
@@ -187,6 +208,15 @@ impl Outcome<'_> {
         }));
         let names = [names, vec!["state".into()]].concat();
         console.say(&aligned(&names, &rows));
+        let spread = grid.repeats().then(|| Spread::of(&runs, by)).flatten();
+        if let Some(Spread { mean, deviation, count }) = spread {
+            console.say(&format!(
+                "\n{} at the end: {} ± {} (mean and standard deviation of {count})",
+                by.name(),
+                short(mean),
+                short(deviation)
+            ));
+        }
         let table = out.join("sweep.csv");
         write_atomically(&table, |file| file.write_all(self.csv(grid, &runs, &ranked, by).as_bytes()))?;
         console.say(&format!(
@@ -215,6 +245,8 @@ impl Outcome<'_> {
             "points": self.points.len(),
             "done": self.states.iter().filter(|state| **state == State::Done).count(),
             "failed": self.failures.iter().flatten().count(),
+            "mean": spread.map(|spread| spread.mean),
+            "deviation": spread.map(|spread| spread.deviation),
             "runs": objects.collect::<Vec<_>>(),
         }));
         let code = self.failures.iter().flatten().next().map_or(0, |failure| failure.0);

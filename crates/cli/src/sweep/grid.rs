@@ -54,6 +54,11 @@ impl Grid {
         }
     }
 
+    /// Whether its points are the same job again, with other rows to judge by or other chances.
+    pub fn repeats(&self) -> bool {
+        self.0.iter().all(|(key, _)| matches!(key.as_str(), "train.fold" | "train.seed"))
+    }
+
     fn size(&self) -> Option<usize> {
         self.0.iter().try_fold(1usize, |size, (_, values)| size.checked_mul(values.len()))
     }
