@@ -3,11 +3,13 @@
 //! A [`Table`] is a CSV file with names in its first line. An [`Encoding`] is learned from the rows for training: it
 //! says which columns are inputs, fills in what is missing, and gives each word of a column an input of its own.
 
+mod cells;
 mod column;
 mod draft;
 mod encoding;
 mod labels;
 
+pub use cells::Cells;
 pub use column::{Column, Contents};
 pub use draft::{Draft, Missing};
 pub use encoding::{Encoding, Field, FieldKind, Unseen};

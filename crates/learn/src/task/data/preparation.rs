@@ -275,23 +275,50 @@ impl Preparation {
         let Some(canvas) = self.canvas else { return Ok(()) };
         canvas.check_positions(path, rows.as_slice::<f64>().unwrap_or_default())
     }
+
+    /// Checks raw rows that come from a program: finite numbers, and positions within a picture.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] with the first row that cannot be answered.
+    pub fn check_raw(&self, rows: &[f64]) -> Result<(), Error> {
+        let columns = self.columns.max(1);
+        if let Some(i) = rows.iter().position(|x| !x.is_finite()) {
+            let problem = format!("row {}, number {}: {} is not finite", i / columns, i % columns, rows[i]);
+            return Err(Error::usage(problem, "give finite numbers"));
+        }
+        let Some((canvas, i)) = self.canvas.and_then(|canvas| Some((canvas, canvas.outside(rows)?))) else {
+            return Ok(());
+        };
+        let problem =
+            format!("row {i}, ({}, {}), is no position in the picture", rows[2 * i], rows[2 * i + 1]);
+        Err(Error::usage(problem, canvas.hint_on_positions()))
+    }
 }
 
 impl Canvas {
     /// Checks that these rows are positions of pixels, (x, y) each.
     pub(in crate::task) fn check_positions(&self, path: &Path, rows: &[f64]) -> Result<(), Error> {
-        let fits = |row: &[f64]| {
-            let within = |at: f64, side: usize| at >= 0.0 && at.fract() == 0.0 && at < side as f64;
-            within(row[0], self.width) && within(row[1], self.height)
-        };
-        match rows.chunks_exact(2).position(|row| !fits(row)) {
+        match self.outside(rows) {
             None => Ok(()),
             Some(i) => Err(FileError::new(path, format!("row {i} is no position in the picture"))
                 .at(Place::Key(format!("x[{}]", 2 * i)))
                 .found(format!("({}, {})", rows[2 * i], rows[2 * i + 1]))
-                .hint(format!("give whole numbers x below {} and y below {}", self.width, self.height))
+                .hint(self.hint_on_positions())
                 .into()),
         }
+    }
+
+    /// The first of these rows that is no position of a pixel, (x, y).
+    fn outside(&self, rows: &[f64]) -> Option<usize> {
+        let fits = |row: &[f64]| {
+            let within = |at: f64, side: usize| at >= 0.0 && at.fract() == 0.0 && at < side as f64;
+            within(row[0], self.width) && within(row[1], self.height)
+        };
+        rows.chunks_exact(2).position(|row| !fits(row))
+    }
+
+    fn hint_on_positions(&self) -> String {
+        format!("give whole numbers x below {} and y below {}", self.width, self.height)
     }
 }
 
