@@ -14,9 +14,9 @@ use std::path::Path;
 const SIDE: usize = 200;
 
 /// Loads a model of the original program.
-pub(super) fn load(path: &Path, options: &Options) -> Result<Trained, Error> {
+pub(super) fn load(path: &Path, options: &Options, rows: &[usize]) -> Result<Trained, Error> {
     let (network, preparation) = network(path)?;
-    Trained::new(&network, preparation, None, options)
+    Trained::new(&network, preparation, None, options, rows)
 }
 
 /// The network of a model of the original program. Three inputs and one output are taken for a network that draws:

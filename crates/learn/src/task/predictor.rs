@@ -122,6 +122,16 @@ impl Predictor {
         Ok(Predictor { network, batch, width, rows, answer, preparation: preparation.clone() })
     }
 
+    /// Rows of a portion.
+    pub fn rows(&self) -> usize {
+        self.rows
+    }
+
+    /// The type of the inputs as the network takes them.
+    pub fn input_dtype(&self) -> DType {
+        self.batch.dtype()
+    }
+
     /// Answers so many rows: `input` writes the inputs of a row, `take` gets its answer. False where it was stopped
     /// between two portions.
     fn run(

@@ -25,7 +25,8 @@ const ROWS: usize = 1024;
 
 /// A trained model.
 pub struct Trained {
-    predictor: Predictor,
+    /// In ascending order of their rows.
+    predictors: Vec<Predictor>,
     /// How rows become inputs and outputs answers.
     pub preparation: Preparation,
     /// The table of its layers.
@@ -44,26 +45,37 @@ impl Trained {
     /// # Errors
     /// [`Error::File`] where the file is damaged or holds no model; [`Error::Io`]; [`Error::Memory`].
     pub fn load(path: &Path, options: &Options) -> Result<Trained, Error> {
+        Trained::load_for(path, options, &[ROWS])
+    }
+
+    /// As [`Trained::load`], for so many rows at a time: answers are computed by the least of these numbers, given in
+    /// ascending order, that holds the rows. More of them answer few rows sooner and take more memory; the bits of an
+    /// answer do not depend on them.
+    ///
+    /// # Errors
+    /// As [`Trained::load`].
+    pub fn load_for(path: &Path, options: &Options, rows: &[usize]) -> Result<Trained, Error> {
         let path = model_path(path);
         if extension(&path) == "json" {
-            return original::load(&path, options);
+            return original::load(&path, options, rows);
         }
         let file = ModelFile::read(&path)?;
         match dtype(&file.job) {
-            DType::F64 => Trained::of::<f64>(file, options),
-            _ => Trained::of::<f32>(file, options),
+            DType::F64 => Trained::of::<f64>(file, options, rows),
+            _ => Trained::of::<f32>(file, options, rows),
         }
     }
 
-    fn of<T: Real>(file: ModelFile, options: &Options) -> Result<Trained, Error> {
+    fn of<T: Real>(file: ModelFile, options: &Options, rows: &[usize]) -> Result<Trained, Error> {
         let integers = file.integers()?;
         let room = if integers.is_some() { floats_of(file.bytes()) } else { file.bytes() };
         let network = described::<T>(file.path(), &file.job, &file.preparation, room)?;
         if let Some(model) = integers {
             let ModelFile { job, preparation, .. } = file;
-            let predictor = Predictor::of_integers(options, &model, &preparation, ROWS)?;
+            let of = |&rows: &usize| Predictor::of_integers(options, &model, &preparation, rows);
+            let predictors = rows.iter().map(of).collect::<Result<_, _>>()?;
             return Ok(Trained {
-                predictor,
+                predictors,
                 preparation,
                 summary: network.summary().clone(),
                 job: Some(job),
@@ -73,7 +85,7 @@ impl Trained {
         file.restore(&mut network.scope().store_mut())?;
         let ModelFile { job, preparation, .. } = file;
         let options = recipe::options(&job, options);
-        let mut trained = Trained::new(&network, preparation, Some(job), &options)?;
+        let mut trained = Trained::new(&network, preparation, Some(job), &options, rows)?;
         if trained.preparation.text.is_some() {
             trained.loss_of_text = Some(Box::new(move |rows| {
                 let loss = Loss::CrossEntropy(CrossEntropy::default());
@@ -91,18 +103,36 @@ impl Trained {
         preparation: Preparation,
         job: Option<Job>,
         options: &Options,
+        rows: &[usize],
     ) -> Result<Trained, Error> {
         // A model of a text goes on with texts, and answers no rows: no memory for many.
-        let rows = if preparation.text.is_some() { 1 } else { ROWS };
-        let predictor = Predictor::build(options, network, &preparation, network.input_dtype(), rows)?;
+        let rows = if preparation.text.is_some() { &[1] } else { rows };
+        let dtype = network.input_dtype();
+        let of = |&rows: &usize| Predictor::build(options, network, &preparation, dtype, rows);
+        let predictors = rows.iter().map(of).collect::<Result<_, _>>()?;
         let summary = network.summary().clone();
-        Ok(Trained { predictor, preparation, summary, job, loss_of_text: None })
+        Ok(Trained { predictors, preparation, summary, job, loss_of_text: None })
+    }
+
+    /// The predictor for so many rows.
+    fn predictor(&mut self, rows: usize) -> Result<&mut Predictor, Error> {
+        let last = self.predictors.len().saturating_sub(1);
+        let place = self.predictors.iter().position(|predictor| predictor.rows() >= rows).unwrap_or(last);
+        let none = || Error::usage("a model for no number of rows", "name one row at least");
+        self.predictors.get_mut(place).ok_or_else(none)
+    }
+
+    /// The type of the inputs as the network takes them: whole numbers where it begins with an embedding, codes where
+    /// it computes in integers.
+    pub fn input_dtype(&self) -> DType {
+        self.predictors.first().map_or(DType::F32, Predictor::input_dtype)
     }
 
     /// The answers for raw rows `[rows, columns]` of `f64`: `[rows, outputs]` of `f64`, scaled back, and
     /// probabilities for logits.
     pub fn answers(&mut self, rows: &Array) -> Result<Array, Error> {
-        self.predictor.answers(rows)
+        let count = rows.shape().first().copied().unwrap_or(0);
+        self.predictor(count)?.answers(rows)
     }
 
     /// What the model draws at this size.
@@ -111,7 +141,10 @@ impl Trained {
     /// [`Error::Usage`] where it has learned no picture; [`Error::Memory`].
     pub fn draw(&mut self, width: usize, height: usize) -> Result<Picture, Error> {
         match self.preparation.canvas {
-            Some(canvas) => canvas.sized(width, height).picture(self.predictor.levels(width, height)?),
+            Some(canvas) => {
+                let levels = self.predictor(width.saturating_mul(height))?.levels(width, height)?;
+                canvas.sized(width, height).picture(levels)
+            }
             None => Err(Error::usage(
                 "the model has learned no picture, so it draws none",
                 "give it rows instead: --input FILE",
