@@ -58,7 +58,7 @@ pub use integers::integer_model;
 pub use kept::{KeptCheckpoint, kept_checkpoints};
 pub use measures::Measures;
 pub use model_file::{Match, ModelFile, model_path};
-pub use onnx_rows::answers_of_onnx;
+pub use onnx_rows::{OnnxRows, answers_of_onnx};
 pub use predictor::Predictor;
 pub use quantize::{QuantizeRequest, quantize};
 pub use range_test::range_test;
