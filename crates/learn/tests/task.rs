@@ -9,6 +9,7 @@ use ironlearn::job::Job;
 use ironlearn::picture::Picture;
 use ironlearn::task::Trained;
 use ironlearn::train::{Control, EpochReport, Silent, Watch};
+use ironlearn_ir::Array;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -142,6 +143,16 @@ fn answers_of_a_table_are_in_the_units_of_its_targets() {
     for (row, y) in x.chunks_exact(2).zip(y) {
         assert!((3.0 * row[0] - 2.0 * row[1] + 5.0 - y).abs() < 0.3, "{row:?}: {y}");
     }
+    // Few rows by a small plan, with the same bits.
+    let mut sizes = Trained::load_for(folder.path(), &Options::default(), &[1, 3]).unwrap();
+    for (i, row) in x.chunks_exact(2).enumerate() {
+        let row = Array::of([1, 2], row.to_vec()).unwrap();
+        assert_eq!(sizes.answers(&row).unwrap().as_slice::<f64>().unwrap(), &y[i..=i]);
+    }
+    assert_eq!(sizes.answers(&rows).unwrap(), answers);
+    model.preparation.check_raw(x).unwrap();
+    let error = model.preparation.check_raw(&[1.0, 2.0, 3.0, f64::NAN]).unwrap_err().to_string();
+    assert!(error.contains("row 1, number 1: NaN is not finite"), "{error}");
     // Measured from the file as at the end of the run.
     assert_eq!(model.evaluate(&path).unwrap().values, outcome.measures.values);
 }
