@@ -3,11 +3,13 @@
 mod exchange;
 mod generate;
 mod runs;
+mod serve;
 mod values;
 
 pub use exchange::{ExportOptions, Form, ImportOptions, OnnxProfile};
 pub use generate::GenerateOptions;
 pub use runs::{CompareOptions, LrFindOptions, SweepOptions};
+pub use serve::ServeOptions;
 
 use crate::device::Device;
 use crate::session::Limits;
@@ -49,6 +51,8 @@ pub enum Command {
     Generate(GenerateOptions),
     /// Measure a trained network on a data set
     Evaluate(EvaluateOptions),
+    /// Answer over HTTP with a trained network, by the Open Inference Protocol
+    Serve(ServeOptions),
     /// Make a network of integers of a trained network
     Quantize(QuantizeOptions),
     /// Write a network for other programs: ONNX, PyTorch's weights, or Rust and C of integers
@@ -285,7 +289,7 @@ impl Arguments {
             Command::Inspect(options) => options.json,
             Command::Doctor(options) => options.json,
             Command::Bench(options) => options.json,
-            Command::Predict(_) | Command::Generate(_) | Command::Help(_) => false,
+            Command::Predict(_) | Command::Generate(_) | Command::Serve(_) | Command::Help(_) => false,
         }
     }
 

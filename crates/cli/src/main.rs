@@ -17,6 +17,8 @@ mod profile;
 mod progress;
 mod run_dir;
 mod runs;
+#[cfg(feature = "serve")]
+mod serve;
 mod session;
 mod signals;
 mod summary;
@@ -54,6 +56,7 @@ fn carry_out(command: Command, console: &Console) -> Result<u8, Error> {
         Command::Predict(options) => commands::predict::run(&options, console, &engine),
         Command::Generate(options) => commands::generate::run(&options, console),
         Command::Evaluate(options) => commands::evaluate::run(&options, console, &engine),
+        Command::Serve(options) => commands::serve::run(&options, console),
         Command::Quantize(options) => commands::quantize::run(&options, console, &engine),
         Command::Export(options) => commands::export::run(&options, console),
         Command::Import(options) => commands::import::run(&options, console),

@@ -30,14 +30,15 @@ pub fn write(answers: &Tensor<f64>, preparation: &Preparation, out: Option<&Path
 }
 
 /// Classes that answers tell apart.
-struct Classes {
+pub struct Classes {
     names: Vec<String>,
     /// What one answer of two classes is beyond for the second of them; none where each class has an answer.
     threshold: Option<f64>,
 }
 
 impl Classes {
-    fn of(preparation: &Preparation) -> Option<Classes> {
+    /// The classes of a model; none where it answers with numbers.
+    pub fn of(preparation: &Preparation) -> Option<Classes> {
         let names = preparation.labels.names().to_vec();
         let threshold = match preparation.reading {
             Reading::Value => return None,
@@ -56,7 +57,7 @@ impl Classes {
     }
 
     /// The name of the class that a row of answers is for.
-    fn judge(&self, row: &[f64]) -> &str {
+    pub fn judge(&self, row: &[f64]) -> &str {
         let class = match self.threshold {
             Some(threshold) => usize::from(row.first().is_some_and(|&x| x > threshold)),
             None => (0..row.len()).rev().max_by(|&a, &b| row[a].total_cmp(&row[b])).unwrap_or(0),
@@ -65,7 +66,7 @@ impl Classes {
     }
 
     /// The names that answers have.
-    fn answers(&self) -> &[String] {
+    pub fn answers(&self) -> &[String] {
         let skipped = usize::from(self.threshold.is_some()).min(self.names.len());
         &self.names[skipped..]
     }

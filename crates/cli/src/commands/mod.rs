@@ -13,5 +13,6 @@ pub mod lr_find;
 pub mod predict;
 pub mod quantize;
 pub mod resume;
+pub mod serve;
 pub mod sweep;
 pub mod train;
