@@ -196,3 +196,11 @@ fn a_reader_that_goes_away_is_no_error() {
     let output = child.wait_with_output().unwrap();
     assert_eq!((output.status.code(), stderr(&output).as_str()), (Some(0), ""));
 }
+
+#[cfg(not(feature = "serve"))]
+#[test]
+fn a_program_without_the_server_says_how_to_have_it() {
+    let output = ironlearn(folder().path(), &["serve", "model.safetensors"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(stderr(&output).contains("--features serve"), "{}", stderr(&output));
+}
