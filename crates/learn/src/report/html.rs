@@ -151,7 +151,8 @@ mod tests {
             "&lt;b&gt;run",
             "epochs &amp; more",
             "<th>run &amp; more",
-            "<td class=\"number\">0.5",
+            "<th class=\"number\">loss",
+            "<td class=\"number\">0.5*",
             "a  b\n&lt;c&gt;",
             "alt=\"the &quot;target&quot;\"",
         ] {
