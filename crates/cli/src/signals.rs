@@ -33,6 +33,8 @@ impl Interruption {
 pub struct Signals {
     interrupted: Arc<AtomicBool>,
     terminated: Arc<AtomicBool>,
+    /// The call that started this one has ended.
+    orphaned: Arc<AtomicBool>,
     save: Arc<AtomicBool>,
 }
 
@@ -55,6 +57,7 @@ impl Signals {
             #[cfg(unix)]
             {
                 flag::register(signal_hook::consts::SIGUSR1, Arc::clone(&signals.save))?;
+                flag::register(signal_hook::consts::SIGUSR2, Arc::clone(&signals.orphaned))?;
                 flag::register(signal_hook::consts::SIGXFSZ, Arc::default())?;
             }
             Ok(())
@@ -67,13 +70,14 @@ impl Signals {
     }
 
     /// Where another call of this program started this one, and says so by [`PARENT`]: its end, whatever ends it, comes
-    /// here as SIGTERM.
+    /// here as SIGUSR2. Not as SIGTERM: it comes once for each thread of the other call, and a second SIGTERM ends this
+    /// one without a save.
     fn end_with_parent() {
         #[cfg(target_os = "linux")]
         if let Some(parent) = std::env::var(PARENT).ok().and_then(|text| text.parse::<i32>().ok()) {
             use rustix::process::{Pid, Signal, getppid, set_parent_process_death_signal};
             // Without it, it goes on to its own end.
-            let _ = set_parent_process_death_signal(Some(Signal::TERM));
+            let _ = set_parent_process_death_signal(Some(Signal::USR2));
             if getppid().map(Pid::as_raw_pid) != Some(parent) {
                 std::process::exit(i32::from(Interruption::Terminated.exit_code()));
             }
@@ -90,7 +94,7 @@ impl Signals {
     pub fn interruption(&self) -> Option<Interruption> {
         if self.interrupted.load(Ordering::Relaxed) {
             Some(Interruption::Interrupted)
-        } else if self.terminated.load(Ordering::Relaxed) {
+        } else if self.terminated.load(Ordering::Relaxed) || self.orphaned.load(Ordering::Relaxed) {
             Some(Interruption::Terminated)
         } else {
             None

@@ -65,7 +65,8 @@ fn folds_have_a_mean_and_a_deviation() {
     let deviation = (last.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / 2.0).sqrt();
     let near = |name: &str, expected: f64| (found[name].as_f64().unwrap() - expected).abs() < 1e-12;
     assert!(near("mean", mean) && near("deviation", deviation), "{found} {last:?}");
-    let other = succeeds(folder.path(), &format!("sweep table.toml {GRID} --out others --set train.epochs=1 --json"));
+    let other =
+        succeeds(folder.path(), &format!("sweep table.toml {GRID} --out others --set train.epochs=1 --json"));
     assert!(other["mean"].is_null(), "{other}");
 }
 
