@@ -24,9 +24,9 @@ macro_rules! texts {
 }
 
 /// The names and texts of all job files.
-pub const JOBS: [(&str, &str); 12] = texts!(
-    "fashion-cnn" "integers" "iris" "linear" "logistic" "mnist" "mnist-cnn" "names" "picture" "shakespeare"
-    "simba-original" "xor"
+pub const JOBS: [(&str, &str); 14] = texts!(
+    "fashion-cnn" "integers" "iris" "linear" "logistic" "mnist" "mnist-cnn" "names" "picture" "regression"
+    "shakespeare" "shapes" "simba-original" "xor"
 );
 
 /// The names of the files in the folder of jobs, where it is there.
@@ -53,9 +53,17 @@ fn data(name: &str, size: &Size, scratch: &Path) -> Option<Vec<String>> {
     Some(match name {
         "picture" => Vec::new(),
         "mnist" | "mnist-cnn" | "fashion-cnn" | "integers" => digits(size.digits, scratch)?,
-        "iris" => {
+        "iris" | "regression" => {
             let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../data/iris.csv");
             if !path.is_file() {
+                tier::skipped("a job", format!("{} is missing", path.display()));
+                return None;
+            }
+            vec![format!("data.path={}", path.display())]
+        }
+        "shapes" => {
+            let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../data/shapes");
+            if !path.is_dir() {
                 tier::skipped("a job", format!("{} is missing", path.display()));
                 return None;
             }

@@ -37,14 +37,14 @@ fn small(name: &str, full: bool) -> (Size, Vec<&'static str>) {
         // Its layers are saturated from the start: at its own rate of 0.5 a step makes 10,000 of a rounding error.
         ("simba-original", false) => vec!["train.epochs=4", "optimizer.rate=1e-4"],
         ("simba-original", true) => vec!["train.epochs=10", "optimizer.rate=1e-4"],
-        ("iris", false) => vec!["train.epochs=3"],
-        ("iris", true) => vec!["train.epochs=20"],
+        ("iris" | "regression", false) => vec!["train.epochs=3"],
+        ("iris" | "regression", true) => vec!["train.epochs=20"],
         // The gradient of a key's bias is next to nothing, and of what rounding leaves of it Adam's first steps make whole
         // ones: in f32 they are 1e-4 apart.
         ("shakespeare", false) => vec!["train.epochs=1", "data.context=16", "train.dtype=f64"],
         ("shakespeare", true) => vec!["train.epochs=2", "train.dtype=f64"],
-        ("mnist-cnn" | "fashion-cnn" | "names", false) => vec!["train.epochs=1"],
-        ("mnist-cnn" | "fashion-cnn" | "names", true) => vec!["train.epochs=2"],
+        ("mnist-cnn" | "fashion-cnn" | "shapes" | "names", false) => vec!["train.epochs=1"],
+        ("mnist-cnn" | "fashion-cnn" | "shapes" | "names", true) => vec!["train.epochs=2"],
         _ => panic!("jobs/{name}.toml is not compared: say how small it is to be"),
     };
     (size, [overrides, vec!["train.evaluate_every=1"]].concat())
@@ -141,7 +141,9 @@ jobs! {
     digits_by_convolutions "mnist-cnn",
     names "names",
     picture "picture",
+    regression "regression",
     shakespeare "shakespeare",
+    shapes "shapes",
     simba_original "simba-original",
     xor "xor",
 }
