@@ -49,7 +49,14 @@ impl Measures {
 fn regression(answers: &[f64], targets: &[f64]) -> Result<Measures, Error> {
     let mse = metric::mse(answers, targets)?;
     let (mae, r2) = (metric::mae(answers, targets)?, metric::r2(answers, targets)?);
-    Ok(Measures::named(&[("mse", mse), ("rmse", mse.sqrt()), ("mae", mae), ("r2", r2)]))
+    let mut measures = Measures::named(&[("mse", mse), ("rmse", mse.sqrt()), ("mae", mae), ("r2", r2)]);
+    measures.warning = (r2 < 0.0).then(|| {
+        format!(
+            "answering the mean of the targets to everything is better (R squared {r2:.4}): train longer, and scale targets \
+             that are far from 0 (data.targets = \"standardised\")"
+        )
+    });
+    Ok(measures)
 }
 
 fn binary(
@@ -164,6 +171,8 @@ mod tests {
         assert_eq!(value(&m, "mse"), 4.0 / 3.0);
         assert_eq!(value(&m, "mae"), 2.0 / 3.0);
         assert_eq!(value(&m, "r2"), -1.0);
+        assert!(m.warning.unwrap().contains("answering the mean"));
+        assert_eq!(Measures::of(Reading::Value, &[], &[1.0, 2.5], &[1.0, 3.0]).unwrap().warning, None);
     }
 
     #[test]

@@ -125,6 +125,9 @@ fn drop_rows(table: &mut Table, columns: &[usize], goal: usize) -> Result<(), Er
     Ok(())
 }
 
+/// From so many classes on, most of them in a row of their own, they are none.
+const MANY: usize = 20;
+
 /// What targets become numbers by: the classes, or nothing where they are quantities.
 struct Goals(Labels);
 
@@ -144,7 +147,23 @@ impl Goals {
             return Ok(Goals(Labels::default()));
         }
         let labels = Labels::of(table, goal)?;
-        match labels.names().len() {
+        let (classes, rows) = (labels.names().len(), table.rows());
+        if classes > MANY && 2 * classes > rows {
+            let (what, hint) = match found.contents {
+                Contents::Numbers => (
+                    "numbers",
+                    "quantities are learned with data.task = \"regression\", data.targets = \"standardised\" and loss.kind = \
+                     \"mse\", without train.stratified: see jobs/regression.toml",
+                ),
+                _ => ("words", "name a target with several rows for each word"),
+            };
+            let problem = format!(
+                "the target {:?} holds {classes} different {what} in {rows} rows: no classes",
+                found.name
+            );
+            return Err(Error::usage(problem, hint));
+        }
+        match classes {
             n if task == Task::Binary && n != 2 => Err(Error::usage(
                 format!("the target {:?} has {n} classes, and data.task = \"binary\" wants two", found.name),
                 "set data.task = \"classes\" and loss.kind = \"cross_entropy\"",
@@ -183,6 +202,22 @@ mod tests {
 
     const CLASSES: [&str; 4] =
         ["data.target=kind", "data.task=classes", "loss.kind=cross_entropy", "data.ignore=[\"id\"]"];
+
+    #[test]
+    fn quantities_and_names_are_no_classes() {
+        let rows = |of: &dyn Fn(usize) -> String| {
+            (0..30).fold("x,kind\n".to_owned(), |text, i| text + &format!("{i},{}\n", of(i)))
+        };
+        let said = |text: String| load(&text, &CLASSES[..3]).unwrap_err().to_string();
+        let numbers = said(rows(&|i| format!("{}.5", i)));
+        assert!(
+            numbers.contains("30 different numbers in 30 rows") && numbers.contains("regression"),
+            "{numbers}"
+        );
+        assert!(load(&rows(&|i| format!("word {}", i / 3)), &CLASSES[..3]).is_ok());
+        let words = said(rows(&|i| format!("word {i}")));
+        assert!(words.contains("30 different words in 30 rows"), "{words}");
+    }
 
     #[test]
     fn words_and_numbers_are_inputs_and_words_are_classes() {
