@@ -54,7 +54,7 @@ impl<T: Real> Layer<T> for Augment {
         let [height, width] = [2, 3].map(|axis| x.dim(axis));
         let is_training = tape.mode() == Mode::Train;
         match self.by {
-            Augmentation::Flip | Augmentation::Shift(_) if !is_training => x,
+            Augmentation::Flip if !is_training => x,
             Augmentation::Flip => {
                 let mirrored = tape.random_bits([x.dim(0), 1]).less(1 << 31);
                 let place = along(tape, width);
@@ -65,6 +65,9 @@ impl<T: Real> Layer<T> for Augment {
                 if down >= height || right >= width {
                     let message = format!("{name}: by up to {down} and {right} pixels, of {}", x.shape());
                     tape.error(message, vec![x.node().describe()]);
+                    return x;
+                }
+                if !is_training {
                     return x;
                 }
                 let moved = |most: usize, size: usize| {
@@ -199,10 +202,13 @@ mod tests {
             (Augmentation::Crop([2, 5]), vec![1, 1, 3, 4], "a part of 2 x 5 pixels"),
             (Augmentation::Crop([0, 1]), vec![1, 1, 3, 4], "a part of 0 x 1 pixels"),
         ] {
-            let tape = Tape::new(Mode::Train);
-            Augment::new(&Scope::root(0), by).apply(tape.input::<f32>(shape));
-            let found = tape.finish().unwrap_err().to_string();
-            assert!(found.contains(expected), "{found}");
+            // In inference, too: a network is looked through before it is trained.
+            for mode in [Mode::Train, Mode::Infer] {
+                let tape = Tape::new(mode);
+                Augment::new(&Scope::root(0), by).apply(tape.input::<f32>(shape.clone()));
+                let found = tape.finish().unwrap_err().to_string();
+                assert!(found.contains(expected), "{found}");
+            }
         }
     }
 }
