@@ -14,6 +14,7 @@ use crate::error::Error;
 use crate::job::Job;
 use crate::picture::Picture;
 use crate::train::{Control, EpochReport, Save, Start, Watch};
+use ironlearn_ir::Array;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -67,10 +68,10 @@ impl<'a> Observer<'a> {
 
     /// The measures after an epoch, and a frame where one is due; none where the run is asked to end.
     fn look(&mut self, epoch: u64) -> Result<Option<Measures>, Error> {
-        let Some((measures, drawn)) = self.judge.measure(&|| self.watch.is_stopping())? else {
+        let Some((measures, answer)) = self.judge.measure(&|| self.watch.is_stopping())? else {
             return Ok(None);
         };
-        if let (Some(gallery), Some(drawn)) = (&self.gallery, drawn)
+        if let (Some(gallery), Answer::Picture(drawn)) = (&self.gallery, answer)
             && let Err(error) = gallery.frame(epoch, &drawn, &mut self.judge.predictor)
             && self.frame.is_none()
         {
@@ -83,7 +84,7 @@ impl<'a> Observer<'a> {
     /// The measures of the end, and why not all files were written.
     pub fn finish(mut self, job: &Job, scope: &Scope) -> Result<(Measures, Option<String>), Error> {
         let mut failure = self.last.or(self.best).or(self.kept).or(self.frame);
-        let Some((mut measures, _)) = self.judge.measure(&|| false)? else {
+        let Some((mut measures, answer)) = self.judge.measure(&|| false)? else {
             return Ok((Measures::default(), failure));
         };
         if let (Some(gallery), Truth::Picture(source)) = (&self.gallery, &self.judge.data.truth) {
@@ -92,9 +93,10 @@ impl<'a> Observer<'a> {
                 Err(error) => failure = failure.or(Some(error.to_string())),
             }
         }
-        let Judge { predictor, data } = &mut self.judge;
-        if let Err(error) = sheets::write(&self.directory, data, predictor, scope) {
-            failure = failure.or(Some(error.to_string()));
+        if let (Answer::Rows(answers), Truth::Rows(rows, targets)) = (answer, &self.judge.data.truth) {
+            let form = &self.judge.data.preparation;
+            let written = sheets::write(&self.directory, form, [rows, &answers, targets], &scope.store());
+            failure = failure.or(written.err().map(|error| error.to_string()));
         }
         Ok((measures, failure))
     }
@@ -211,6 +213,16 @@ impl Rhythm {
     }
 }
 
+/// What a network gives for the whole of the data that it is judged by.
+enum Answer {
+    /// The picture that was learned.
+    Picture(Picture),
+    /// An answer for each row.
+    Rows(Array),
+    /// Nothing: the loss says all.
+    Text,
+}
+
 /// Measures the network against the truth.
 struct Judge<'a> {
     predictor: Predictor,
@@ -218,22 +230,21 @@ struct Judge<'a> {
 }
 
 impl Judge<'_> {
-    /// Measures, and the drawing where there is one; none where it was stopped.
-    fn measure(&mut self, stop: &dyn Fn() -> bool) -> Result<Option<(Measures, Option<Picture>)>, Error> {
+    /// Measures, and what they are of; none where it was stopped.
+    fn measure(&mut self, stop: &dyn Fn() -> bool) -> Result<Option<(Measures, Answer)>, Error> {
         match &self.data.truth {
             Truth::Picture(source) => {
                 let levels = self.predictor.levels_unless(source.width(), source.height(), stop)?;
                 let Some(levels) = levels else { return Ok(None) };
                 let drawn = Picture::new(source.width(), source.height(), source.channels(), levels)?;
-                Ok(Some((measures_of_drawing(&drawn, source)?, Some(drawn))))
+                Ok(Some((measures_of_drawing(&drawn, source)?, Answer::Picture(drawn))))
             }
-            Truth::Text => Ok(Some((Measures::default(), None))),
+            Truth::Text => Ok(Some((Measures::default(), Answer::Text))),
             Truth::Rows(rows, targets) => {
                 let Some(answers) = self.predictor.answers_unless(rows, stop)? else { return Ok(None) };
-                let (answers, targets) = (answers.as_slice::<f64>(), targets.as_slice::<f64>());
-                let (answers, targets) = (answers.unwrap_or_default(), targets.unwrap_or_default());
+                let [found, targets] = [&answers, targets].map(|a| a.as_slice::<f64>().unwrap_or_default());
                 let Preparation { reading, labels, .. } = &self.data.preparation;
-                Ok(Some((Measures::of(*reading, labels.names(), answers, targets)?, None)))
+                Ok(Some((Measures::of(*reading, labels.names(), found, targets)?, Answer::Rows(answers))))
             }
         }
     }

@@ -2,14 +2,13 @@
 
 use super::data::preparation::Preparation;
 use super::data::reading::Reading;
-use super::data::{Data, Truth};
-use super::predictor::Predictor;
-use crate::Scope;
 use crate::error::Error;
+use crate::io::read::exists;
 use crate::metric;
 use crate::picture::Picture;
 use crate::step::number_at;
 use ironlearn_ir::{Array, Role, Store};
+use std::fs;
 use std::path::Path;
 
 /// The worst mistakes, each with its class and with what the network says.
@@ -24,23 +23,29 @@ const ACROSS: usize = 8;
 /// Channels, height and width of rows that are pictures.
 type Form = [usize; 3];
 
-/// Writes the sheets into the directory of a run, where its rows are pictures and it tells them apart.
+/// Writes the sheets into the directory of a run, where its rows are pictures and it tells them apart: of raw rows, the
+/// answers to them and their classes, and of the weights in a store.
 ///
 /// # Errors
-/// [`Error::Io`], [`Error::Memory`], those of running the network.
-pub fn write(directory: &Path, data: &Data, predictor: &mut Predictor, scope: &Scope) -> Result<(), Error> {
-    let preparation = &data.preparation;
-    let (Truth::Rows(rows, targets), Some(form)) = (&data.truth, form(preparation)) else { return Ok(()) };
-    // Not held while the network runs.
-    let weights = weights(&scope.store(), form)?;
-    if let Some(sheet) = weights {
+/// [`Error::Io`], [`Error::Memory`].
+pub fn write(
+    directory: &Path,
+    preparation: &Preparation,
+    of: [&Array; 3],
+    store: &Store,
+) -> Result<(), Error> {
+    let Some(form) = form(preparation) else { return Ok(()) };
+    if let Some(sheet) = weights(store, form)? {
         sheet.write_png(&directory.join(WEIGHTS))?;
     }
-    let Some(answers) = predictor.answers_unless(rows, &|| false)? else { return Ok(()) };
-    let numbers = [rows, &answers, targets].map(|array| array.as_slice::<f64>().unwrap_or_default());
-    let worst = worst(numbers[1], numbers[2], preparation.outputs);
+    let [rows, answers, classes] = of.map(|array| array.as_slice::<f64>().unwrap_or_default());
+    let worst = worst(answers, classes, preparation.outputs);
+    let path = directory.join(MISTAKES);
     if !worst.is_empty() {
-        mistakes(preparation, form, numbers[0], &worst)?.write_png(&directory.join(MISTAKES))?;
+        mistakes(preparation, form, rows, &worst)?.write_png(&path)?;
+    } else if exists(&path)? {
+        // From before the run was resumed.
+        fs::remove_file(&path).map_err(Error::io(&path, "remove"))?;
     }
     Ok(())
 }

@@ -19,6 +19,8 @@ use std::path::{Path, PathBuf};
 pub struct Generator {
     logits: Logits,
     form: TextForm,
+    /// The token that ends a line.
+    end: u32,
     /// What has been written, the prompt included.
     tokens: Vec<u32>,
     prompt: usize,
@@ -64,7 +66,8 @@ impl Generator {
             job::Data::Text { path, .. } => path.clone(),
             _ => PathBuf::new(),
         };
-        Ok(Generator { logits, form, tokens: Vec::new(), prompt: 0, source })
+        let end = form.vocabulary.number("\n").unwrap_or(0) as u32;
+        Ok(Generator { logits, form, end, tokens: Vec::new(), prompt: 0, source })
     }
 
     /// The file of the text that was learned, which may be gone.
@@ -80,16 +83,11 @@ impl Generator {
         self.tokens = self.form.vocabulary.encode(prompt)?;
         // Where nothing is before it, a text begins as a line does.
         if self.form.every && self.tokens.is_empty() {
-            self.tokens.insert(0, self.end());
+            self.tokens.insert(0, self.end);
         }
         self.prompt = self.tokens.len();
         self.logits.forget();
         Ok(())
-    }
-
-    /// The token that ends a line.
-    fn end(&self) -> u32 {
-        self.form.vocabulary.number("\n").unwrap_or(0) as u32
     }
 
     /// The next token.
@@ -98,9 +96,12 @@ impl Generator {
     /// [`Error::Usage`] where it cannot be drawn so; those of running the network.
     pub fn next(&mut self, sampling: &Sampling) -> Result<&str, Error> {
         sampling.check()?;
-        let end = self.end();
-        let line = self.tokens.iter().rposition(|&t| t == end).filter(|_| self.form.lines);
-        let line = line.map_or(0, |at| at + 1);
+        let end = self.end;
+        // The beginning of the line, where lines were texts of their own.
+        let line = match self.form.lines {
+            true => self.tokens.iter().rposition(|&token| token == end).map_or(0, |at| at + 1),
+            false => 0,
+        };
         let logits = self.logits.after(&self.tokens[line..], &self.form, end)?;
         let token = sampling.draw(&logits, (self.tokens.len() - self.prompt) as u64);
         self.tokens.push(token as u32);
