@@ -150,6 +150,18 @@ mod tests {
     }
 
     #[test]
+    fn mistakes_that_are_no_longer_made_are_no_longer_shown() {
+        let folder = tempfile::tempdir().unwrap();
+        let form = Preparation { shape: vec![1, 1, 2], ..Preparation::new(2, 2, Reading::ClassLogits) };
+        let [rows, classes] = [vec![0.0, 1.0], vec![1.0]].map(|v| Array::of([1, v.len()], v).unwrap());
+        for (answer, shown) in [([0.9, 0.1], true), ([0.1, 0.9], false), ([0.2, 0.8], false)] {
+            let answers = Array::of([1, 2], answer.to_vec()).unwrap();
+            write(folder.path(), &form, [&rows, &answers, &classes], &Store::default()).unwrap();
+            assert_eq!(folder.path().join(MISTAKES).exists(), shown, "{answer:?}");
+        }
+    }
+
+    #[test]
     fn weights_are_shown_by_unit_and_zero_is_grey() {
         let mut store = Store::default();
         let linear = Array::of([4, 2], vec![1.0f32, 0.0, -1.0, 0.0, 0.0, -0.25, 0.5, 0.5]).unwrap();
