@@ -4,7 +4,7 @@
 
 mod common;
 
-use common::{data, job, run, value};
+use common::{data, job_on_its_data, run, value};
 use ironlearn::Options;
 use ironlearn::task::{Generator, Outcome};
 use ironlearn::text::Sampling;
@@ -15,7 +15,7 @@ use std::time::Instant;
 /// Carries a job of the project out, on data that it names; none where they are missing.
 fn carried_out(name: &str, needs: &str, folder: &Path) -> Option<Outcome> {
     data(needs)?;
-    let outcome = run(&job(name, &[]), folder, false, &mut Silent).unwrap();
+    let outcome = run(&job_on_its_data(name), folder, false, &mut Silent).unwrap();
     println!(
         "{name}: loss {:.4}, of the validation part {:.4}, {:?}, {} epochs in {:?}",
         outcome.loss,

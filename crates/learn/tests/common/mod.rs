@@ -8,13 +8,17 @@ use ironlearn::{Error, Options};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// A file of the test data, or a line that says what is skipped.
-pub fn data(name: &str) -> Option<PathBuf> {
-    let root = std::env::var_os("IRONLEARN_DATA").map_or_else(
+/// The folder of the test data.
+pub fn root() -> PathBuf {
+    std::env::var_os("IRONLEARN_DATA").map_or_else(
         || PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/data")),
         PathBuf::from,
-    );
-    let path = root.join(name);
+    )
+}
+
+/// A file of the test data, or a line that says what is skipped.
+pub fn data(name: &str) -> Option<PathBuf> {
+    let path = root().join(name);
     if path.is_file() {
         return Some(path);
     }
@@ -22,10 +26,22 @@ pub fn data(name: &str) -> Option<PathBuf> {
     None
 }
 
+/// The file of a job of the project.
+fn file(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../jobs").join(name)
+}
+
+/// A job of the project on the data that it names, which stand in the folder of the test data.
+#[allow(dead_code, reason = "one of the tests that share this file asks")]
+pub fn job_on_its_data(name: &str) -> Job {
+    let text = fs::read_to_string(file(name)).unwrap();
+    Job::parse(&text.replace("$IRONLEARN_DATA", root().to_str().unwrap()), &[] as &[&str]).unwrap()
+}
+
 /// A job of the project.
+#[allow(dead_code, reason = "one of the tests that share this file asks")]
 pub fn job(name: &str, overrides: &[String]) -> Job {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../jobs");
-    Job::load(&folder.join(name), overrides).unwrap()
+    Job::load(&file(name), overrides).unwrap()
 }
 
 /// Carries a job out in a directory, from where it is or from its last save.
