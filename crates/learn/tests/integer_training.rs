@@ -2,14 +2,15 @@
 //! it: the last 5,000 of the 60,000 pictures are left out of training, the last epoch counts, on the whole test set.
 //!
 //! `IRONLEARN_TIER=full cargo test --release -p ironlearn --test integer_training -- --ignored --nocapture
-//! --test-threads=1` runs all seeds; without the tier one.
+//! --test-threads=1` runs all seeds; without the tier one, that of IRONLEARN_SEED.
 #![allow(clippy::unwrap_used, reason = "a test that fails here says where")]
 
+use ironlearn::Cpu;
 use ironlearn::io::idx;
 use ironlearn::prelude::*;
 use ironlearn::quant::training::{IntegerInfer, IntegerNetwork, IntegerSgd, IntegerStep};
 use ironlearn_ir::prim::philox;
-use ironlearn_testkit::tier::{report, trials};
+use ironlearn_testkit::tier::{report, seed as first_seed, trials};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -130,15 +131,26 @@ struct Floats {
 impl Floats {
     /// The same schedule: rate 0.05 to 0 along a line, momentum 7/8, decay 2⁻¹¹.
     fn new(specs: &[LayerSpec], shape: &[usize], seed: u64, steps: u64, train: &Pictures) -> Floats {
+        Floats::with(&Options::default(), specs, shape, seed, steps, train)
+    }
+
+    fn with(
+        options: &Options,
+        specs: &[LayerSpec],
+        shape: &[usize],
+        seed: u64,
+        steps: u64,
+        train: &Pictures,
+    ) -> Floats {
         let network = Network::<f32>::from_specs(shape, specs, seed).unwrap();
         let mean = train.x.iter().map(|&x| u64::from(x)).sum::<u64>() as f64 / train.x.len() as f64;
         let optimizer = Optimizer::new(Sgd::new(0.05).momentum(0.875)).weight_decay(2f64.powi(-11));
         let rows = [&[BATCH], shape].concat();
-        let (options, scope) = (Options::default(), network.scope());
-        let step = Step::build(&options, scope, optimizer, (u8s(rows.clone()), u8s([BATCH])), |_, (x, y)| {
+        let scope = network.scope();
+        let step = Step::build(options, scope, optimizer, (u8s(rows.clone()), u8s([BATCH])), |_, (x, y)| {
             cross_entropy(network.forward((x.cast::<f32>() - mean) * (1.0 / 128.0)), y).into()
         });
-        let infer = Infer::build(&options, scope, (u8s(rows),), |_, (x,)| {
+        let infer = Infer::build(options, scope, (u8s(rows),), |_, (x,)| {
             Outputs::of("class", network.forward((x.cast::<f32>() - mean) * (1.0 / 128.0)).argmax(1))
         });
         Floats { step: step.unwrap(), infer: infer.unwrap(), steps }
@@ -194,7 +206,7 @@ fn train(model: &mut dyn Model, data: &Pictures, shape: &[usize], seed: u64, epo
     spent
 }
 
-/// Mean accuracies on the test set over the seeds, of integers and of floats.
+/// Mean accuracies on the test set over the seeds, of integers and of floats, which learn side by side.
 fn compare(
     name: &str,
     data: &str,
@@ -203,31 +215,30 @@ fn compare(
     epochs: u64,
     seeds: u64,
 ) -> Option<[f64; 2]> {
-    let [training, validation, test] = pictures(data)?;
+    let parts = pictures(data)?;
+    let training = &parts[0];
     let steps = epochs * (training.rows() / BATCH) as u64;
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let options = || Options::default().cpu(Cpu::new((cores / 2).max(1)).unwrap());
     let mut found = [vec![], vec![]];
-    for seed in 1..=seeds {
-        let integers = Integers::new(specs, shape, seed, steps, &training);
-        let floats = Floats::new(specs, shape, seed, steps, &training);
-        let models: [(&str, Box<dyn Model>); 2] =
-            [("integers", Box::new(integers)), ("floats", Box::new(floats))];
-        for ((kind, mut model), found) in models.into_iter().zip(&mut found) {
-            let spent = train(&mut *model, &training, shape, seed, epochs).as_secs_f64() / epochs as f64;
-            let mut some = empty(shape);
-            let calibration: Vec<Array> = (0..10_000 / BATCH)
-                .map(|i| {
-                    training.fill(i * BATCH..(i + 1) * BATCH, &mut some);
-                    some[0].clone()
-                })
-                .collect();
-            model.ready(&calibration);
-            let held_out = accuracy(&mut *model, &validation, shape);
-            found.push(accuracy(&mut *model, &test, shape));
+    for seed in first_seed()..first_seed() + seeds {
+        let run = |kind: &str, model: &mut dyn Model| {
+            let [accuracy, held_out, seconds] = learn(model, &parts, shape, seed, epochs);
             println!(
-                "{name}, {kind}, seed {seed}: {:.2} % of the test set, {held_out:.2} % held out, {spent:.2} s per epoch",
-                found.last().unwrap()
+                "{name}, {kind}, seed {seed}: {accuracy:.2} % of the test set, {held_out:.2} % held out, \
+                 {seconds:.2} s per epoch"
             );
-        }
+            accuracy
+        };
+        let [integers, floats] = std::thread::scope(|scope| {
+            let integers = scope.spawn(|| {
+                run("integers", &mut Integers::with(&options(), specs, shape, seed, steps, training))
+            });
+            let floats = run("floats", &mut Floats::with(&options(), specs, shape, seed, steps, training));
+            [integers.join().unwrap(), floats]
+        });
+        found[0].push(integers);
+        found[1].push(floats);
     }
     let means = found.map(|of_seeds| of_seeds.iter().sum::<f64>() / seeds as f64);
     let [integers, floats] = means;
@@ -236,6 +247,27 @@ fn compare(
         format!("{integers:.2} % in integers, {floats:.2} % in floats, {epochs} epochs, {seeds} seeds"),
     );
     Some(means)
+}
+
+/// Trains; gives the accuracy on the test set and on the validation part, and the seconds of an epoch.
+fn learn(
+    model: &mut dyn Model,
+    [training, validation, test]: &[Pictures; 3],
+    shape: &[usize],
+    seed: u64,
+    epochs: u64,
+) -> [f64; 3] {
+    let spent = train(model, training, shape, seed, epochs).as_secs_f64() / epochs as f64;
+    let mut some = empty(shape);
+    let calibration: Vec<Array> = (0..10_000 / BATCH)
+        .map(|i| {
+            training.fill(i * BATCH..(i + 1) * BATCH, &mut some);
+            some[0].clone()
+        })
+        .collect();
+    model.ready(&calibration);
+    let held_out = accuracy(model, validation, shape);
+    [accuracy(model, test, shape), held_out, spent]
 }
 
 #[test]
