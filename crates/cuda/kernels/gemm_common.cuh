@@ -8,10 +8,14 @@
 //   unsigned long long LDA, LDB              in elements
 //   unsigned A_ALIGN, B_ALIGN                bytes that divide the address of every matrix of the batch
 //   static a_base(batch), b_base(batch)      elements from the pointer to the batch's matrix (64 bits)
-// An epilogue is a functor E:
-//   operator()(unsigned long long batch, unsigned row, unsigned col, float (&v)[8]) const   row < M, col + 8 <= N;
-//                                                                            N and col are divisible by 8
-//   one(batch, row, col, float v) const                                                     of any other N
+// An epilogue is a functor E; row < M, and where 8 elements are handed over, N and col are divisible by 8:
+//   Loaded                                      what it reads for 8 elements, as it lies in memory
+//   load(batch, row, col, Loaded& in) const     reads that: for many elements before the first is computed, as a
+//                                               reading takes long
+//   operator()(unsigned long long batch, unsigned row, unsigned col, float (&v)[8], const Loaded& in, S&) const
+//   one(batch, row, col, float v) const         of any other N
+//   SUMS, float* sums                           values that are added up along each column, into [SUMS][M / 64][N]: the
+//                                               functor adds those of its elements to the float [SUMS][8] that S is
 // Grid: x = batches * tiles (il_tiles), z = SPLITS. Block and shared bytes: T::THREADS and T::SHARED of the tile T.
 // src/gemm_choice.rs chooses T and SPLITS from the shape: it counts the cycles of the multiprocessor with the most blocks.
 // Every element of the result is written by one thread, once; sums run in an order that depends on P and T alone.
@@ -181,15 +185,49 @@ __device__ __forceinline__ void il_pipeline(unsigned char* shared, Stages& next,
   __syncthreads();
 }
 
+// Rows whose sums along the columns lie next to each other.
+constexpr unsigned IL_SUM_ROWS = 64;
+
+// Sums along 8 columns; something where there are none.
+template <class E>
+struct il_sums {
+  float of[E::SUMS ? E::SUMS : 1][8];
+  __device__ __forceinline__ void clear() {
+#pragma unroll
+    for (unsigned s = 0; s < E::SUMS; s++)
+#pragma unroll
+      for (unsigned j = 0; j < 8; j++) of[s][j] = 0.0f;
+  }
+};
+
+// Reads what the epilogue needs for 8 consecutive columns of a row.
+template <class P, class E>
+__device__ __forceinline__ void il_fetch(const E& epi, unsigned long long batch, unsigned row, unsigned col, typename E::Loaded& in) {
+  if constexpr (P::N % 8 == 0) {
+    if (row < P::M && col < P::N) epi.load(batch, row, col, in);
+  }
+}
+
 // Hands 8 consecutive columns of a row to the epilogue: whole where all are, else one by one.
 template <class P, class E>
-__device__ __forceinline__ void il_emit(const E& epi, unsigned long long batch, unsigned row, unsigned col, float (&v)[8]) {
+__device__ __forceinline__ void il_emit(const E& epi, unsigned long long batch, unsigned row, unsigned col, float (&v)[8],
+                                        const typename E::Loaded& in, il_sums<E>& sums) {
   if (row >= P::M) return;
   if constexpr (P::N % 8 == 0) {
-    if (col < P::N) epi(batch, row, col, v);
+    if (col < P::N) epi(batch, row, col, v, in, sums.of);
   } else {
+    static_assert(E::SUMS == 0, "sums along whole pieces of 8 columns");
 #pragma unroll
     for (unsigned j = 0; j < 8; j++)
       if (col + j < P::N) epi.one(batch, row, col + j, v[j]);
   }
+}
+// The same, read and computed at once.
+template <class P, class E>
+__device__ __forceinline__ void il_emit(const E& epi, unsigned long long batch, unsigned row, unsigned col, float (&v)[8]) {
+  static_assert(E::SUMS == 0, "this kernel adds nothing up");
+  typename E::Loaded in;
+  il_sums<E> none;
+  il_fetch<P>(epi, batch, row, col, in);
+  il_emit<P>(epi, batch, row, col, v, in, none);
 }

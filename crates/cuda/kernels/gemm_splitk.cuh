@@ -5,11 +5,15 @@
 // The epilogue of the first kernel.
 template <class P>
 struct il_partial {
+  static constexpr unsigned SUMS = 0;
   float* scratch;
+  struct Loaded {};
+  __device__ __forceinline__ void load(unsigned long long, unsigned, unsigned, Loaded&) const {}
   __device__ __forceinline__ float* at(unsigned long long batch, unsigned row, unsigned col) const {
     return scratch + ((batch * P::SPLITS + blockIdx.z) * P::M + row) * P::N + col;
   }
-  __device__ __forceinline__ void operator()(unsigned long long batch, unsigned row, unsigned col, float (&v)[8]) const {
+  template <class S>
+  __device__ __forceinline__ void operator()(unsigned long long batch, unsigned row, unsigned col, float (&v)[8], const Loaded&, S&) const {
     float* to = at(batch, row, col);
     *(float4*)to = make_float4(v[0], v[1], v[2], v[3]);
     *(float4*)(to + 4) = make_float4(v[4], v[5], v[6], v[7]);

@@ -160,10 +160,36 @@ __device__ __forceinline__ void il_gemm_wgmma(const unsigned short* a, const uns
     reading = reading + 1 == T::STAGES ? 0 : reading + 1;
     writing = writing + 1 == T::STAGES ? 0 : writing + 1;
   }
+  // What the way out needs comes while the last products are under way.
+  using Sum = il_accumulators<16, T::BN>;
+  const unsigned m0 = at.m0 + warp * 16;
+  typename Sum::template Pieces<E> pieces;
+  pieces.template fetch<P>(epi, 0, at.batch, m0, at.n0);
   il_wgmma_wait<0>();
   il_wgmma_hold(sum.d[0]);
   // All groups are done with the stages.
   __syncthreads();
-  float* strip = (float*)(shared + warp * il_accumulators<16, T::BN>::BYTES);
-  sum.template emit<P>(epi, strip, at.batch, at.m0 + warp * 16, at.n0);
+  float* strip = (float*)(shared + warp * Sum::BYTES);
+  il_sums<E> sums;
+  sums.clear();
+  sum.template emit<P>(epi, 0, strip, at.batch, m0, at.n0, pieces, sums);
+  if constexpr (E::SUMS > 0) {
+    // The warps of a group, one after the other.
+    Sum::template join<P>(sums);
+    if (threadIdx.x % 32 < Sum::PER_ROW)
+#pragma unroll
+      for (unsigned s = 0; s < E::SUMS; s++)
+#pragma unroll
+        for (unsigned j = 0; j < 8; j++) strip[s * T::BN + threadIdx.x % 32 * 8 + j] = sums.of[s][j];
+    __syncthreads();
+    const unsigned row = at.m0 / IL_SUM_ROWS + group;
+    for (unsigned i = threadIdx.x % 128; i < E::SUMS * T::BN; i += 128) {
+      const float* of = (const float*)(shared + group * 4 * Sum::BYTES) + i;
+      float all = of[0];
+#pragma unroll
+      for (unsigned w = 1; w < 4; w++) all += of[w * (Sum::BYTES / 4)];
+      const unsigned col = at.n0 + i % T::BN;
+      if (row * IL_SUM_ROWS < P::M && col < P::N) *epi.sum(i / T::BN, row, col) = all;
+    }
+  }
 }

@@ -113,13 +113,19 @@ template <class T, int V> struct IlPack {
   enum { BYTES = V * sizeof(T), EACH = BYTES < 16 ? BYTES : 16, WORDS = BYTES / EACH };
   union { T x[V]; typename IlWord<EACH>::W w[WORDS]; };
 };
-template <class T, int V> static IL_DEVICE void il_load_all(const T* p, typename Il<T>::C (&to)[V]) {
-  IlPack<T, V> pack;
+template <class T, int V> static IL_DEVICE void il_fetch_all(const T* p, IlPack<T, V>& to) {
   typedef typename IlWord<IlPack<T, V>::EACH>::W W;
 #pragma unroll
-  for (int i = 0; i < IlPack<T, V>::WORDS; i++) pack.w[i] = ((const W*)p)[i];
+  for (int i = 0; i < IlPack<T, V>::WORDS; i++) to.w[i] = ((const W*)p)[i];
+}
+template <class T, int V> static IL_DEVICE void il_unpack(const IlPack<T, V>& pack, typename Il<T>::C (&to)[V]) {
 #pragma unroll
   for (int i = 0; i < V; i++) to[i] = il_load(pack.x[i]);
+}
+template <class T, int V> static IL_DEVICE void il_load_all(const T* p, typename Il<T>::C (&to)[V]) {
+  IlPack<T, V> pack;
+  il_fetch_all(p, pack);
+  il_unpack(pack, to);
 }
 template <class T, int V> static IL_DEVICE void il_store_all(T* p, const typename Il<T>::C (&from)[V]) {
   IlPack<T, V> pack;

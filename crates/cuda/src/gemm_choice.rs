@@ -4,6 +4,8 @@
 //! The tiles are those of `kernels/gemm_*.cuh`. A block does one tile; the model below counts the cycles of the
 //! multiprocessor with the most blocks.
 
+use ironlearn_ir::plan::SUM_ROWS;
+
 /// How a product is computed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Precision {
@@ -141,21 +143,39 @@ const SCRATCH: usize = 64 << 20;
 
 /// The tile and the number of parts for `batch` products of `[m, k]` by `[k, n]` on `sms` multiprocessors.
 pub fn choose(m: usize, n: usize, k: usize, batch: usize, precision: Precision, sms: usize) -> Choice {
+    best([m, n, k], batch, precision, sms, |_| true, true)
+}
+
+/// The tile for a product of many rows whose sum is in one part, and each warp or group of warps of which has
+/// [`SUM_ROWS`](ironlearn_ir::plan::SUM_ROWS) rows.
+pub fn choose_whole(m: usize, n: usize, k: usize, precision: Precision, sms: usize) -> Choice {
+    best([m, n, k], 1, precision, sms, |tile| tile.part[0] == SUM_ROWS, false)
+}
+
+fn best(
+    [m, n, k]: [usize; 3],
+    batch: usize,
+    precision: Precision,
+    sms: usize,
+    fits: impl Fn(&Tile) -> bool,
+    may_cut: bool,
+) -> Choice {
     let (batch, sms) = (batch.max(1), sms.max(1));
     let out = m.saturating_mul(n).saturating_mul(batch);
     let mut best: Option<(f64, Choice)> = None;
-    for tile in precision.tiles() {
+    for tile in precision.tiles().iter().filter(|tile| fits(tile)) {
         let tiles = m.div_ceil(tile.shape[0]).max(1) * n.div_ceil(tile.shape[1]).max(1) * batch;
         let longest = (k / (tile.shape[2] * SHORTEST)).clamp(1, SCRATCH / 4 / out.clamp(1, SCRATCH / 4));
         for resident in 0..=tile.blocks {
-            let splits = (sms * resident / tiles).clamp(1, longest);
+            let most = if may_cut { longest } else { 1 };
+            let splits = (sms * resident / tiles).clamp(1, most);
             let cycles = tile.cycles([m, n, k], batch, splits, precision, sms);
             if best.as_ref().is_none_or(|(least, _)| cycles < *least) {
                 best = Some((cycles, tile.choice(precision, splits)));
             }
         }
     }
-    best.expect("every precision has tiles").1
+    best.expect("every precision has such tiles").1
 }
 
 /// Every tile of a precision, for sums in one part.

@@ -19,7 +19,7 @@ mod types;
 pub use index::Index;
 pub use kernel::Kernel;
 pub use product::{is_on_tensor_cores, is_thin};
-pub use tile::{Lanes, Place, Tile};
+pub use tile::{Early, Lanes, Place, Tile};
 
 use crate::driver::Shape;
 use ironlearn_ir::plan::{BufferId, Home, Plan, PlanStep, StepKind, View};

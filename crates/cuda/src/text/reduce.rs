@@ -47,7 +47,7 @@ pub fn reduce(
         "const {kind} i = (j / {inner}) * ({kind}){} + r * ({kind}){inner} + j % {inner};",
         length * inner
     ));
-    let mut place = Place { index: Index::new(&program.dims, "i", wide, "c"), lanes };
+    let mut place = Place { index: Index::new(&program.dims, "i", wide, "c"), lanes, early: None };
     let tile = Tile::new(&mut w, program, &mut place, None)?;
     shape.add(&mut w, &tile.lane(value, "l"));
     shape.join(&mut w);

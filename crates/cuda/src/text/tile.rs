@@ -16,6 +16,17 @@ pub struct Place {
     pub index: Index,
     /// Neighbours.
     pub lanes: Lanes,
+    /// What is read before anything is computed, where that can be.
+    pub early: Option<Early>,
+}
+
+/// Reads from memory that are written apart from the program: into the members of a struct `in`, as they lie there.
+#[derive(Default)]
+pub struct Early {
+    /// The members.
+    pub members: String,
+    /// The reads.
+    pub reads: String,
 }
 
 /// A value while its program is written.
@@ -81,15 +92,32 @@ impl Tile {
                     return Named::One(literal);
                 }
                 let at = place.index.of(writer, view);
+                // What is the same in all rows is near.
+                let varies = view.strides.iter().rev().skip(1).any(|s| *s != 0);
+                let early = place.early.as_mut().filter(|_| varies);
                 if place.lanes == 1 || last == 0 {
                     let value = writer.read(view.buffer, &at);
-                    writer.line(format!("const {kind} {name} = {value};"));
+                    match early {
+                        Some(early) => {
+                            early.members.push_str(&format!("{kind} {name};\n"));
+                            early.reads.push_str(&format!("in.{name} = {value};\n"));
+                            writer.line(format!("const {kind} {name} = in.{name};"));
+                        }
+                        None => writer.line(format!("const {kind} {name} = {value};")),
+                    }
                     return Named::One(name);
                 }
                 writer.line(format!("{kind} {name}[{}];", place.lanes));
                 let argument = writer.buffer(view.buffer, false);
                 if is_packed(view, place.lanes, dtype) {
                     let address = writer.address(argument, &at, place.lanes);
+                    if let Some(early) = early {
+                        let pack = format!("{}, {}", memory(dtype), place.lanes);
+                        early.members.push_str(&format!("IlPack<{pack}> {name};\n"));
+                        early.reads.push_str(&format!("il_fetch_all<{pack}>({address}, in.{name});\n"));
+                        writer.line(format!("il_unpack<{pack}>(in.{name}, {name});"));
+                        return Named::Each(name);
+                    }
                     writer.line(format!(
                         "il_load_all<{}, {}>({address}, {name});",
                         memory(dtype),
@@ -259,7 +287,8 @@ pub fn fused(mut writer: Writer<'_>, program: &Program, stores: &[(Value, View)]
     }
     let wide = n >= 1 << 30 || writer.wide(n);
     let flat = if lanes == 1 { "i".to_string() } else { format!("i * {lanes}") };
-    let mut place = Place { index: Index::new(&program.dims, format!("({flat})"), wide, "c"), lanes };
+    let mut place =
+        Place { index: Index::new(&program.dims, format!("({flat})"), wide, "c"), lanes, early: None };
     let tile = Tile::new(&mut writer, program, &mut place, None)?;
     tile.store(&mut writer, stores, &mut place);
     Ok(vec![writer.each(n / lanes).small()])

@@ -29,7 +29,8 @@ pub(super) fn gather(plan: &mut Plan) {
             (Some(PlanStep { kind: StepKind::Dot(dot), node }), StepKind::Fused { program, stores }) => {
                 plan.buffers[dot.out.buffer.0 as usize].home = Home::Block { at: 0, bytes: 0 };
                 let product = ends.values().find(|e| e.0 == i).map_or(0, |e| e.1);
-                let kind = StepKind::Product(Box::new(Epilogue { dot, node, program, product, stores }));
+                let end = Epilogue { dot, node, program, product, stores, sums: None };
+                let kind = StepKind::Product(Box::new(end));
                 steps.push(PlanStep { kind, node: step.node });
             }
             (_, kind) => steps.push(PlanStep { kind, node: step.node }),

@@ -2,7 +2,8 @@
 //!
 //! `recompute` copies cheap values to where they are used, `group` decides which elementwise nodes are computed
 //! together, `lower` writes the steps, `checks` leaves out what a later check sees, `region` gathers those that can
-//! be run block by block of rows, `memory` gives every buffer its place in one arena, `verify` checks the result.
+//! be run block by block of rows, or `epilogue` joins products with what is done to their elements and `row_sums` with
+//! the sums that follow, `memory` gives every buffer its place in one arena, `verify` checks the result.
 //! Executors compile the steps.
 
 mod checks;
@@ -15,6 +16,7 @@ mod matrix;
 mod memory;
 mod recompute;
 mod region;
+mod row_sums;
 mod rowwise;
 mod step;
 mod verify;
@@ -24,6 +26,7 @@ pub(crate) use group::{base, is_elementwise};
 pub use lower::plan;
 pub use matrix::Matrix;
 pub use region::Region;
+pub use row_sums::{RowSums, SUM_ROWS};
 pub use step::{PlanStep, StepKind};
 pub use verify::verify;
 pub use view::View;
@@ -218,6 +221,8 @@ pub struct Epilogue {
     pub product: usize,
     /// Values and where they go.
     pub stores: Vec<(Value, View)>,
+    /// Sums over the rows.
+    pub sums: Option<RowSums>,
 }
 
 /// A loop over the leading axis of sequences; see [`Scan`](crate::prim::Scan).

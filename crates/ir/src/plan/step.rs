@@ -148,7 +148,9 @@ impl PlanStep {
         match &self.kind {
             StepKind::Fused { stores, .. } => stores.iter().map(|(_, view)| view).collect(),
             StepKind::Dot(dot) => vec![&dot.out],
-            StepKind::Product(p) => p.stores.iter().map(|(_, view)| view).collect(),
+            StepKind::Product(p) => {
+                p.stores.iter().map(|(_, view)| view).chain(p.sums.iter().map(|s| &s.out)).collect()
+            }
             StepKind::Scan(scan) => scan.results.iter().collect(),
             StepKind::Region(region) => region.writes(),
             StepKind::Reduce { out, .. }

@@ -183,7 +183,15 @@ fn program_is_sound(plan: &Plan, step: &PlanStep) -> Result<(), String> {
                     p.dot.out.dims, p.program.dims
                 ));
             }
-            (&p.program, p.stores.iter().map(|s| s.0).collect())
+            if let Some(sums) = &p.sums {
+                let rows = p.dot.out.dims[0].div_ceil(super::SUM_ROWS);
+                if sums.out.dims != [sums.values.len(), rows, p.dot.out.dims[1]] || !sums.out.is_contiguous()
+                {
+                    return Err(format!("{} sums over the rows in {:?}", sums.values.len(), sums.out.dims));
+                }
+            }
+            let sums = p.sums.iter().flat_map(|s| s.values.iter().copied());
+            (&p.program, p.stores.iter().map(|s| s.0).chain(sums).collect())
         }
         _ => return Ok(()),
     };

@@ -27,6 +27,7 @@ pub fn plan(graph: &Graph, options: Options) -> Result<Plan, String> {
     }
     if options.fuse && options.epilogues {
         super::epilogue::gather(&mut plan);
+        super::row_sums::gather(&mut plan);
     }
     super::memory::place(&mut plan);
     super::verify(&plan)?;
