@@ -54,10 +54,11 @@ fn outputs(graph: &Graph, program: &mut dyn Program, inputs: &[Array]) -> Vec<Ar
     (0..graph.outputs.len()).map(|i| program.output(i).to_array()).collect()
 }
 
-/// The number of sums of each product that begins some, and whether it stores anything.
+/// The number of sums of each step that begins some, and whether it stores anything.
 fn begun(plan: &Plan) -> Vec<(usize, bool)> {
     let sums = |kind: &StepKind| match kind {
         StepKind::Product(p) => Some((p.sums.as_ref()?.values.len(), !p.stores.is_empty())),
+        StepKind::Rows(r) => Some((r.sums.as_ref()?.values.len(), !r.stores.is_empty())),
         _ => None,
     };
     plan.steps.iter().filter_map(|step| sums(&step.kind)).collect()
@@ -94,6 +95,20 @@ fn sums_that_products_begin_are_right() {
     for (options, allowed) in [(full, 1e-5), (tf32, 4e-3), (bf16, 2e-2)] {
         // Of the last two layers the bias; of the first its bias and two rows of weights, for which nothing is stored.
         assert_eq!(begun(&planned(&graph, options).unwrap()), [(1, true), (1, true), (3, false)]);
+        check(cuda, &graph, options, allowed);
+    }
+}
+
+#[test]
+fn elementwise_steps_begin_sums_too() {
+    let Some(cuda) = common::device() else { return };
+    // The last layer is a product with a column, and its gradient one with a row: no product of tiles.
+    let graph = network(ROWS, [2, 72, 40, 1]);
+    let full = Options::default();
+    let bf16 = Options { narrow: Some(DType::Bf16), fast: true, ..full };
+    for (options, allowed) in [(full, 1e-5), (bf16, 2e-2)] {
+        // The second layer's bias, and the last one's weights.
+        assert_eq!(begun(&planned(&graph, options).unwrap()), [(2, true), (3, false)]);
         check(cuda, &graph, options, allowed);
     }
 }

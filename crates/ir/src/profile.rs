@@ -77,6 +77,7 @@ fn computed(step: &PlanStep, nodes: &mut Vec<NodeId>) {
             nodes.extend(program.instrs.iter().map(|i| i.node).filter(|&id| id != step.node));
             nodes.push(step.node);
         }
+        StepKind::Rows(rows) => nodes.extend(rows.program.instrs.iter().map(|i| i.node)),
         StepKind::Product(p) => {
             nodes.push(p.node);
             nodes.extend(p.program.instrs.iter().map(|i| i.node));

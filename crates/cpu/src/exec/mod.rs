@@ -197,7 +197,9 @@ fn compile(cpu: &Cpu, plan: &Plan, step: &PlanStep) -> Result<Step, Failure> {
         StepKind::Dot(dot) => {
             dot::Dot::new(cpu.isa, plan, dot, cpu.threads()).map(|d| Step::Dot(Box::new(d)))
         }
-        StepKind::Product(_) => Err("the CPU has no products with an end; plan without them".into()),
+        StepKind::Product(_) | StepKind::Rows(_) => {
+            Err("the CPU has no products with an end; plan without them".into())
+        }
         StepKind::Conv { conv, x, y, out } => {
             conv::Convolution::new(cpu.isa, plan, conv, x, y, out).map(|c| Step::Conv(Box::new(c)))
         }

@@ -108,6 +108,7 @@ impl Parts {
             }
         }
         steps.resize(actions.len(), plan.steps.len().saturating_sub(1));
+        self.place();
         Ok(Sequence { plan: plan.clone(), actions, steps })
     }
 
@@ -141,16 +142,23 @@ impl Parts {
         Ok(Some(Action::Product(Box::new(Multiplication { dot: dot.clone(), product }))))
     }
 
-    fn kernel(&mut self, mut kernel: Kernel) -> Action {
-        for argument in &mut kernel.arguments {
-            if let Of::Counters(first) = &mut argument.of {
-                *first = self.counters;
-            }
-        }
-        self.counters += kernel.counters;
-        self.scratch = self.scratch.max(kernel.scratch);
+    fn kernel(&mut self, kernel: Kernel) -> Action {
         self.kernels.push(kernel);
         Action::Kernel(self.kernels.len() - 1)
+    }
+
+    /// Gives kernels, which others have joined, their scratch memory and counters.
+    fn place(&mut self) {
+        self.counters = 0;
+        for kernel in &mut self.kernels {
+            for argument in &mut kernel.arguments {
+                if let Of::Counters(first) = &mut argument.of {
+                    *first = self.counters;
+                }
+            }
+            self.counters += kernel.counters;
+            self.scratch = self.scratch.max(kernel.scratch);
+        }
     }
 
     /// Makes one kernel of a step and of an earlier one. They are computed at once where neither needs anything that the

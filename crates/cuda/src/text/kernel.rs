@@ -1,6 +1,6 @@
 //! [`Kernel`]: its text, its arguments, its launch; and several steps of a plan as one.
 
-use super::{Argument, Writer, types};
+use super::{Argument, Of, Writer, types};
 use crate::driver::Shape;
 use ironlearn_ir::NodeId;
 use std::fmt::Write;
@@ -119,16 +119,35 @@ impl Kernel {
 
     /// Makes the blocks of another kernel those of this one, which computes both at once; false where that cannot be.
     pub fn join(&mut self, other: &Kernel) -> bool {
-        let alike = self.joins && other.joins && self.shape.block == other.shape.block;
+        let [a, b] = [self.shape, other.shape];
+        let alike = self.joins && other.joins && a.block == b.block && a.grid[1..] == b.grid[1..];
         if !alike || self.in_turns || other.parts.iter().any(Part::tells_its_kernel) {
             return false;
         }
-        let Some(arguments) = self.arguments_with(other) else { return false };
+        let (scratch, counters) = (self.scratch.next_multiple_of(16), self.counters);
+        let Some(mut arguments) = self.arguments_with(other) else { return false };
+        // Memory of its own follows that of this one.
+        let mut behind = vec![];
+        for of in [Of::Scratch, Of::Counters(0)] {
+            let [mine, theirs] = [&self.arguments, &other.arguments].map(|a| a.iter().find(|a| a.of == of));
+            let (Some(mine), Some(theirs)) = (mine, theirs) else { continue };
+            if mine.dtype != theirs.dtype {
+                return false;
+            }
+            let first = if of == Of::Scratch { scratch / mine.dtype.size() } else { counters };
+            behind.push((mine.name.clone(), first));
+            arguments.iter_mut().filter(|a| a.of == of).for_each(|a| a.elements = first + theirs.elements);
+        }
         self.arguments = arguments;
+        self.scratch = if other.scratch > 0 { scratch + other.scratch } else { self.scratch };
+        self.counters += other.counters;
         self.shape.grid[0] += other.shape.grid[0];
         // Kernels that were never made have no numbers of their own, so their types may have the same names.
         let name = format!("{}_{}", self.name, self.parts.len());
-        let renamed = |text: &str| text.replace(&format!("{}_", other.name), &format!("{name}_"));
+        let renamed = |text: &str| {
+            let text = text.replace(&format!("{}_", other.name), &format!("{name}_"));
+            behind.iter().fold(text, |text, (of, first)| text.replace(&of[..], &format!("({of} + {first})")))
+        };
         self.types.push_str(&renamed(&other.types));
         self.parts.extend(other.parts.iter().map(|part| Part { text: renamed(&part.text), ..part.clone() }));
         self.is_small &= other.is_small;

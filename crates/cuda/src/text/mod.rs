@@ -7,6 +7,7 @@
 mod argmax;
 mod conv;
 mod dot;
+mod epilogue;
 mod index;
 mod kernel;
 mod pool;
@@ -28,10 +29,11 @@ use ironlearn_ir::{DType, NodeId};
 /// What stands before all kernels.
 pub const PRELUDE: &str = include_str!("../../kernels/prelude.cuh");
 
-/// What stands before kernels that compute products: the templates of matrix products.
+/// What stands before kernels that take one: the templates of matrix products, and of rows.
 pub const PRODUCTS: &str = concat!(
     include_str!("../../kernels/gemm_common.cuh"),
     include_str!("../../kernels/gemm_thin.cuh"),
+    include_str!("../../kernels/row_tiles.cuh"),
     include_str!("../../kernels/gemm_mma.cuh"),
     include_str!("../../kernels/gemm_wgmma.cuh"),
     include_str!("../../kernels/gemm_splitk.cuh"),
@@ -42,7 +44,8 @@ pub const PRODUCTS: &str = concat!(
 
 /// The texts of kernels with what stands before them.
 pub fn program(kernels: &[String]) -> String {
-    let products = if kernels.iter().any(|k| k.contains("il_gemm_")) { PRODUCTS } else { "" };
+    let uses = |k: &String| k.contains("il_gemm_") || k.contains("il_row_tiles");
+    let products = if kernels.iter().any(uses) { PRODUCTS } else { "" };
     [PRELUDE, products].into_iter().chain(kernels.iter().map(String::as_str)).collect()
 }
 
@@ -110,6 +113,7 @@ pub fn kernels(plan: &Plan, step: &PlanStep, number: usize, target: Target) -> R
             Some(kernels) => Ok(kernels),
             None => dot::dot(writer(), dot),
         },
+        StepKind::Rows(rows) => epilogue::rows(writer(), rows),
         StepKind::Product(epilogue) => product::product(&writer, epilogue, target),
         StepKind::Conv { conv, x, y, out } => conv::conv(writer(), conv, x, y, out),
         StepKind::Pool { pool, x, out } => pool::pool(writer(), pool, x, out),

@@ -1,24 +1,12 @@
 //! Matrix products by the templates of `kernels/gemm_*.cuh`, which end with a tile program over their elements.
 
-use super::tile::{Early, Place, Tile};
-use super::{Index, Kernel, No, Of, Target, Writer, types};
+use super::epilogue::{End, Extent};
+use super::{Kernel, No, Target, Writer};
 use crate::driver::Shape;
 use crate::gemm_choice::{Precision, choose, choose_whole};
 use crate::thin_choice::{self, Thin};
 use ironlearn_ir::DType;
-use ironlearn_ir::plan::{DotStep, Epilogue, Load, Matrix, Program, RowSums, Value, View};
-
-/// Neighbours in a row that the templates hand to the end together.
-const LANES: usize = 8;
-
-/// What is done to the elements of a product.
-struct End<'a> {
-    program: &'a Program,
-    /// The load of the program that stands for the product.
-    product: usize,
-    stores: &'a [(Value, View)],
-    sums: Option<&'a RowSums>,
-}
+use ironlearn_ir::plan::{DotStep, Epilogue, Load, Matrix, Program, View};
 
 /// A product whose result is stored as it is; `None` where the templates do not fit it.
 pub fn plain<'a>(
@@ -36,14 +24,14 @@ pub fn plain<'a>(
     if !fits || rank < 2 || Operands::of(&w, dot).is_none() {
         return Ok(None);
     }
-    let end = End { program: &program, product: 0, stores: &stores, sums: None };
+    let end = End { program: &program, product: Some(0), stores: &stores, sums: None };
     kernels(writer, dot, &end, target).map(Some)
 }
 
 /// A product with its end. Plans make such steps only of operands that the templates fit.
 pub fn product<'a>(writer: &dyn Fn() -> Writer<'a>, e: &Epilogue, target: Target) -> Result<Vec<Kernel>, No> {
     let Epilogue { dot, program, product, stores, sums, .. } = e;
-    kernels(writer, dot, &End { program, product: *product, stores, sums: sums.as_ref() }, target)
+    kernels(writer, dot, &End { program, product: Some(*product), stores, sums: sums.as_ref() }, target)
 }
 
 /// True for a product of `f32` that is exact on tensor cores too, and long enough to gain from them.
@@ -93,6 +81,10 @@ impl Side {
 }
 
 impl Operands {
+    fn extent(&self) -> Extent {
+        Extent { batch: self.batch, m: self.m, n: self.n }
+    }
+
     fn of(w: &Writer<'_>, dot: &DotStep) -> Option<Operands> {
         let rank = dot.out.dims.len();
         let (m, n, k) = (dot.out.dims[rank - 2], dot.out.dims[rank - 1], dot.x.dims[rank - 1]);
@@ -135,7 +127,7 @@ fn kernels<'a>(
         if exact && dtype == DType::F32 && !target.tf32 { "il_gemm_f32x3" } else { choice.function };
     let name = first.name.clone();
     let problem = problem(&name, &o, choice.splits, dtype.size());
-    let end = |w: &mut Writer<'a>| self::end(w, &name, &o, end);
+    let end = |w: &mut Writer<'a>| end.text(w, &name, o.extent());
     let (left, right) = (first.buffer(dot.x.buffer, false), first.buffer(dot.y.buffer, false));
     let element = if dtype == DType::Bf16 { "unsigned short" } else { "float" };
     let operand = |w: &Writer<'_>, at: usize| format!("(const {element}*){}", w.arguments[at].name);
@@ -178,7 +170,7 @@ fn thin(
     mut w: Writer<'_>,
     o: &Operands,
     dot: &DotStep,
-    the_end: &End<'_>,
+    end: &End<'_>,
     target: Target,
 ) -> Result<Vec<Kernel>, No> {
     let dtype = w.dtype(dot.x.buffer);
@@ -193,7 +185,7 @@ fn thin(
     let cut = Thin::choose(shape(dot), operands, size, target.multiprocessors);
     let (a, b) = (w.buffer(dot.x.buffer, false), w.buffer(dot.y.buffer, false));
     let [a, b] = [a, b].map(|at| w.arguments[at].name.clone());
-    let (types, epi) = end(&mut w, &name, o, the_end)?;
+    let (types, epi) = end.text(&mut w, &name, o.extent())?;
     let parts = if cut.splits == 1 {
         "nullptr, nullptr".into()
     } else {
@@ -232,109 +224,4 @@ fn problem(name: &str, o: &Operands, splits: usize, size: usize) -> String {
         base(left),
         base(right),
     )
-}
-
-/// What is done to the elements, as a type; and how it is made.
-fn end(w: &mut Writer<'_>, name: &str, o: &Operands, end: &End<'_>) -> Result<(String, String), No> {
-    let before = std::mem::take(&mut w.body);
-    let sums = end.sums.map(|s| w.buffer(s.out.buffer, true));
-    let many = match o.n.is_multiple_of(LANES) {
-        true => Some(lanes(w, o, end, LANES)?),
-        false => None,
-    };
-    let (one, _) = lanes(w, o, end, 1)?;
-    w.body = before;
-    let members: Vec<&super::Argument> =
-        w.arguments.iter().filter(|a| matches!(a.of, Of::Buffer(_))).collect();
-    let declared: String = members
-        .iter()
-        .map(|a| {
-            let constant = if a.writes { "" } else { "const " };
-            format!("{constant}{}* {};\n", types::memory(a.dtype), a.name)
-        })
-        .collect();
-    let given: Vec<&str> = members.iter().map(|a| &a.name[..]).chain(["state", "il_kernel"]).collect();
-    let count = end.sums.map_or(0, |s| s.values.len());
-    let mut text = format!(
-        "struct {name}_E {{\n{declared}IlState* state;\nunsigned il_kernel;\n\
-         static constexpr unsigned SUMS = {count};\n"
-    );
-    if let (Some(at), Some(RowSums { out, .. })) = (sums, end.sums) {
-        let place =
-            w.address(at, format!("((il_i64)sum * {} + row) * {} + col", out.dims[1], out.dims[2]), 1);
-        text.push_str(&format!(
-            "IL_DEVICE float* sum(unsigned sum, unsigned row, unsigned col) const {{ return {place}; }}\n"
-        ));
-    }
-    let place = "il_u64 batch, unsigned row, unsigned col";
-    let (many, early) = many.unwrap_or_default();
-    text.push_str(&format!(
-        "struct Loaded {{\n{}}};\n\
-         IL_DEVICE void load({place}, Loaded& in) const {{\n{}{}}}\n\
-         template <class S> IL_DEVICE void operator()({place}, float (&p)[8], const Loaded& in, S& sums) const {{\n\
-         {many}}}\n\
-         IL_DEVICE void one({place}, float element) const {{\nfloat p[1] = {{element}};\n{one}}}\n}};\n",
-        early.members,
-        index(o, end),
-        early.reads,
-    ));
-    // Looked at within the type, not by the kernel.
-    w.checks = false;
-    Ok((text, format!("{name}_E{{{}}}", given.join(", "))))
-}
-
-/// True where indices need 64 bits. Whether they do is known only when all arguments are; those of products are large
-/// seldom.
-fn is_wide(o: &Operands, end: &End<'_>) -> bool {
-    let far = |l: &Load| l.view().reach().is_some_and(|r| r.1 >= 1 << 30);
-    o.batch * o.m * o.n >= 1 << 30 || end.program.loads.iter().any(far)
-}
-
-fn kind(o: &Operands, end: &End<'_>) -> &'static str {
-    if is_wide(o, end) { "il_i64" } else { "int" }
-}
-
-/// The number of the first element.
-fn index(o: &Operands, end: &End<'_>) -> String {
-    let kind = kind(o, end);
-    format!("const {kind} i = ({kind})((batch * {}ULL + row) * {}ULL + col);\n", o.m, o.n)
-}
-
-/// The program for so many elements from `row`, `col` on, which `p` holds; and what it reads before.
-fn lanes(w: &mut Writer<'_>, o: &Operands, end: &End<'_>, lanes: usize) -> Result<(String, Early), No> {
-    w.body.clear();
-    w.checks = false;
-    let End { program, product, stores, sums } = end;
-    for (_, view) in *stores {
-        w.buffer(view.buffer, true);
-    }
-    let kind = kind(o, end);
-    let whole = o.batch == 1 && program.dims[..] == [o.m, o.n];
-    w.body.push_str(&index(o, end));
-    let aligned = program.dims.last().is_some_and(|last| last % lanes == 0);
-    if !aligned {
-        w.line("for (int l = 0; l < 8; l++) one(batch, row, col + l, p[l]);");
-        return Ok((std::mem::take(&mut w.body), Early::default()));
-    }
-    let mut index = Index::new(&program.dims, "i", is_wide(o, end), "c");
-    if whole {
-        index = index.known(vec![format!("({kind})row"), format!("({kind})col")]);
-    }
-    // Places that are written into the program are not known before it.
-    let before = whole || program.loads.iter().all(|l| l.view().is_contiguous());
-    let early = (lanes > 1 && before).then(Early::default);
-    let mut place = Place { index, lanes, early };
-    let start = w.body.len();
-    let tile = Tile::new(w, program, &mut place, Some((*product, "p")))?;
-    tile.store(w, stores, &mut place);
-    if lanes > 1 {
-        for (i, value) in sums.iter().flat_map(|s| &s.values).enumerate() {
-            w.line(format!("for (int l = 0; l < {lanes}; l++) sums[{i}][l] += {};", tile.lane(*value, "l")));
-        }
-    }
-    if w.checks {
-        w.body.insert_str(start, "bool bad = false;\n");
-        w.line("if (bad) atomicOr(&state->stop, 1u);");
-    }
-    Ok((std::mem::take(&mut w.body), place.early.unwrap_or_default()))
 }

@@ -68,8 +68,7 @@ pub fn reduce(
         w.write(out.buffer, super::flat(out, "j + l"), "sum[l]");
         w.line("}\n}");
     }
-    let kernel = w.finish(shape.launch());
-    let kernel = if parts == 1 { kernel.joining() } else { kernel };
+    let kernel = w.finish(shape.launch()).joining();
     Ok(vec![if shape.length <= LITTLE * shape.block { kernel.small() } else { kernel }])
 }
 
@@ -254,13 +253,13 @@ impl Reduction {
         w.line("__shared__ bool is_last;");
         w.line("__threadfence();\n__syncthreads();");
         w.line(format!(
-            "if (threadIdx.x == 0) is_last = atomicAdd(counters + blockIdx.x, 1u) == {}u;",
+            "if (threadIdx.x == 0) is_last = atomicAdd(counters + il_block, 1u) == {}u;",
             parts - 1
         ));
         w.line("__syncthreads();");
         w.line("const bool last = is_last;\nif (last) {");
         w.line("__threadfence();");
-        w.line("if (threadIdx.x == 0) counters[blockIdx.x] = 0;");
+        w.line("if (threadIdx.x == 0) counters[il_block] = 0;");
         self.clear(w);
         w.line(format!("if (j < {results}) {{"));
         self.walk(w, "il_i64", "row", &parts.to_string(), ahead(parts.div_ceil(*block)));

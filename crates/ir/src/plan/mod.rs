@@ -26,7 +26,7 @@ pub(crate) use group::{base, is_elementwise};
 pub use lower::plan;
 pub use matrix::Matrix;
 pub use region::Region;
-pub use row_sums::{RowSums, SUM_ROWS};
+pub use row_sums::{RowSums, Rows, SUM_ROWS};
 pub use step::{PlanStep, StepKind};
 pub use verify::verify;
 pub use view::View;

@@ -1,6 +1,6 @@
 //! The steps of a plan.
 
-use super::{DotStep, Epilogue, Fold, Load, Program, Region, ScanStep, Value, View};
+use super::{DotStep, Epilogue, Fold, Load, Program, Region, Rows, ScanStep, Value, View};
 use crate::NodeId;
 use crate::prim::{Conv, Op, Pool};
 
@@ -32,6 +32,8 @@ pub enum StepKind {
     Dot(DotStep),
     /// Matrix products that end with a tile program over their elements.
     Product(Box<Epilogue>),
+    /// A tile program over the rows of a matrix whose values are stored, and added up along the columns.
+    Rows(Box<Rows>),
     /// Convolution or one of its gradients.
     Conv {
         /// Shapes and window.
@@ -124,6 +126,7 @@ impl PlanStep {
         };
         match &self.kind {
             StepKind::Fused { program, .. } | StepKind::Reduce { program, .. } => of_program(program),
+            StepKind::Rows(rows) => of_program(&rows.program),
             StepKind::Dot(dot) => vec![dot.x.clone(), dot.y.clone()],
             StepKind::Product(p) => {
                 let made = p.dot.out.buffer;
@@ -148,6 +151,9 @@ impl PlanStep {
         match &self.kind {
             StepKind::Fused { stores, .. } => stores.iter().map(|(_, view)| view).collect(),
             StepKind::Dot(dot) => vec![&dot.out],
+            StepKind::Rows(r) => {
+                r.stores.iter().map(|(_, view)| view).chain(r.sums.iter().map(|s| &s.out)).collect()
+            }
             StepKind::Product(p) => {
                 p.stores.iter().map(|(_, view)| view).chain(p.sums.iter().map(|s| &s.out)).collect()
             }

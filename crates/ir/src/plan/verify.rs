@@ -2,7 +2,7 @@
 //! leaves its buffer, no buffer leaves the arena, results share memory with operands only where every
 //! element is read before its place is written, and every update and output is written.
 
-use super::{BufferId, Home, Load, Plan, PlanStep, Region, StepKind, View};
+use super::{BufferId, Home, Load, Plan, PlanStep, Region, RowSums, StepKind, View};
 use std::collections::HashSet;
 
 /// What is wrong with a plan, if anything.
@@ -183,15 +183,12 @@ fn program_is_sound(plan: &Plan, step: &PlanStep) -> Result<(), String> {
                     p.dot.out.dims, p.program.dims
                 ));
             }
-            if let Some(sums) = &p.sums {
-                let rows = p.dot.out.dims[0].div_ceil(super::SUM_ROWS);
-                if sums.out.dims != [sums.values.len(), rows, p.dot.out.dims[1]] || !sums.out.is_contiguous()
-                {
-                    return Err(format!("{} sums over the rows in {:?}", sums.values.len(), sums.out.dims));
-                }
-            }
-            let sums = p.sums.iter().flat_map(|s| s.values.iter().copied());
+            let sums = sums_are_sound(&p.sums, &p.dot.out.dims)?;
             (&p.program, p.stores.iter().map(|s| s.0).chain(sums).collect())
+        }
+        StepKind::Rows(r) => {
+            let sums = sums_are_sound(&r.sums, &r.program.dims)?;
+            (&r.program, r.stores.iter().map(|s| s.0).chain(sums).collect())
         }
         _ => return Ok(()),
     };
@@ -216,6 +213,16 @@ fn program_is_sound(plan: &Plan, step: &PlanStep) -> Result<(), String> {
         }
         None => Ok(()),
     }
+}
+
+/// Checks that sums over the rows of a matrix have a place of their shape; gives what is added up.
+fn sums_are_sound(sums: &Option<RowSums>, dims: &[usize]) -> Result<Vec<u32>, String> {
+    let (Some(sums), [.., m, n]) = (sums, dims) else { return Ok(vec![]) };
+    let RowSums { values, out } = sums;
+    if out.dims != [values.len(), m.div_ceil(super::SUM_ROWS), *n] || !out.is_contiguous() {
+        return Err(format!("{} sums over the rows of {dims:?} in {:?}", values.len(), out.dims));
+    }
+    Ok(values.clone())
 }
 
 fn product_is_sound(dot: &super::DotStep) -> Result<(), String> {
