@@ -127,6 +127,18 @@ template <class T, int V> static IL_DEVICE void il_load_all(const T* p, typename
   il_fetch_all(p, pack);
   il_unpack(pack, to);
 }
+// The same of what no thread writes meanwhile: read once for several uses.
+template <class T, int V> static IL_DEVICE void il_load_all_still(const T* p, typename Il<T>::C (&to)[V]) {
+#ifdef IL_SIM
+  il_load_all(p, to);
+#else
+  IlPack<T, V> pack;
+  typedef typename IlWord<IlPack<T, V>::EACH>::W W;
+#pragma unroll
+  for (int i = 0; i < IlPack<T, V>::WORDS; i++) pack.w[i] = __ldg((const W*)p + i);
+  il_unpack(pack, to);
+#endif
+}
 template <class T, int V> static IL_DEVICE void il_store_all(T* p, const typename Il<T>::C (&from)[V]) {
   IlPack<T, V> pack;
   typedef typename IlWord<IlPack<T, V>::EACH>::W W;

@@ -118,11 +118,9 @@ impl Tile {
                         writer.line(format!("il_unpack<{pack}>(in.{name}, {name});"));
                         return Named::Each(name);
                     }
-                    writer.line(format!(
-                        "il_load_all<{}, {}>({address}, {name});",
-                        memory(dtype),
-                        place.lanes
-                    ));
+                    let is_still = place.early.is_some() && !writer.arguments[argument].writes;
+                    let load = if is_still { "il_load_all_still" } else { "il_load_all" };
+                    writer.line(format!("{load}<{}, {}>({address}, {name});", memory(dtype), place.lanes));
                 } else {
                     let value = writer.read(view.buffer, format!("{at} + l * ({last})"));
                     writer.line(format!("for (int l = 0; l < {}; l++) {name}[l] = {value};", place.lanes));

@@ -24,11 +24,15 @@ const EPILOGUE: &str = r#"
 // Adds to zeros: what is written twice is seen.
 template <class P>
 struct Add {
+  static constexpr unsigned SUMS = 0;
+  struct Loaded {};
   float* out;
+  __device__ __forceinline__ void load(unsigned long long, unsigned, unsigned, Loaded&) const {}
   __device__ __forceinline__ void one(unsigned long long batch, unsigned row, unsigned col, float v) const {
     out[(batch * P::M + row) * P::N + col] += v;
   }
-  __device__ __forceinline__ void operator()(unsigned long long batch, unsigned row, unsigned col, float (&v)[8]) const {
+  template <class S>
+  __device__ __forceinline__ void operator()(unsigned long long batch, unsigned row, unsigned col, float (&v)[8], const Loaded&, S&) const {
     for (int j = 0; j < 8; j++) one(batch, row, col + j, v[j]);
   }
 };

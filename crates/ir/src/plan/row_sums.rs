@@ -1,6 +1,7 @@
 //! Sums over the rows of a large matrix, such as a bias's gradient, begin where the matrix is computed: at the end of a
 //! product, or by an elementwise step. Each [`SUM_ROWS`] rows are added up while they are at hand, and what is left is a
-//! sum over few numbers. Where nothing else needs the matrix, it is never stored.
+//! sum over few numbers, which waits until somebody needs it: so that all of them are computed at once. Where nothing else
+//! needs the matrix, it is never stored.
 
 use super::{
     Buffer, BufferId, DotStep, Epilogue, Fold, Home, Instr, Load, Plan, PlanStep, Program, StepKind,
@@ -49,9 +50,55 @@ pub(super) fn gather(plan: &mut Plan) {
             Matrix::of(&plan.steps[at].kind).map(|matrix| find(plan, at, &matrix)).unwrap_or_default();
         if !found.is_empty() {
             begin(plan, at, found);
+        } else if Matrix::of(&plan.steps[at].kind).is_some_and(|matrix| is_by_columns(&matrix)) {
+            by_rows(plan, at);
         }
         at += 1;
     }
+    wait(plan);
+}
+
+/// True for an elementwise step that reads numbers of a column for all its rows.
+fn is_by_columns(matrix: &Matrix<'_>) -> bool {
+    let by_column = |load: &Load| matches!(load, Load::Memory(v) if v.dims.len() == 2 && v.strides == [0, 1]);
+    matrix.is_elementwise && matrix.program.dims.len() == 2 && matrix.program.loads.iter().any(by_column)
+}
+
+/// Makes an elementwise step one over rows, which reads such numbers once for several.
+fn by_rows(plan: &mut Plan, at: usize) {
+    if let StepKind::Fused { program, stores } = &plan.steps[at].kind {
+        let rows = Rows { program: program.clone(), stores: stores.clone(), sums: None };
+        plan.steps[at].kind = StepKind::Rows(Box::new(rows));
+    }
+}
+
+/// Moves sums of what steps have begun to where the first step needs one.
+fn wait(plan: &mut Plan) {
+    let begun = |kind: &StepKind| match kind {
+        StepKind::Product(p) => p.sums.as_ref().map(|s| s.out.buffer),
+        StepKind::Rows(r) => r.sums.as_ref().map(|s| s.out.buffer),
+        _ => None,
+    };
+    let begun: HashSet<BufferId> = plan.steps.iter().filter_map(|s| begun(&s.kind)).collect();
+    let (mut waiting, mut steps) = (Vec::new(), Vec::with_capacity(plan.steps.len()));
+    for step in std::mem::take(&mut plan.steps) {
+        let reads = step.reads();
+        let waits = matches!(step.kind, StepKind::Reduce { .. })
+            && reads.iter().any(|view| begun.contains(&view.buffer));
+        let is_read = |sum: &PlanStep| {
+            sum.writes().iter().any(|made| reads.iter().any(|view| view.buffer == made.buffer))
+        };
+        if waits {
+            waiting.push(step);
+            continue;
+        }
+        if waiting.iter().any(is_read) {
+            steps.append(&mut waiting);
+        }
+        steps.push(step);
+    }
+    steps.append(&mut waiting);
+    plan.steps = steps;
 }
 
 /// A step that computes a matrix.
@@ -60,6 +107,7 @@ struct Matrix<'a> {
     n: usize,
     program: &'a Program,
     stores: &'a [(Value, View)],
+    is_elementwise: bool,
 }
 
 impl Matrix<'_> {
@@ -76,7 +124,8 @@ impl Matrix<'_> {
         let fits = |view: &View| view.dims == [m, n] || view.reshape(&[m, n]).is_some();
         let views = program.loads.iter().map(Load::view).chain(stores.iter().map(|s| &s.1));
         let is = large && m >= ROWS && n >= SIDE && n.is_multiple_of(8) && { views }.all(fits);
-        is.then_some(Matrix { m, n, program, stores })
+        let is_elementwise = matches!(kind, StepKind::Fused { .. });
+        is.then_some(Matrix { m, n, program, stores, is_elementwise })
     }
 
     /// True for a view of a buffer of the matrix's size, in order.
