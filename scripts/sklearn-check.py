@@ -177,6 +177,7 @@ def classes(inputs):
     loss = metrics.log_loss(y, x, labels=every)
     values = [metrics.accuracy_score(y, called), loss, np.exp(loss)]
     values += [metrics.top_k_accuracy_score(y, x, k=k, labels=every) for k in (1, 2, 3)]
+    values.append(metrics.adjusted_rand_score(y, called))
     names = [f"class {i}" for i in every]
     reports = {
         f"report{digits}": metrics.classification_report(y, called, target_names=names, digits=digits, zero_division=0)

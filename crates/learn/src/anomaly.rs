@@ -46,7 +46,7 @@ impl Gaussian {
     /// [`Error::Usage`] where rows are no matrix of finite `f64`, or a column is constant: any other value would be
     /// infinitely unlikely.
     pub fn independent(rows: &Array) -> Result<Gaussian, Error> {
-        Gaussian::of(Rows::of(rows)?, |i, j| i == j)
+        Gaussian::fit(rows, false, &|column| format!("column {column}"))
     }
 
     /// With the covariance of all columns. There have to be more rows than columns.
@@ -54,10 +54,17 @@ impl Gaussian {
     /// # Errors
     /// As [`Gaussian::independent`], and where a column follows from others.
     pub fn correlated(rows: &Array) -> Result<Gaussian, Error> {
-        Gaussian::of(Rows::of(rows)?, |_, _| true)
+        Gaussian::fit(rows, true, &|column| format!("column {column}"))
     }
 
-    fn of(rows: Rows<'_>, counts: impl Fn(usize, usize) -> bool) -> Result<Gaussian, Error> {
+    /// Either of them; `called` is what an error calls a column.
+    pub(crate) fn fit(
+        rows: &Array,
+        is_correlated: bool,
+        called: &dyn Fn(usize) -> String,
+    ) -> Result<Gaussian, Error> {
+        let rows = Rows::of(rows)?;
+        let counts = |i: usize, j: usize| is_correlated || i == j;
         let (n, width) = (rows.count as f64, rows.width);
         let mut mean = memory::zeros::<f64>(width, "means")?;
         for row in rows.iter() {
@@ -81,12 +88,51 @@ impl Gaussian {
         };
         if let Some(column) = (0..width).find(|&i| !varies(i)) {
             let problem = match scale[column] > 1e-12 * mean[column] * mean[column] {
-                true => format!("column {column} follows from the columns before it"),
-                false => format!("column {column} is the same in all rows"),
+                true => format!("{} follows from the columns before it", called(column)),
+                false => format!("{} is the same in all rows", called(column)),
             };
             return Err(Error::usage(problem, "leave the column out, or learn from more rows"));
         }
         Ok(Gaussian { mean, factor: covariance })
+    }
+
+    /// That of a mean `[columns]` and of the factor `L` of its covariance `L·Lᵀ`, `[columns, columns]`, of which what is above
+    /// the diagonal is not looked at.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] where these are not finite `f64` of such shapes, or the diagonal is not positive.
+    pub fn of_factor(mean: &Array, factor: &Array) -> Result<Gaussian, Error> {
+        let rows = Rows::of(factor)?;
+        let mean = mean.as_slice::<f64>().unwrap_or_default();
+        let fits = (mean.len(), rows.count) == (rows.width, rows.width);
+        if !fits || mean.iter().any(|x| !x.is_finite()) || (0..rows.count).any(|i| rows.row(i)[i] <= 0.0) {
+            let problem =
+                format!("{} means with the factor {} are no distribution", mean.len(), factor.shape());
+            return Err(Error::usage(
+                problem,
+                "give a mean for each column, and a triangle with a positive diagonal",
+            ));
+        }
+        let factor = rows.iter().enumerate().flat_map(|(i, row)| &row[..=i]).copied().collect();
+        Ok(Gaussian { mean: mean.to_vec(), factor })
+    }
+
+    /// The mean of each column.
+    pub fn mean(&self) -> &[f64] {
+        &self.mean
+    }
+
+    /// The lower triangle `L` with `L·Lᵀ` the covariance, `[columns, columns]`, with zeros above the diagonal.
+    ///
+    /// # Errors
+    /// [`Error::Memory`].
+    pub fn factor(&self) -> Result<Array, Error> {
+        let width = self.mean.len();
+        let mut square = memory::zeros::<f64>(width * width, "a covariance")?;
+        for i in 0..width {
+            square[i * width..=i * width + i].copy_from_slice(&self.factor[at(i, 0)..=at(i, i)]);
+        }
+        Array::of([width, width], square).map_err(|e| Error::usage(e, "leave out columns"))
     }
 
     /// The natural logarithm of the density at each of these rows.
@@ -116,6 +162,14 @@ impl Gaussian {
     }
 }
 
+/// A threshold between a log density and the next one, in the middle: new rows are neither.
+pub(crate) fn above(here: f64, next: Option<f64>) -> f64 {
+    next.map_or(f64::INFINITY, |next| {
+        let middle = here + (next - here) / 2.0;
+        if middle > here { middle } else { next }
+    })
+}
+
 /// The place of an element on or below the diagonal.
 fn at(i: usize, j: usize) -> usize {
     i * (i + 1) / 2 + j
@@ -140,6 +194,16 @@ impl Threshold {
     /// # Errors
     /// [`Error::Usage`] where there is no anomaly, not as many answers as densities, or a density is NaN.
     pub fn by_f1(log_density: &[f64], is_anomaly: &[bool]) -> Result<Threshold, Error> {
+        let all = Threshold::all(log_density, is_anomaly)?.into_iter();
+        let none = || Error::usage("no row to choose a threshold by", "give one at least");
+        all.reduce(|best, next| if next.f1 >= best.f1 { next } else { best }).ok_or_else(none)
+    }
+
+    /// Every threshold that makes a difference, from the lowest up, on rows of which it is known whether they are anomalies.
+    ///
+    /// # Errors
+    /// As [`Threshold::by_f1`].
+    pub fn all(log_density: &[f64], is_anomaly: &[bool]) -> Result<Vec<Threshold>, Error> {
         if log_density.len() != is_anomaly.len() {
             let problem = format!("{} answers for {} densities", is_anomaly.len(), log_density.len());
             return Err(Error::usage(problem, "say of each row whether it is an anomaly"));
@@ -153,23 +217,17 @@ impl Threshold {
         order.extend(0..log_density.len());
         order.sort_unstable_by(|&a: &usize, &b: &usize| log_density[a].total_cmp(&log_density[b]));
         let (mut below, mut right) = (0, 0);
-        let mut best = Threshold { log_density: f64::NEG_INFINITY, f1: 0.0, precision: 0.0, recall: 0.0 };
+        let mut found = memory::room(log_density.len(), "the thresholds")?;
         for same in order.chunk_by(|&a, &b| log_density[a] == log_density[b]) {
             below += same.len();
             right += same.iter().filter(|&&i| is_anomaly[i]).count();
             let (precision, recall) = (right as f64 / below as f64, right as f64 / all as f64);
             let f1 = 2.0 * right as f64 / (below + all) as f64;
-            if f1 >= best.f1 {
-                // In the middle between these and the next: new rows are neither.
-                let here = log_density[same[0]];
-                let log_density = order.get(below).map_or(f64::INFINITY, |&next| {
-                    let middle = here + (log_density[next] - here) / 2.0;
-                    if middle > here { middle } else { log_density[next] }
-                });
-                best = Threshold { log_density, f1, precision, recall };
-            }
+            let next = order.get(below).map(|&next| log_density[next]);
+            let log_density = above(log_density[same[0]], next);
+            found.push(Threshold { log_density, f1, precision, recall });
         }
-        Ok(best)
+        Ok(found)
     }
 
     /// Which rows with these log densities are anomalies.
@@ -206,7 +264,12 @@ mod tests {
         let doubled = Array::of([4, 2], vec![1.0, 2.0, 2.0, 4.0, 3.0, 6.0, 7.0, 14.0]).unwrap();
         let error = Gaussian::correlated(&doubled).unwrap_err().to_string();
         assert!(error.contains("column 1 follows"), "{error}");
-        assert!(Gaussian::independent(&doubled).is_ok());
+        let alone = Gaussian::independent(&doubled).unwrap();
+        let mean = Array::of([2], alone.mean().to_vec()).unwrap();
+        assert_eq!(Gaussian::of_factor(&mean, &alone.factor().unwrap()).unwrap(), alone);
+        let flat = Array::of([2, 2], vec![1.0, 0.0, 3.0, 0.0]).unwrap();
+        assert!(Gaussian::of_factor(&mean, &flat).unwrap_err().to_string().contains("no distribution"));
+        assert!(Gaussian::of_factor(&mean, &mean).is_err());
         let wide = Array::of([1, 3], vec![0.0; 3]).unwrap();
         let error = Gaussian::independent(&doubled).unwrap().log_density(&wide).unwrap_err();
         assert!(error.to_string().contains("rows of 3 numbers"), "{error}");

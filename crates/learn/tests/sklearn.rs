@@ -118,7 +118,9 @@ fn classes(case: &Case) {
     case.output("scores", &scores_of.collect::<Vec<_>>());
     let loss = metric::log_loss(scores, &y).unwrap();
     let top = [1, 2, 3].map(|k| metric::top_k_accuracy(scores, &y, k).unwrap());
-    case.output("values", &[&[found.accuracy(), loss, metric::perplexity(loss)][..], &top].concat());
+    let index = metric::adjusted_rand_index(&called, &y).unwrap();
+    let values = [&[found.accuracy(), loss, metric::perplexity(loss)][..], &top, &[index]].concat();
+    case.output("values", &values);
     let names: Vec<String> = (0..count).map(|class| format!("class {class}")).collect();
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
     for digits in [2, 4] {

@@ -164,12 +164,7 @@ impl Clusters {
     /// # Errors
     /// [`Error::Usage`] where they are not as wide as those that were learned, or not finite.
     pub fn predict(&self, rows: &Array) -> Result<Vec<usize>, Error> {
-        let (rows, centres) = (Rows::of(rows)?, Rows::of(&self.centres)?);
-        if rows.width != centres.width {
-            let problem = format!("rows of {} numbers for clusters of {}", rows.width, centres.width);
-            return Err(Error::usage(problem, "give rows like those that the clusters were made of"));
-        }
-        Ok(rows.iter().map(|row| nearest(row, centres.values).0).collect())
+        Ok(nearest_centres(rows, &self.centres)?.into_iter().map(|(cluster, _)| cluster).collect())
     }
 
     /// How many rows each cluster has.
@@ -178,6 +173,21 @@ impl Clusters {
         self.labels.iter().for_each(|&label| sizes[label] += 1);
         sizes
     }
+}
+
+/// The nearest of these centres `[clusters, columns]` for each row, the first of several, and the squared distance from it.
+///
+/// # Errors
+/// [`Error::Usage`] where rows and centres are not equally wide, or not finite; [`Error::Memory`].
+pub fn nearest_centres(rows: &Array, centres: &Array) -> Result<Vec<(usize, f64)>, Error> {
+    let (rows, centres) = (Rows::of(rows)?, Rows::of(centres)?);
+    if rows.width != centres.width {
+        let problem = format!("rows of {} numbers for clusters of {}", rows.width, centres.width);
+        return Err(Error::usage(problem, "give rows like those that the clusters were made of"));
+    }
+    let mut found = memory::room(rows.count, "the clusters of the rows")?;
+    found.extend(rows.iter().map(|row| nearest(row, centres.values)));
+    Ok(found)
 }
 
 /// The inertia for each number of clusters from 1 to `most`: where it stops to fall fast is a good number.

@@ -15,5 +15,5 @@
 mod k_means;
 mod silhouette;
 
-pub use k_means::{Clusters, KMeans, elbow};
+pub use k_means::{Clusters, KMeans, elbow, nearest_centres};
 pub use silhouette::silhouette;

@@ -15,6 +15,7 @@
 
 mod confusion;
 mod log_loss;
+mod rand_index;
 mod ranking;
 mod regression;
 mod report;
@@ -23,6 +24,7 @@ mod top_k;
 
 pub use confusion::{Average, Confusion, Scores};
 pub use log_loss::{binary_log_loss, log_loss, perplexity};
+pub use rand_index::adjusted_rand_index;
 pub use ranking::{average_precision, roc_auc};
 pub use regression::{mae, mse, psnr, r2};
 pub use tally::{Metric, Tally};
