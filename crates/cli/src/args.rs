@@ -15,6 +15,7 @@ use crate::device::Device;
 use crate::session::Limits;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Args, Parser, Subcommand};
+use ironlearn::Error;
 use ironlearn::job::{Job, key_named};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
@@ -306,8 +307,18 @@ impl Arguments {
 
 impl RunOptions {
     /// When the run is to stop before its end.
-    pub fn limits(&self, job: &Job) -> Limits {
-        Limits { time: self.max_time.or(job.train.max_time), steps: self.max_steps }
+    ///
+    /// # Errors
+    /// [`Error::Usage`] where it has no steps between which it could stop.
+    pub fn limits(&self, job: &Job) -> Result<Limits, Error> {
+        if !job.model.is_network() && (self.max_time.is_some() || self.max_steps.is_some()) {
+            let problem = format!(
+                "model.kind = {:?} learns all at once, without steps to stop between",
+                job.model.word()
+            );
+            return Err(Error::usage(problem, "leave out --max-time and --max-steps"));
+        }
+        Ok(Limits { time: self.max_time.or(job.train.max_time), steps: self.max_steps })
     }
 
     /// The overrides of the job, those by flags of their own last.

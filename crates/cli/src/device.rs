@@ -3,6 +3,7 @@
 use crate::console::Console;
 use crate::gpu::{Gpu, NoGpu};
 use crate::machine;
+use ironlearn::job::Job;
 use ironlearn::{Error, Options};
 use ironlearn_cpu::Cpu;
 use std::fmt;
@@ -66,6 +67,22 @@ impl Machine {
         Ok(Machine { gpu, threads, profile: false })
     }
 
+    /// The machine for a job: what learns without a network does so on the processor.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] where a GPU was asked for by name.
+    pub fn for_job(self, job: &Job, asked: Device) -> Result<Machine, Error> {
+        match asked {
+            _ if job.model.is_network() => Ok(self),
+            Device::Cuda(_) => {
+                let problem =
+                    format!("--device {asked}: model.kind = {:?} is learned on the CPU", job.model.word());
+                Err(Error::usage(problem, "leave out --device, or set it to cpu"))
+            }
+            Device::Auto | Device::Cpu => Ok(Machine { gpu: None, ..self }),
+        }
+    }
+
     /// What people are told.
     pub fn name(&self) -> String {
         let threads = self.threads.unwrap_or_else(machine::cores);
@@ -125,6 +142,21 @@ mod tests {
         assert_eq!("cuda".parse(), Ok(Device::Cuda(0)));
         for text in ["", "gpu", "cuda:", "cuda:-1", "cuda:x", "cuda0", "CPU"] {
             assert!(text.parse::<Device>().unwrap_err().contains("cuda:1"), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_learns_without_a_network_does_so_on_the_processor() {
+        let machine = || Machine { gpu: None, threads: Some(2), profile: false };
+        let job = |kind: &str| Job::parse(&format!("model.kind = '{kind}'"), &[] as &[&str]).unwrap();
+        let error = machine().for_job(&job("k-means"), Device::Cuda(1)).err().unwrap();
+        assert!(error.to_string().contains("--device cuda:1: model.kind = \"k-means\""), "{error}");
+        assert_eq!(error.exit_code(), 2);
+        for (kind, device) in
+            [("k-means", Device::Auto), ("k-means", Device::Cpu), ("network", Device::Cuda(0))]
+        {
+            let found = machine().for_job(&job(kind), device).unwrap();
+            assert_eq!((found.gpu.is_none(), found.threads), (true, Some(2)), "{kind}");
         }
     }
 

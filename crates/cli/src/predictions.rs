@@ -11,16 +11,16 @@ use std::path::Path;
 /// Writes answers `[rows, outputs]` of `f64` to `out` in the format that its name says, or as CSV to standard
 /// output. Of classes CSV and JSON say the most probable one, by its name where it has one, and all probabilities.
 pub fn write(answers: &Tensor<f64>, preparation: &Preparation, out: Option<&Path>) -> Result<(), Error> {
-    let classes = Classes::of(preparation);
+    let (classes, reading) = (Classes::of(preparation), preparation.reading);
     let Some(out) = out else {
         // A reader that has gone away is no reason to fail.
-        let _ = std::io::stdout().lock().write_all(csv(answers, classes.as_ref()).as_bytes());
+        let _ = std::io::stdout().lock().write_all(csv(answers, reading, classes.as_ref()).as_bytes());
         return Ok(());
     };
     let text = match out.extension().and_then(|extension| extension.to_str()) {
         Some("npy") => return npy::write(out, answers.view()),
-        Some("json") => json(answers, classes.as_ref()).to_string() + "\n",
-        Some("csv") => csv(answers, classes.as_ref()),
+        Some("json") => json(answers, reading, classes.as_ref()).to_string() + "\n",
+        Some("csv") => csv(answers, reading, classes.as_ref()),
         _ => {
             let problem = format!("{}: predictions are not written in such a format", out.display());
             return Err(Error::usage(problem, "name a file .csv, .json or .npy"));
@@ -41,7 +41,7 @@ impl Classes {
     pub fn of(preparation: &Preparation) -> Option<Classes> {
         let names = preparation.labels.names().to_vec();
         let threshold = match preparation.reading {
-            Reading::Value => return None,
+            Reading::Value | Reading::Cluster | Reading::Anomaly => return None,
             Reading::ClassLogits | Reading::ClassProbabilities => None,
             Reading::Probability | Reading::Logit => Some(0.5),
             Reading::Margin => Some(0.0),
@@ -77,10 +77,20 @@ fn rows(answers: &Tensor<f64>) -> impl Iterator<Item = &[f64]> {
     answers.as_slice().chunks_exact(outputs)
 }
 
-fn json(answers: &Tensor<f64>, classes: Option<&Classes>) -> Value {
-    let row = |row: &[f64]| match classes {
-        None => json!(row),
-        Some(classes) => {
+/// What the two numbers of an answer without a network are called; the first of them is a whole number.
+fn names(reading: Reading) -> Option<[&'static str; 2]> {
+    match reading {
+        Reading::Cluster => Some(["cluster", "distance"]),
+        Reading::Anomaly => Some(["anomaly", "log_density"]),
+        _ => None,
+    }
+}
+
+fn json(answers: &Tensor<f64>, reading: Reading, classes: Option<&Classes>) -> Value {
+    let row = |row: &[f64]| match (classes, names(reading), row) {
+        (None, Some([first, second]), [answer, further]) => json!({ first: *answer as u64, second: further }),
+        (None, _, row) => json!(row),
+        (Some(classes), _, row) => {
             let named = classes.answers().iter().zip(row).map(|(name, x)| (name.clone(), json!(x)));
             json!({ "prediction": classes.judge(row), "probabilities": named.collect::<Map<_, _>>() })
         }
@@ -89,9 +99,11 @@ fn json(answers: &Tensor<f64>, classes: Option<&Classes>) -> Value {
 }
 
 /// A header line, then a line for each row; numbers with the shortest digits that read back to the same.
-fn csv(answers: &Tensor<f64>, classes: Option<&Classes>) -> String {
+fn csv(answers: &Tensor<f64>, reading: Reading, classes: Option<&Classes>) -> String {
     let outputs = answers.shape().last().copied().unwrap_or(1);
+    let named = names(reading);
     let header: Vec<String> = match (classes, outputs) {
+        _ if named.is_some() => named.into_iter().flatten().map(String::from).collect(),
         (Some(classes), _) => {
             let named = classes.answers().iter().map(|name| cell(&format!("probability_{name}")));
             ["prediction".to_owned()].into_iter().chain(named).collect()
@@ -102,7 +114,11 @@ fn csv(answers: &Tensor<f64>, classes: Option<&Classes>) -> String {
     let line = |cells: Vec<String>| cells.join(",") + "\n";
     let rows = rows(answers).map(|row| {
         let judged = classes.map(|classes| cell(classes.judge(row)));
-        line(judged.into_iter().chain(row.iter().map(|x| format!("{x:?}"))).collect())
+        let number = |(i, x): (usize, &f64)| match (named, i) {
+            (Some(_), 0) => x.to_string(),
+            _ => format!("{x:?}"),
+        };
+        line(judged.into_iter().chain(row.iter().enumerate().map(number)).collect())
     });
     line(header) + &rows.collect::<String>()
 }
@@ -128,7 +144,7 @@ mod tests {
     fn every_format_holds_every_number() {
         let answers = Tensor::new([2, 2], vec![0.1, 2.0, -3e-9, 4.5]).unwrap();
         let plain = plain(Reading::Value, 2);
-        assert_eq!(csv(&answers, None), "prediction_0,prediction_1\n0.1,2.0\n-3e-9,4.5\n");
+        assert_eq!(csv(&answers, Reading::Value, None), "prediction_0,prediction_1\n0.1,2.0\n-3e-9,4.5\n");
         let folder = tempfile::tempdir().unwrap();
         let file = |name: &str| folder.path().join(name);
         write(&answers, &plain, Some(&file("a.json"))).unwrap();
@@ -140,16 +156,26 @@ mod tests {
     }
 
     #[test]
+    fn clusters_and_anomalies_are_whole_numbers_with_what_they_follow_from() {
+        let answers = Tensor::new([2, 2], vec![3.0, 0.5, 0.0, 2.0]).unwrap();
+        assert_eq!(csv(&answers, Reading::Cluster, None), "cluster,distance\n3,0.5\n0,2.0\n");
+        let object = json(&answers, Reading::Anomaly, None)["predictions"][1].to_string();
+        assert_eq!(object, r#"{"anomaly":0,"log_density":2.0}"#);
+        assert!(Classes::of(&plain(Reading::Cluster, 2)).is_none());
+    }
+
+    #[test]
     fn classes_are_named() {
         let answers = Tensor::new([2, 2], vec![0.25, 0.75, 0.5, 0.5]).unwrap();
         let numbered = Classes::of(&plain(Reading::ClassLogits, 2));
         let expected = "prediction,probability_0,probability_1\n1,0.25,0.75\n0,0.5,0.5\n";
+        let csv = |answers: &Tensor<f64>, classes: Option<&Classes>| csv(answers, Reading::Value, classes);
         assert_eq!(csv(&answers, numbered.as_ref()), expected);
         let labels = || Labels::new(vec!["a, b".into(), "c".into()]);
         let named = Classes::of(&Preparation { labels: labels(), ..plain(Reading::ClassLogits, 2) });
         let expected = "prediction,\"probability_a, b\",probability_c\nc,0.25,0.75\n\"a, b\",0.5,0.5\n";
         assert_eq!(csv(&answers, named.as_ref()), expected);
-        let first = &json(&answers, named.as_ref())["predictions"][0];
+        let first = &json(&answers, Reading::Value, named.as_ref())["predictions"][0];
         assert_eq!(first.to_string(), r#"{"prediction":"c","probabilities":{"a, b":0.25,"c":0.75}}"#);
         let binary = Classes::of(&Preparation { labels: labels(), ..plain(Reading::Logit, 1) });
         let answers = Tensor::new([2, 1], vec![0.25, 0.75]).unwrap();

@@ -71,7 +71,7 @@ impl RunSummary {
 
     /// How far it came: `60`, or `5/60` where it is not at its end.
     pub fn epochs(&self) -> String {
-        let (epoch, all) = (self.last().map_or(0, |report| report.epoch), self.job.train.epochs);
+        let (epoch, all) = (self.last().map_or(0, |report| report.epoch), self.job.epochs());
         if epoch == all { epoch.to_string() } else { format!("{epoch}/{all}") }
     }
 }
@@ -86,8 +86,8 @@ pub enum Measure {
 }
 
 /// Metrics that are the better the smaller they are.
-const SMALL: [&str; 8] =
-    ["mse", "rmse", "mae", "log_loss", "perplexity", "bits_per_byte", "skipped", "hinge"];
+const SMALL: [&str; 9] =
+    ["mse", "rmse", "mae", "log_loss", "perplexity", "bits_per_byte", "skipped", "hinge", "inertia"];
 
 impl Measure {
     pub fn named(name: Option<&str>) -> Measure {

@@ -36,7 +36,11 @@ pub fn metrics(metrics: &[(String, f64)]) -> Value {
 /// What people are told.
 pub fn text(outcome: &Outcome, run_dir: &Path, stop: Option<Stop>) -> String {
     let (epoch, step) = (outcome.epoch, outcome.step);
-    let mut text = format!("{} after epoch {epoch}, step {step}", ending(outcome, stop));
+    let mut text = ending(outcome, stop).to_owned();
+    // What learns all at once has no steps.
+    if step > 0 || epoch == 0 {
+        text.push_str(&format!(" after epoch {epoch}, step {step}"));
+    }
     text.push_str(&format!(" ({} of training)\n", clock(outcome.train_time.as_secs_f64())));
     text.push_str(&format!("loss {}", short(outcome.loss)));
     if let Some(loss) = outcome.validation_loss.filter(|loss| !loss.is_nan()) {

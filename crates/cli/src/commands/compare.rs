@@ -143,7 +143,7 @@ pub fn object(run: &RunSummary, by: &Measure) -> Value {
         "name": run.name,
         "path": run.path.to_string_lossy(),
         "epochs": run.last().map_or(0, |report| report.epoch),
-        "of_epochs": run.job.train.epochs,
+        "of_epochs": run.job.epochs(),
         "steps": run.last().map_or(0, |report| report.step),
         "loss": run.last().map(|report| report.loss),
         "validation_loss": run.last().and_then(|report| report.validation_loss),

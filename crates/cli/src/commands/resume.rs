@@ -24,7 +24,8 @@ pub fn run(options: &ResumeOptions, console: &Console, engine: &dyn Engine) -> R
             RunDir::open(&copy, &overrides)?
         }
     };
-    let limits = options.run.limits(&job);
+    let machine = machine.for_job(&job, options.run.machine.device)?;
+    let limits = options.run.limits(&job)?;
     let run = Run { job: &job, dir: &dir, resume: dir.has_checkpoint()?, machine: &machine, limits, began };
     carry_out(&run, signals, console, engine)
 }

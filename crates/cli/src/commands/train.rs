@@ -21,11 +21,12 @@ pub fn run(options: &TrainOptions, console: &Console, engine: &dyn Engine) -> Re
     let mut overrides = options.run.overrides();
     overrides.extend(options.overfit_batches.map(|count| format!("train.overfit_batches={count}")));
     let job = Job::load(&options.job, &overrides)?;
+    let machine = machine.for_job(&job, options.run.machine.device)?;
+    let limits = options.run.limits(&job)?;
     if let Some(steps) = options.dry_run {
         return try_out(&job, steps, &machine, signals, console, engine);
     }
     let dir = RunDir::create(options.run.out.as_deref(), &job)?;
-    let limits = options.run.limits(&job);
     let run = Run { job: &job, dir: &dir, resume: false, machine: &machine, limits, began };
     let result = carry_out(&run, signals, console, engine);
     if result.is_err() {
@@ -45,7 +46,8 @@ fn try_out(
 ) -> Result<u8, Error> {
     let path = std::env::temp_dir().join(format!("ironlearn-dry-run-{}", std::process::id()));
     let dir = RunDir::create(Some(&path), job)?;
-    let limits = Limits { steps: Some(steps), ..Limits::default() };
+    // What learns all at once has no steps to count.
+    let limits = Limits { steps: job.model.is_network().then_some(steps), ..Limits::default() };
     let run = Run { job, dir: &dir, resume: false, machine, limits, began: Instant::now() };
     let result = carry_out(&run, signals, console, engine);
     // What cannot be removed is the system's to remove.

@@ -35,8 +35,8 @@ kinds! {
         Table = "table" {
             /// File of the table.
             path: PathBuf = PathBuf::new(), check::FILE;
-            /// Name of the column that is learned.
-            target: String = String::new(), NAMED;
+            /// Name of the column that is learned. Networks need one; other models (model.kind) are judged by it.
+            target: String = String::new();
             /// File of the validation part, with columns of the same names.
             test: PathBuf = PathBuf::new();
             /// Names of the columns that are inputs. Unset: all others.
@@ -108,7 +108,6 @@ kinds! {
     }
 }
 
-const NAMED: Check<String> = Check::new(|name| !name.is_empty(), "the name of a column");
 const SHAPE: Check<Option<Vec<usize>>> = Check::new(
     |shape| shape.as_ref().is_none_or(|axes| (1..=4).contains(&axes.len()) && !axes.contains(&0)),
     "one to four lengths of at least 1",

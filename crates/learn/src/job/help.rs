@@ -3,6 +3,7 @@
 use super::data::Data;
 use super::initial::Initial;
 use super::loss::Loss;
+use super::model::Model;
 use super::network::{Layer, Network};
 use super::optimizer::Optimizer;
 use super::output::{Output, Picture};
@@ -26,6 +27,7 @@ pub(crate) fn sections() -> Vec<SectionDoc> {
     }
     vec![
         of::<Data>("data"),
+        of::<Model>("model"),
         of::<Network>("network"),
         of::<Loss>("loss"),
         of::<Optimizer>("optimizer"),

@@ -21,6 +21,7 @@ mod error;
 mod help;
 mod initial;
 mod loss;
+mod model;
 mod nearest;
 mod network;
 mod optimizer;
@@ -38,6 +39,7 @@ pub use error::{JobError, Origin, Problem};
 pub use help::{help, key_named};
 pub use initial::Initial;
 pub use loss::{ClassWeights, Loss, PositiveWeight};
+pub use model::{ClusterCount, Covariance, Model};
 pub use nearest::nearest;
 pub use network::{Layer, Network, Pair, Units};
 pub use optimizer::{Optimizer, Rule};
@@ -63,6 +65,8 @@ pub struct Job {
     /// What is learned.
     pub data: Data,
     /// What learns it.
+    pub model: Model,
+    /// The layers, where a network learns.
     pub network: Network,
     /// What training makes small.
     pub loss: Loss,
@@ -87,10 +91,18 @@ impl Default for Job {
 }
 
 /// The sections in the order of the file.
-const SECTIONS: [&str; 8] =
-    ["data", "network", "loss", "optimizer", "schedule", "train", "picture", "output"];
+const SECTIONS: [&str; 9] =
+    ["data", "model", "network", "loss", "optimizer", "schedule", "train", "picture", "output"];
+
+/// Those of networks alone.
+const OF_NETWORKS: [&str; 4] = ["network", "loss", "optimizer", "schedule"];
 
 impl Job {
+    /// Passes over the data: those of the training, or one where there is no network, which learns all at once.
+    pub fn epochs(&self) -> u64 {
+        if self.model.is_network() { self.train.epochs } else { 1 }
+    }
+
     /// Reads a job file; `overrides` are assignments such as `train.epochs=5`, applied in order.
     ///
     /// Paths in the file are relative to its folder, paths in overrides to the current folder.
@@ -136,10 +148,14 @@ impl Job {
     }
 
     fn from_document(mut keys: Keys, name: &str, reader: &mut Reader) -> Self {
-        let picture = keys.entries.iter().find(|entry| entry.key == "picture").map(|e| e.origin.clone());
+        let written = |name: &str| {
+            keys.entries.iter().find(|entry| entry.key == name).map(|entry| entry.origin.clone())
+        };
+        let (picture, of_networks) = (written("picture"), OF_NETWORKS.map(|name| (name, written(name))));
         let job = Self {
             name: keys.field("name", name.to_owned(), &[&NAME], reader),
             data: Section::take(&mut keys, "data", reader),
+            model: Section::take(&mut keys, "model", reader),
             network: Section::take(&mut keys, "network", reader),
             loss: Section::take(&mut keys, "loss", reader),
             optimizer: Section::take(&mut keys, "optimizer", reader),
@@ -154,6 +170,17 @@ impl Job {
         if let (Some(origin), false) = (picture, job.data.is_picture()) {
             let problem = Problem::new(&origin, "[picture] has no use: the data are not a picture");
             reader.problems.push(problem.hint("leave it out, or set data.kind = \"picture\""));
+        }
+        for (name, origin) in of_networks.into_iter().filter(|_| !job.model.is_network()) {
+            let Some(origin) = origin else { continue };
+            let kind = job.model.word();
+            let problem = Problem::new(&origin, format!("[{name}] has no use with model.kind = {kind:?}"));
+            reader.problems.push(problem.hint("leave it out, or set model.kind = \"network\""));
+        }
+        if let (true, Data::Table { target, .. }) = (job.model.is_network(), &job.data)
+            && target.is_empty()
+        {
+            reader.problem(&Origin::Absent, "data.target must be the name of a column, found \"\"");
         }
         job
     }
@@ -178,10 +205,13 @@ impl Job {
             entries.push(Entry { key: name.into(), origin: Origin::Absent, node });
         };
         add("data", &|table| self.data.write(table));
-        add("network", &|table| self.network.write(table));
-        add("loss", &|table| self.loss.write(table));
-        add("optimizer", &|table| self.optimizer.write(table));
-        add("schedule", &|table| self.schedule.write(table));
+        add("model", &|table| self.model.write(table));
+        if self.model.is_network() {
+            add("network", &|table| self.network.write(table));
+            add("loss", &|table| self.loss.write(table));
+            add("optimizer", &|table| self.optimizer.write(table));
+            add("schedule", &|table| self.schedule.write(table));
+        }
         add("train", &|table| self.train.write(table));
         if self.data.is_picture() {
             add("picture", &|table| self.picture.write(table));
@@ -199,6 +229,7 @@ impl Job {
         let (old, new) = (&self.train, &next.train);
         let same = [
             ("data", self.data == next.data),
+            ("model", self.model == next.model),
             ("network", self.network == next.network),
             ("loss", self.loss == next.loss),
             ("optimizer.kind", self.optimizer.rule.word() == next.optimizer.rule.word()),

@@ -113,6 +113,37 @@ fn a_picture_section_without_a_picture_is_an_error() {
 }
 
 #[test]
+fn sections_of_networks_have_no_use_without_one() {
+    let text = "[data]\nkind = 'table'\npath = 'a.csv'\n[model]\nkind = 'k-means'\nclusters = [2, 5]\n[loss]\nkind = 'mae'\n";
+    let expected = "job:7: [loss] has no use with model.kind = \"k-means\"; leave it out, or set model.kind = \"network\"";
+    assert_eq!(errors(text, &[]), [expected]);
+    let text = text.split("[loss]").next().unwrap();
+    let job = Job::parse(text, &[] as &[&str]).unwrap();
+    assert_eq!(job.model, Model::KMeans { clusters: ClusterCount::Between([2, 5]), restarts: 10 });
+    assert_eq!((Job::parse(&job.to_toml(), &[] as &[&str]).unwrap(), job.epochs()), (job.clone(), 1));
+    assert!(!job.to_toml().contains("[network]"), "{}", job.to_toml());
+    for (clusters, problem) in [
+        (
+            "0",
+            "--set model.clusters=0: model.clusters must be from 1 to 10000, the smaller one first, found 0",
+        ),
+        (
+            "[5,2]",
+            "--set model.clusters=[5,2]: model.clusters must be from 1 to 10000, the smaller one first, found [5, 2]",
+        ),
+        (
+            "few",
+            "--set model.clusters=few: model.clusters must be a whole number, or a list of two such as [1, 10], found the text \"few\"",
+        ),
+    ] {
+        assert_eq!(errors(text, &[&format!("model.clusters={clusters}")]), [problem]);
+    }
+    // A network has to be told what it learns.
+    let message = "job: data.target must be the name of a column, found \"\"";
+    assert_eq!(errors("[data]\nkind = 'table'\npath = 'a.csv'\n", &[]), [message]);
+}
+
+#[test]
 fn syntax_errors_name_the_line() {
     let lines = errors("[train]\nepochs = \n", &[]);
     assert_eq!(lines.len(), 1);
@@ -164,9 +195,12 @@ fn what_is_written_reads_back_to_the_same_job() {
 
 #[test]
 fn every_kind_and_every_layer_reads_back() {
-    for (section, words) in
-        [("loss", Loss::kinds()), ("optimizer", Rule::kinds()), ("schedule", Schedule::kinds())]
-    {
+    for (section, words) in [
+        ("model", Model::kinds()),
+        ("loss", Loss::kinds()),
+        ("optimizer", Rule::kinds()),
+        ("schedule", Schedule::kinds()),
+    ] {
         for (word, _) in words {
             let job = Job::parse("", &[format!("{section}.kind={word}")]).unwrap();
             assert!(job.to_toml().contains(&format!("kind = \"{word}\"")), "{word}");
@@ -200,6 +234,7 @@ fn every_key_is_documented_with_its_default() {
         "columns",
         "shape",
         "size",
+        "anomaly",
     ];
     let page = help();
     for section in help::sections() {

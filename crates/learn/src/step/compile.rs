@@ -95,6 +95,11 @@ impl Options {
         Options { profile, ..self }
     }
 
+    /// Whether steps are measured.
+    pub(crate) fn is_profiled(&self) -> bool {
+        self.profile
+    }
+
     /// Does not look for values that are not finite: to measure what that costs.
     #[doc(hidden)]
     pub fn unchecked(self, unchecked: bool) -> Options {

@@ -6,6 +6,7 @@ use super::data::{Data, dtype};
 use super::model_file::{self, ModelFile};
 use super::train::room;
 use super::trained::{described, network};
+use super::unsupervised::network_only;
 use super::{integers, original};
 use crate::exchange::{onnx, torch};
 use crate::io::{checkpoint, npz};
@@ -46,7 +47,7 @@ impl FloatNetwork {
         if checkpoint::load_header(path)?.meta.contains_key(KEY) {
             return Ok(None);
         }
-        let file = ModelFile::read(path)?;
+        let file = ModelFile::of_network(path, "networks are written for other programs")?;
         if file.integers()?.is_some() {
             return Ok(None);
         }
@@ -77,6 +78,7 @@ impl FloatNetwork {
     /// # Errors
     /// Those of the data and of the job, and [`Error::File`] where the weights do not fit.
     pub fn from_torch(job: &Job, weights: &Path) -> Result<FloatNetwork, Error> {
+        network_only(job, "weights belong to a network")?;
         if integers::asked(job) {
             let problem = "the job learns in integers, and weights of PyTorch are floats";
             return Err(Error::usage(problem, "leave out train.arithmetic, and quantize the model"));

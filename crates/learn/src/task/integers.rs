@@ -117,7 +117,7 @@ pub fn integer_model(path: &Path) -> Result<IntegerModel, Error> {
     if let Some(model) = IntegerModel::from_checkpoint(path, &Checkpoint::load(path)?)? {
         return Ok(model);
     }
-    ModelFile::read(path)?.integers()?.ok_or_else(|| {
+    ModelFile::of_network(path, "networks are written for other programs")?.integers()?.ok_or_else(|| {
         let error = FileError::new(path, "no network of integers").found("a model in floats");
         error.hint("make one of it with `ironlearn quantize`, or set train.arithmetic = \"integer\"").into()
     })

@@ -37,6 +37,8 @@ impl Measures {
             Reading::Probability | Reading::Logit => binary(&names, answers, targets, 0.5, true),
             Reading::Margin => binary(&names, answers, targets, 0.0, false),
             Reading::ClassLogits | Reading::ClassProbabilities => classes(&names, answers, targets),
+            // These have measures of their own, which need more than answers.
+            Reading::Cluster | Reading::Anomaly => Ok(Measures::default()),
         }
     }
 
@@ -59,7 +61,8 @@ fn regression(answers: &[f64], targets: &[f64]) -> Result<Measures, Error> {
     Ok(measures)
 }
 
-fn binary(
+/// Scores, above a threshold for a yes, against targets of 0 and 1.
+pub(super) fn binary(
     names: &[&str],
     scores: &[f64],
     targets: &[f64],

@@ -44,6 +44,7 @@ mod report;
 mod sheets;
 mod train;
 mod trained;
+mod unsupervised;
 
 pub use canvas::{Canvas, Style};
 pub use data::preparation::{ImageForm, Preparation};

@@ -1,6 +1,7 @@
 //! [`ModelFile`]: a checkpoint of Iron Learn: every slot of the store, the job, and how rows are prepared.
 
 use super::data::preparation::Preparation;
+use super::unsupervised::network_only;
 use crate::error::{Error, FileError, Place};
 use crate::io::checkpoint::{self, Checkpoint};
 use crate::job::Job;
@@ -107,9 +108,21 @@ impl ModelFile {
         Ok(ModelFile { path: path.to_owned(), roles, job, preparation, checkpoint })
     }
 
+    /// As [`ModelFile::read`], for what is asked of networks alone.
+    pub(super) fn of_network(path: &Path, asked: &str) -> Result<ModelFile, Error> {
+        let file = ModelFile::read(path)?;
+        network_only(&file.job, asked)?;
+        Ok(file)
+    }
+
     /// The file.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// The tensor of this name.
+    pub(super) fn tensor(&self, name: &str) -> Option<&Array> {
+        self.checkpoint.tensor(name)
     }
 
     /// The bytes of all its tensors.

@@ -38,7 +38,7 @@ pub struct QuantizeRequest<'a> {
 /// # Errors
 /// Those of [`ModelFile::read`] and of the data; [`Error::Usage`] naming a layer that has no form in integers.
 pub fn quantize(request: &QuantizeRequest<'_>, watch: &mut dyn Watch) -> Result<Quantized, Error> {
-    let file = ModelFile::read(request.model)?;
+    let file = ModelFile::of_network(request.model, "integers are made of networks")?;
     if file.integers()?.is_some() {
         let problem = format!("{} is a network of integers already", request.model.display());
         return Err(Error::usage(problem, "name a model that was trained in floats"));

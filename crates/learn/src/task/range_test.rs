@@ -4,6 +4,7 @@ use super::data::{Data, dtype};
 use super::integers;
 use super::train::{room, training};
 use super::trained::network;
+use super::unsupervised::network_only;
 use crate::Options;
 use crate::error::Error;
 use crate::job::Job;
@@ -16,6 +17,7 @@ use ironlearn_ir::{DType, Real};
 /// # Errors
 /// Those of the data and of the job; [`Error::Usage`] where the job learns in integers.
 pub fn range_test(job: &Job, options: &Options, test: &RangeTest) -> Result<RateRange, Error> {
+    network_only(job, "learning rates are those of networks")?;
     if integers::asked(job) {
         let problem = "learning rates are tried with networks of floats, and this job learns in integers";
         return Err(Error::usage(problem, "add --set train.arithmetic=float, and an optimizer for floats"));

@@ -25,11 +25,11 @@ pub fn write_report(
     outcome: &Outcome,
     history: &[EpochReport],
 ) -> Result<(), Error> {
-    let mut rows = vec![
-        ("epochs".to_owned(), outcome.epoch.to_string()),
-        ("steps".into(), outcome.step.to_string()),
-        ("loss".into(), short(outcome.loss)),
-    ];
+    let is_network = job.model.is_network();
+    let steps =
+        [("epochs".to_owned(), outcome.epoch.to_string()), ("steps".into(), outcome.step.to_string())];
+    let mut rows: Vec<_> = steps.into_iter().filter(|_| is_network).collect();
+    rows.push(("loss".into(), short(outcome.loss)));
     rows.extend(outcome.validation_loss.map(|loss| ("validation loss".into(), short(loss))));
     rows.extend(outcome.measures.values.iter().map(|(name, value)| (name.clone(), short(*value))));
     let mut report = Report::new(&job.name).table("Result", &rows);
@@ -44,8 +44,13 @@ pub fn write_report(
         let shown: Vec<_> = pictures.iter().map(|(name, picture)| (*name, picture)).collect();
         report = report.pictures("Pictures", &shown)?;
     }
-    report = report.charts("Curves", &charts(history));
-    report = report.text("Network", &outcome.network).text("Job", &job.to_toml());
+    let of_epochs = if is_network { charts(history) } else { Vec::new() };
+    let charts = [of_epochs, outcome.charts.clone()].concat();
+    if !charts.is_empty() {
+        report = report.charts("Curves", &charts);
+    }
+    let model = if is_network { "Network" } else { "Model" };
+    report = report.text(model, &outcome.network).text("Job", &job.to_toml());
     report.write(&directory.join("report.html"))
 }
 

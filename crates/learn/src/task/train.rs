@@ -7,11 +7,12 @@ use super::model_file::{self, ModelFile};
 use super::observer::Observer;
 use super::predictor::Predictor;
 use super::trained::network;
-use super::{data, integers, recipe};
+use super::{data, integers, recipe, unsupervised};
 use crate::error::Error;
 use crate::job::{Batch, Job};
 use crate::optim::Lbfgs;
 use crate::quant::training::IntegerTraining;
+use crate::report::Chart;
 use crate::train::{LbfgsTraining, Save, Trainer, Watch};
 use crate::{Network, Options, Profile, Scope, Training};
 use ironlearn_ir::{DType, Real, Store};
@@ -62,6 +63,8 @@ pub struct Outcome {
     pub warnings: Vec<String>,
     /// The table of the network's layers.
     pub network: String,
+    /// Curves for the report, beside those of losses and metrics.
+    pub charts: Vec<Chart>,
     /// What the steps have cost; empty without [`Options::profile`].
     pub profile: Profile,
 }
@@ -74,6 +77,9 @@ pub struct Outcome {
 /// Those of the data ([`Error::File`], [`Error::Io`]) and of the job ([`Error::Usage`]) before anything is
 /// written; [`Error::Diverged`] where a number is not finite: the state before that step is then saved.
 pub fn train(request: &Request<'_>, watch: &mut dyn Watch) -> Result<Outcome, Error> {
+    if !request.job.model.is_network() {
+        return unsupervised::train(request, watch);
+    }
     if integers::asked(request.job) {
         return train_integers(request, watch);
     }
@@ -222,12 +228,13 @@ fn carry_out(
         save_failure: failure,
         warnings,
         network: table,
+        charts: Vec::new(),
         profile: trainer.profile(),
     })
 }
 
 /// An error where a strict run has warnings.
-fn strict(job: &Job, warnings: &[String]) -> Result<(), Error> {
+pub(super) fn strict(job: &Job, warnings: &[String]) -> Result<(), Error> {
     match warnings.first().filter(|_| job.train.strict) {
         Some(warning) => Err(Error::usage(warning, "correct it, or leave out train.strict")),
         None => Ok(()),
@@ -235,7 +242,7 @@ fn strict(job: &Job, warnings: &[String]) -> Result<(), Error> {
 }
 
 /// What is said of rows that are both trained on and tested with, where the job asks.
-fn duplicates(job: &Job, data: &Data) -> Option<String> {
+pub(super) fn duplicates(job: &Job, data: &Data) -> Option<String> {
     let validation = data.validation.as_ref().filter(|_| job.train.find_duplicates)?;
     let common = data.train.common_rows(validation);
     let (train, test) = common.first()?;

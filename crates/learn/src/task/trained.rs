@@ -8,6 +8,7 @@ use super::model_file::{self, ModelFile, model_path};
 use super::original;
 use super::predictor::Predictor;
 use super::recipe;
+use super::unsupervised::Fitted;
 use crate::error::{Error, FileError, Place};
 use crate::io::original::DataSet;
 use crate::job::{self, Job, Layer};
@@ -27,6 +28,8 @@ const ROWS: usize = 1024;
 pub struct Trained {
     /// In ascending order of their rows.
     predictors: Vec<Predictor>,
+    /// What answers in place of a network.
+    fitted: Option<Fitted>,
     /// How rows become inputs and outputs answers.
     pub preparation: Preparation,
     /// The table of its layers.
@@ -60,6 +63,18 @@ impl Trained {
             return original::load(&path, options, rows);
         }
         let file = ModelFile::read(&path)?;
+        if !file.job.model.is_network() {
+            let fitted = Fitted::of(&file)?;
+            let (summary, ModelFile { job, preparation, .. }) = (fitted.summary(), file);
+            return Ok(Trained {
+                predictors: Vec::new(),
+                fitted: Some(fitted),
+                preparation,
+                summary,
+                job: Some(job),
+                loss_of_text: None,
+            });
+        }
         match dtype(&file.job) {
             DType::F64 => Trained::of::<f64>(file, options, rows),
             _ => Trained::of::<f32>(file, options, rows),
@@ -76,6 +91,7 @@ impl Trained {
             let predictors = rows.iter().map(of).collect::<Result<_, _>>()?;
             return Ok(Trained {
                 predictors,
+                fitted: None,
                 preparation,
                 summary: network.summary().clone(),
                 job: Some(job),
@@ -111,7 +127,7 @@ impl Trained {
         let of = |&rows: &usize| Predictor::build(options, network, &preparation, dtype, rows);
         let predictors = rows.iter().map(of).collect::<Result<_, _>>()?;
         let summary = network.summary().clone();
-        Ok(Trained { predictors, preparation, summary, job, loss_of_text: None })
+        Ok(Trained { predictors, fitted: None, preparation, summary, job, loss_of_text: None })
     }
 
     /// The predictor for so many rows.
@@ -125,12 +141,15 @@ impl Trained {
     /// The type of the inputs as the network takes them: whole numbers where it begins with an embedding, codes where
     /// it computes in integers.
     pub fn input_dtype(&self) -> DType {
-        self.predictors.first().map_or(DType::F32, Predictor::input_dtype)
+        self.predictors.first().map_or(DType::F64, Predictor::input_dtype)
     }
 
     /// The answers for raw rows `[rows, columns]` of `f64`: `[rows, outputs]` of `f64`, scaled back, and
-    /// probabilities for logits.
+    /// probabilities for logits; what a model without a network answers is said at [`Reading`](super::Reading).
     pub fn answers(&mut self, rows: &Array) -> Result<Array, Error> {
+        if let Some(fitted) = &self.fitted {
+            return fitted.answers(&self.preparation, rows);
+        }
         let count = rows.shape().first().copied().unwrap_or(0);
         self.predictor(count)?.answers(rows)
     }
@@ -158,6 +177,9 @@ impl Trained {
     /// # Errors
     /// [`Error::File`] where the file does not hold what the model was trained on; [`Error::Io`].
     pub fn evaluate(&mut self, path: &Path) -> Result<Measures, Error> {
+        if let (Some(fitted), Some(job)) = (&self.fitted, &self.job) {
+            return fitted.evaluate(job, &self.preparation, path);
+        }
         if let (Some(text), Some(loss_of)) = (&self.preparation.text, &self.loss_of_text) {
             let (rows, bytes_per_token) = text.read(path)?;
             let loss = loss_of(&rows)?;
@@ -198,6 +220,9 @@ impl Trained {
 /// As [`ModelFile::read`] for the texts.
 pub fn summary(path: &Path, texts: &BTreeMap<String, String>) -> Result<Option<Summary>, Error> {
     let Some((job, preparation)) = model_file::description(path, texts)? else { return Ok(None) };
+    if !job.model.is_network() {
+        return Ok(Some(Fitted::of(&ModelFile::read(path)?)?.summary()));
+    }
     let bytes = std::fs::metadata(path).map_err(Error::io(path, "open"))?.len();
     let integers = texts.contains_key(crate::quant::model::KEY);
     let room = if integers { floats_of(bytes) } else { bytes };

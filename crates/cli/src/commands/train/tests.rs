@@ -70,6 +70,7 @@ impl Engine for Pretend {
             save_failure: self.save_failure.clone(),
             warnings: Vec::new(),
             network: String::new(),
+            charts: Vec::new(),
             profile: Default::default(),
         })
     }
@@ -154,6 +155,7 @@ fn the_object_has_the_promised_keys() {
         save_failure: None,
         warnings: Vec::new(),
         network: String::new(),
+        charts: Vec::new(),
         profile: Default::default(),
     };
     let object = summary::object(&outcome, "CPU", Duration::from_secs(5), Path::new("runs/a"), true);

@@ -8,6 +8,7 @@ mod raw;
 pub(super) mod reading;
 pub(super) mod scaling;
 pub(super) mod texts;
+pub(super) mod without_network;
 
 use super::canvas::{Canvas, Style};
 use super::integers;
@@ -71,6 +72,7 @@ impl Data {
     }
 
     fn read(job: &Job) -> Result<Data, Error> {
+        without_network::check(job)?;
         if let job::Data::Picture { picture, .. } = &job.data {
             let source = load_picture(&job.data, picture)?;
             return of_picture(job, source, Style::Square);
@@ -80,6 +82,7 @@ impl Data {
         }
         let reading = Reading::of(job)?;
         let raw = match &job.data {
+            _ if !job.model.is_network() => without_network::load(job, reading)?,
             job::Data::Table { .. } => named::load(&job.data, reading)?,
             job::Data::Images { .. } => images::load(&job.data)?,
             data => {
@@ -385,6 +388,7 @@ pub(in crate::task) fn takes_whole_numbers(job: &Job) -> bool {
 /// The element type of weights, inputs and targets.
 pub(in crate::task) fn dtype(job: &Job) -> DType {
     match job.train.dtype {
+        _ if !job.model.is_network() => DType::F64,
         Dtype::F32 => DType::F32,
         Dtype::F64 => DType::F64,
     }

@@ -1,6 +1,6 @@
 //! Jobs that learn a table: which columns are inputs, and what the target is.
 
-use super::raw::{Form, Raw, given, targets};
+use super::raw::{Form, Raw, given, no_targets, targets};
 use super::reading::Reading;
 use crate::error::Error;
 use crate::job::{self, Inputs, Task};
@@ -22,7 +22,12 @@ pub(in crate::task) fn load(data: &job::Data, reading: Reading) -> Result<Raw, E
     check_inputs(*inputs)?;
     let mut table = Table::read(path)?;
     let mut test = given(test).map(Table::read).transpose()?;
-    let goal = table.column(target)?;
+    // Without a name there is no target: the job learns without one.
+    let goal_of = |table: &Table| match target.is_empty() {
+        true => Ok(None),
+        false => table.column(target).map(Some),
+    };
+    let goal = goal_of(&table)?;
     let chosen = chosen(&table, goal, columns.as_deref(), ignore)?;
     for name in words {
         table.column(name)?;
@@ -33,7 +38,7 @@ pub(in crate::task) fn load(data: &job::Data, reading: Reading) -> Result<Raw, E
         if let Some(test) = &mut test {
             let same = |&column: &usize| test.column(&table.names()[column]);
             let columns = chosen.iter().map(same).collect::<Result<Vec<_>, _>>()?;
-            let goal = test.column(target)?;
+            let goal = goal_of(test)?;
             drop_rows(test, &columns, goal)?;
         }
     }
@@ -43,7 +48,7 @@ pub(in crate::task) fn load(data: &job::Data, reading: Reading) -> Result<Raw, E
     let test = match test {
         None => None,
         Some(test) => {
-            let y = goals.of_rows(&test, test.column(target)?, reading)?;
+            let y = goals.of_rows(&test, goal_of(&test)?, reading)?;
             // The rows for training are all of the file, so what they teach is known.
             let encoding = draft.fit(x.as_slice::<f64>().unwrap_or_default())?;
             Some((encoding.encode(&test)?, y))
@@ -54,7 +59,7 @@ pub(in crate::task) fn load(data: &job::Data, reading: Reading) -> Result<Raw, E
         outputs,
         draft: Some(draft),
         labels: goals.0,
-        target: Some(target.clone()),
+        target: goal.map(|_| target.clone()),
         ..Form::default()
     };
     Ok(Raw { x, y, test, form })
@@ -89,7 +94,7 @@ fn unseen_of(unseen: job::Unseen) -> Unseen {
 /// The columns that are inputs.
 fn chosen(
     table: &Table,
-    goal: usize,
+    goal: Option<usize>,
     columns: Option<&[String]>,
     ignore: &[String],
 ) -> Result<Vec<usize>, Error> {
@@ -97,9 +102,9 @@ fn chosen(
     let ignored = of(ignore)?;
     let all = match columns {
         Some(names) => of(names)?,
-        None => (0..table.names().len()).filter(|&column| column != goal).collect(),
+        None => (0..table.names().len()).filter(|&column| Some(column) != goal).collect(),
     };
-    if all.contains(&goal) {
+    if let Some(goal) = goal.filter(|goal| all.contains(goal)) {
         let name = &table.names()[goal];
         return Err(Error::usage(
             format!("the target {name:?} is one of the inputs"),
@@ -114,8 +119,8 @@ fn chosen(
 }
 
 /// Leaves out rows with a cell that holds nothing.
-fn drop_rows(table: &mut Table, columns: &[usize], goal: usize) -> Result<(), Error> {
-    table.keep(|table, row| columns.iter().chain([&goal]).all(|&column| table.cell(row, column).is_some()));
+fn drop_rows(table: &mut Table, columns: &[usize], goal: Option<usize>) -> Result<(), Error> {
+    table.keep(|table, row| columns.iter().chain(&goal).all(|&column| table.cell(row, column).is_some()));
     if table.rows() == 0 {
         return Err(Error::usage(
             format!("{}: every row has a cell that holds nothing", table.path().display()),
@@ -132,7 +137,8 @@ const MANY: usize = 20;
 struct Goals(Labels);
 
 impl Goals {
-    fn of(table: &Table, goal: usize, task: Task) -> Result<Goals, Error> {
+    fn of(table: &Table, goal: Option<usize>, task: Task) -> Result<Goals, Error> {
+        let Some(goal) = goal else { return Ok(Goals(Labels::default())) };
         let found = table.look_at(goal);
         if task == Task::Regression {
             if found.contents != Contents::Numbers {
@@ -172,7 +178,8 @@ impl Goals {
         }
     }
 
-    fn of_rows(&self, table: &Table, goal: usize, reading: Reading) -> Result<Array, Error> {
+    fn of_rows(&self, table: &Table, goal: Option<usize>, reading: Reading) -> Result<Array, Error> {
+        let Some(goal) = goal else { return no_targets(table.rows()) };
         let values =
             if self.0.names().is_empty() { table.numbers(goal)? } else { self.0.classes(table, goal)? };
         let y = targets(values)?;

@@ -4,7 +4,7 @@ use super::arrays::{Arrays, array, extension, is_array, unknown, wide};
 use super::reading::Reading;
 use super::scaling::Scaling;
 use super::texts::TextForm;
-use super::{images, raw};
+use super::{images, raw, without_network};
 use crate::error::{Error, FileError, Place};
 use crate::io::original::DataSet;
 use crate::io::{npz::Npz, read};
@@ -114,8 +114,17 @@ impl Preparation {
         if let Some(text) = &self.text {
             text.check(self.columns, self.outputs)?;
         }
+        let is_network = !matches!(self.reading, Reading::Cluster | Reading::Anomaly);
+        if !is_network && self.outputs != without_network::OUTPUTS {
+            return Err(format!("{} answers of what is no network", self.outputs));
+        }
         let named = self.labels.names().len();
-        if named != 0 && named != self.outputs && (named, self.outputs) != (2, 1) {
+        let can_be_named = match self.reading {
+            Reading::Cluster => true,
+            Reading::Anomaly => named == 2,
+            _ => named == self.outputs || (named, self.outputs) == (2, 1),
+        };
+        if named != 0 && !can_be_named {
             return Err(format!("{named} names for {} outputs", self.outputs));
         }
         let axes = self.shape.iter().try_fold(1usize, |n, &axis| n.checked_mul(axis));

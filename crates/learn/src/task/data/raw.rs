@@ -4,7 +4,7 @@ use super::preparation::ImageForm;
 use super::reading::Reading;
 use crate::error::Error;
 use crate::table::{Draft, Labels};
-use ironlearn_ir::Array;
+use ironlearn_ir::{Array, DType};
 use std::path::Path;
 
 /// Rows and targets, all `f64`: rows `[rows, columns]`, targets `[rows, 1]`.
@@ -45,6 +45,11 @@ pub(in crate::task) fn outputs(reading: Reading, y: &Array) -> usize {
 /// Targets as an array `[rows, 1]`.
 pub(in crate::task) fn targets(values: Vec<f64>) -> Result<Array, Error> {
     Array::of([values.len(), 1], values).map_err(|e| Error::usage(e, "use fewer rows"))
+}
+
+/// What stands for the targets of so many rows that have none.
+pub(in crate::task) fn no_targets(rows: usize) -> Result<Array, Error> {
+    Array::try_zeros(DType::F64, [rows, 1], "targets").map_err(Error::from)
 }
 
 /// A path that may be left out.

@@ -6,7 +6,10 @@ use ironlearn_ir::Array;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 
-/// What the outputs of a network mean.
+/// Numbers of classes with which clusters are compared are below this.
+const MOST_CLASSES: f64 = 65_536.0;
+
+/// What the outputs of a network mean, or of what learns without one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Reading {
@@ -22,6 +25,10 @@ pub enum Reading {
     ClassLogits,
     /// A probability for each class.
     ClassProbabilities,
+    /// The number of the nearest cluster, and the distance from its centre.
+    Cluster,
+    /// 1 for an anomaly and 0 for what is ordinary, and the logarithm of the density.
+    Anomaly,
 }
 
 impl Reading {
@@ -30,6 +37,11 @@ impl Reading {
     /// # Errors
     /// [`Error::Usage`] where the two do not go together.
     pub fn of(job: &Job) -> Result<Reading, Error> {
+        match job.model {
+            job::Model::Network => {}
+            job::Model::KMeans { .. } => return Ok(Reading::Cluster),
+            job::Model::GaussianAnomaly { .. } => return Ok(Reading::Anomaly),
+        }
         let task = job.data.task();
         let wants_classes = matches!(job.loss, job::Loss::CrossEntropy { .. });
         match (task, &job.loss) {
@@ -53,6 +65,7 @@ impl Reading {
     pub(in crate::task) fn answer(self, row: &mut [f64]) {
         match self {
             Reading::Value | Reading::Probability | Reading::Margin | Reading::ClassProbabilities => {}
+            Reading::Cluster | Reading::Anomaly => {}
             Reading::Logit => row.iter_mut().for_each(|x| *x = 1.0 / (1.0 + (-*x).exp())),
             Reading::ClassLogits => {
                 let largest = row.iter().copied().fold(f64::NEG_INFINITY, f64::max);
@@ -67,9 +80,13 @@ impl Reading {
     pub(in crate::task) fn check_targets(self, path: &Path, y: &Array, outputs: usize) -> Result<(), Error> {
         let (fits, expected): (&dyn Fn(f64) -> bool, String) = match self {
             Reading::Value => (&f64::is_finite, "a finite number".into()),
-            Reading::Probability | Reading::Logit | Reading::Margin => {
+            Reading::Probability | Reading::Logit | Reading::Margin | Reading::Anomaly => {
                 (&|y| y == 0.0 || y == 1.0, "0 or 1".into())
             }
+            Reading::Cluster => (
+                &|y| y >= 0.0 && y.fract() == 0.0 && y < MOST_CLASSES,
+                format!("a class below {MOST_CLASSES}"),
+            ),
             Reading::ClassLogits | Reading::ClassProbabilities => {
                 (&|y| y >= 0.0 && y.fract() == 0.0 && y < outputs as f64, format!("a class below {outputs}"))
             }

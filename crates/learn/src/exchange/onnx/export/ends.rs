@@ -13,6 +13,8 @@ pub(super) fn meaning(reading: Reading) -> &'static str {
         Reading::Probability | Reading::Logit => "the probability of a yes",
         Reading::Margin => "above 0 for a yes",
         Reading::ClassLogits | Reading::ClassProbabilities => "a probability for each class",
+        Reading::Cluster => "a cluster and a distance",
+        Reading::Anomaly => "whether an anomaly, and a log density",
     }
 }
 
@@ -77,6 +79,7 @@ impl Writer<'_> {
         }
         match preparation.reading {
             Reading::Value | Reading::Probability | Reading::Margin | Reading::ClassProbabilities => y,
+            Reading::Cluster | Reading::Anomaly => y,
             Reading::Logit => self.b.op("Sigmoid", &[y]),
             Reading::ClassLogits => self.softmax(y),
         }
