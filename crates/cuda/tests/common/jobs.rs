@@ -29,6 +29,10 @@ pub const JOBS: [(&str, &str); 14] = texts!(
     "shakespeare" "shapes" "simba-original" "xor"
 );
 
+/// Job files that learn without a network, which is done on the processor alone: there is nothing to compare.
+#[allow(dead_code, reason = "one of the tests that share this file asks")]
+pub const WITHOUT_NETWORK: [(&str, &str); 2] = texts!("anomaly" "k-means");
+
 /// The names of the files in the folder of jobs, where it is there.
 #[allow(dead_code, reason = "one of the tests that share this file asks")]
 pub fn files() -> Option<Vec<String>> {
