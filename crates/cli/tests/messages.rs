@@ -108,6 +108,17 @@ const MISTAKES: &[(&str, &str)] = &[
     ("a key of a grid that does not exist", "sweep|regression.toml|--grid|optimizer.rte=1,2"),
     ("the directory of another sweep", "sweep|regression.toml|--grid|optimizer.rate=1,2|--out|sweep"),
     ("a file that cannot be inspected", "inspect|grey.png"),
+    ("a model with another spelling", "train|clusters.toml|--set|model.kind=kmeans"),
+    ("a network where none learns", "train|clusters.toml|--set|network.layers=[\"relu\"]"),
+    ("epochs where none are", "train|clusters.toml|--set|train.epochs=9|--set|train.batch=8"),
+    ("more clusters than rows", "train|clusters.toml|--set|model.clusters=50"),
+    ("a key of clusters for anomalies", "train|anomaly.toml|--set|model.clusters=3"),
+    ("anomalies that nothing marks", "train|anomaly.toml"),
+    ("anomalies of quantities", "train|anomaly.toml|--set|data.task=regression"),
+    ("no target for a network", "train|table.toml|--set|data.target="),
+    ("clusters as ONNX", "export|clusters|--onnx"),
+    ("clusters in integers", "quantize|clusters"),
+    ("learning rates of clusters", "lr-find|clusters.toml"),
 ];
 
 /// Files with something wrong.
@@ -138,6 +149,10 @@ fn spoil(at: &Path) {
     put("x.mat", b"MATLAB 5.0 MAT-file");
     put("two.csv", b"1,2\n");
     put("three.csv", b"1,2,3\n");
+    let data = "data = { kind = \"table\", path = \"table.csv\", target = \"kind\", ignore = [\"id\"], missing = \"median\"";
+    let job = |task: &str, model: &str| format!("{data}, task = \"{task}\" }}\nmodel.kind = \"{model}\"\n");
+    put("clusters.toml", format!("{}model.clusters = 3\n", job("classes", "k-means")).as_bytes());
+    put("anomaly.toml", job("binary", "gaussian-anomaly").as_bytes());
     let header = br#"{"w":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}"#;
     put("other.safetensors", &[&(header.len() as u64).to_le_bytes()[..], header, &[0; 4]].concat());
     for (from, to) in [("grey.png", "half.png"), ("numbers.json", "half.json"), ("x.npy", "half.npy")] {
@@ -149,6 +164,8 @@ fn spoil(at: &Path) {
     }
     let sweep = "sweep|regression.toml|--set|train.epochs=1|--grid|optimizer.rate=1,2|--out|sweep|--quiet";
     let (code, words) = said(at, sweep);
+    assert_eq!(code, 0, "{words}");
+    let (code, words) = said(at, "train|clusters.toml|--out|clusters|--quiet");
     assert_eq!(code, 0, "{words}");
     half("run/last.safetensors", "half.safetensors");
     let path = at.join("damaged/last.safetensors");
