@@ -63,9 +63,10 @@ pub(super) fn train(request: &Request<'_>, watch: &mut dyn Watch) -> Result<Outc
     let data = Data::load(job)?;
     let mut warnings: Vec<String> = duplicates(job, &data).into_iter().collect();
     if request.resume_from.is_some() {
+        // Not one of the warnings of the run, whose files are the same as before.
         let kind = job.model.word();
-        warnings
-            .push(format!("{kind} learns all at once: the run was not gone on with, but carried out again"));
+        watch
+            .warn(&format!("{kind} learns all at once: the run was not gone on with, but carried out again"));
     }
     strict(job, &warnings)?;
     watch.describe(&data.sizes());
