@@ -110,6 +110,18 @@ fn answers_are_those_of_predict_to_the_bit() {
 }
 
 #[test]
+fn answers_without_a_network_are_those_of_predict_too() {
+    let folder = folder();
+    let at = folder.path();
+    for kind in ["k-means", "gaussian-anomaly"] {
+        let job = format!("data = {{ kind = \"arrays\", x = \"x.npy\" }}\nmodel.kind = \"{kind}\"\n");
+        std::fs::write(at.join("job.toml"), job).unwrap();
+        succeeds(at, &format!("train job.toml --out {kind} --quiet"));
+        compare(at, kind, false);
+    }
+}
+
+#[test]
 fn a_table_takes_columns_by_name_and_answers_with_words() {
     let folder = folder();
     let at = folder.path();
