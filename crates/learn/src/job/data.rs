@@ -86,8 +86,8 @@ kinds! {
         /// Arrays in files, whose first axis counts the rows: NumPy's .npy and .npz, .csv, or IDX as MNIST has
         /// it, compressed (.gz) or not. Further axes of the inputs are the columns of a row, or what `shape` says.
         Arrays = "arrays" {
-            /// File of the inputs. An .npz file holds all parts, by the names x, y, x_test and y_test; those
-            /// that the job does not name are taken from there.
+            /// File of the inputs. An .npz file holds several arrays, with numpy.savez_compressed or without: those
+            /// whose files the job does not name are taken from there, by their names.
             x: PathBuf = PathBuf::new(), check::FILE;
             /// File of the targets, one number a row.
             y: PathBuf = PathBuf::new();
@@ -95,6 +95,9 @@ kinds! {
             x_test: PathBuf = PathBuf::new();
             /// File of the targets of the validation part.
             y_test: PathBuf = PathBuf::new();
+            /// Names of the arrays of an .npz file: inputs and targets, or both and those of the validation part, such as
+            /// ["x_train", "y_train", "x_test", "y_test"]. Unset: x and y, and x_test and y_test where it has them.
+            names: Option<Vec<String>> = None, NAMES;
             /// Axes of a row as the network gets it, such as [1, 28, 28] for pictures: channels, height, width.
             /// Unset: one axis.
             shape: Option<Vec<usize>> = None, SHAPE;
@@ -108,6 +111,14 @@ kinds! {
     }
 }
 
+const NAMES: Check<Option<Vec<String>>> = Check::new(
+    |names| {
+        names
+            .as_ref()
+            .is_none_or(|names| matches!(names.len(), 2 | 4) && names.iter().all(|name| !name.is_empty()))
+    },
+    "two names, or four",
+);
 const SHAPE: Check<Option<Vec<usize>>> = Check::new(
     |shape| shape.as_ref().is_none_or(|axes| (1..=4).contains(&axes.len()) && !axes.contains(&0)),
     "one to four lengths of at least 1",
@@ -219,6 +230,14 @@ impl Data {
     pub fn shape(&self) -> Option<&[usize]> {
         match self {
             Self::Arrays { shape, .. } => shape.as_deref(),
+            _ => None,
+        }
+    }
+
+    /// What the arrays of an archive are called, where the job says it.
+    pub fn array_names(&self) -> Option<&[String]> {
+        match self {
+            Self::Arrays { names, .. } => names.as_deref(),
             _ => None,
         }
     }

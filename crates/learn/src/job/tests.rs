@@ -232,6 +232,7 @@ fn every_key_is_documented_with_its_default() {
         "max_time",
         "render",
         "columns",
+        "names",
         "shape",
         "size",
         "anomaly",

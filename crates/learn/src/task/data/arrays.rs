@@ -15,12 +15,19 @@ use std::path::{Path, PathBuf};
 pub(in crate::task) enum Arrays {
     /// A file of the original program, and what it holds.
     Original(PathBuf, [Option<Array>; 4]),
-    /// Files of arrays: inputs and targets for training, inputs and targets for validation, an array each.
-    Arrays([Option<PathBuf>; 4]),
+    /// Arrays: inputs and targets for training, inputs and targets for validation.
+    Arrays([Option<Part>; 4]),
 }
 
-/// The parts of a data set, by the names that they have in a job and in an `.npz` file.
+/// The parts of a data set, by the names that they have in a job and, where nothing else is said, in an `.npz` file.
 const PARTS: [&str; 4] = ["x", "y", "x_test", "y_test"];
+
+/// Where an array stands: its file, and its name in it where that is an archive.
+#[derive(Clone, Debug, PartialEq)]
+pub(in crate::task) struct Part {
+    path: PathBuf,
+    name: String,
+}
 
 impl Arrays {
     /// The data set of a job.
@@ -31,7 +38,11 @@ impl Arrays {
     pub fn open(data: &job::Data) -> Result<Arrays, Error> {
         match data {
             job::Data::Original { path, .. } => Arrays::original(path),
-            job::Data::Arrays { x, y, x_test, y_test, .. } => Arrays::of_files(x, [y, x_test, y_test]),
+            job::Data::Arrays { x, y, x_test, y_test, names, .. } => {
+                let arrays = Arrays::of_files(x, [y, x_test, y_test], names.as_deref().unwrap_or_default())?;
+                arrays.check_names()?;
+                Ok(arrays)
+            }
             other => Err(Error::usage(format!("{} are no arrays", other.word()), "set data.kind")),
         }
     }
@@ -76,7 +87,7 @@ impl Arrays {
     pub fn has_test(&self) -> bool {
         match self {
             Arrays::Original(_, parts) => parts[2].is_some() && parts[3].is_some(),
-            Arrays::Arrays(files) => files[2].is_some() && files[3].is_some(),
+            Arrays::Arrays(parts) => parts[2].is_some() && parts[3].is_some(),
         }
     }
 
@@ -88,71 +99,118 @@ impl Arrays {
         Ok(DataSet { x, y, x_test: None, y_test: None })
     }
 
-    /// Files of arrays; where `x` is an archive, it has those that are not named.
-    pub fn of_files(x: &Path, [y, x_test, y_test]: [&Path; 3]) -> Result<Arrays, Error> {
-        let archive = (extension(x) == "npz").then(|| Npz::open(x)).transpose()?;
-        let file = |key: &str, path: &Path| {
-            let inside = archive.as_ref().filter(|npz| npz.has(key) || key == "y");
-            if path.as_os_str().is_empty() { inside.map(|_| x.to_owned()) } else { Some(path.to_owned()) }
+    /// Arrays in files. What is not named is in the archive of `x`, or for validation in that of `x_test`. `names` are
+    /// those of arrays in archives, two or four or none; an archive for validation alone may have those for training.
+    pub fn of_files(x: &Path, [y, x_test, y_test]: [&Path; 3], names: &[String]) -> Result<Arrays, Error> {
+        let name = |part: usize| match names {
+            [] => Some(PARTS[part]),
+            names => names.get(part).map(String::as_str),
         };
-        let files = [Some(x.to_owned()), file("y", y), file("x_test", x_test), file("y_test", y_test)];
-        let pair = |a: &Option<PathBuf>, b: &Option<PathBuf>| a.is_some() == b.is_some();
-        if !pair(&files[0], &files[1]) || !pair(&files[2], &files[3]) {
+        let has = |path: &Path, name: &str| Ok::<_, Error>(is_archive(path) && Npz::open(path)?.has(name));
+        let of = |path: &Path, part: usize| {
+            // A file of its own for validation may have the names of those for training.
+            let mut inside = name(part).or(name(part % 2)).unwrap_or(PARTS[part]);
+            if let (2.., Some(other)) = (part, name(part % 2))
+                && !has(path, inside)?
+                && has(path, other)?
+            {
+                inside = other;
+            }
+            let name = if is_archive(path) { inside } else { PARTS[part] };
+            Ok::<_, Error>(Part { path: path.to_owned(), name: name.to_owned() })
+        };
+        let in_x = |part: usize| match name(part) {
+            // What the job names has to be there, what it leaves to the names as they are may be missing.
+            Some(name) if is_archive(x) && (part == 1 || !names.is_empty() || has(x, name)?) => {
+                Ok(Some(Part { path: x.to_owned(), name: name.to_owned() }))
+            }
+            _ => Ok::<_, Error>(None),
+        };
+        let [y, x_test, y_test] = [y, x_test, y_test].map(raw::given);
+        let parts = [
+            Some(of(x, 0)?),
+            y.map_or_else(|| in_x(1), |y| of(y, 1).map(Some))?,
+            x_test.map_or_else(|| in_x(2), |x| of(x, 2).map(Some))?,
+            match (y_test, x_test.filter(|x| is_archive(x))) {
+                (Some(y), _) => Some(of(y, 3)?),
+                (None, Some(archive)) => Some(of(archive, 3)?),
+                (None, None) => in_x(3)?,
+            },
+        ];
+        if parts[0].is_some() != parts[1].is_some() || parts[2].is_some() != parts[3].is_some() {
             let problem = format!("{}: inputs without targets, or targets without inputs", x.display());
             return Err(Error::usage(
                 problem,
                 "name both in the job: data.x and data.y, data.x_test and data.y_test",
             ));
         }
-        Ok(Arrays::Arrays(files))
+        Ok(Arrays::Arrays(parts))
+    }
+
+    /// Checks that archives have the arrays that the job asks for.
+    fn check_names(&self) -> Result<(), Error> {
+        let Arrays::Arrays(parts) = self else { return Ok(()) };
+        for Part { path, name } in parts.iter().flatten().filter(|part| is_archive(&part.path)) {
+            let archive = Npz::open(path)?;
+            if !archive.has(name) {
+                let names: Vec<String> = archive.names().into_iter().take(20).collect();
+                return Err(FileError::new(path, format!("there is no array `{name}`"))
+                    .at(Place::Key(name.clone()))
+                    .found(format!("the arrays {names:?}"))
+                    .hint("say which are inputs and targets: data.names = [\"x_train\", \"y_train\"], or with the two \
+                           of the validation part")
+                    .into());
+            }
+        }
+        Ok(())
     }
 
     /// The file of the inputs for training.
     pub fn path(&self) -> &Path {
         match self {
             Arrays::Original(path, _) => path,
-            Arrays::Arrays(files) => files[0].as_deref().unwrap_or(Path::new("")),
+            Arrays::Arrays(parts) => parts[0].as_ref().map_or(Path::new(""), |part| &part.path),
         }
     }
 
     /// Targets, `[rows, 1]` of `f64`, and the file that they come from; for training or for validation.
     pub fn targets(&mut self, test: bool) -> Result<Option<(PathBuf, Array)>, Error> {
         let part = 1 + 2 * usize::from(test);
-        let path = match self {
+        let part = match self {
             Arrays::Original(path, parts) => return Ok(parts[part].take().map(|y| (path.clone(), y))),
-            Arrays::Arrays(files) => files[part].clone(),
+            Arrays::Arrays(parts) => parts[part].clone(),
         };
-        let Some(path) = path else { return Ok(None) };
-        let y = array(&path, PARTS[part])?;
+        let Some(Part { path, name }) = part else { return Ok(None) };
+        let y = array(&path, &name)?;
         let rows = y.shape().first().copied().unwrap_or(0);
         if y.shape().elements() != rows || rows == 0 {
             return Err(FileError::new(&path, "the targets are not one number a row")
-                .at(Place::Key(PARTS[part].into()))
+                .at(Place::Key(name))
                 .found(format!("the shape {}", y.shape()))
                 .hint("give an array of as many numbers as there are rows, at least one")
                 .into());
         }
-        let y = wide(&path, PARTS[part], y)?;
+        let y = wide(&path, &name, y)?;
         Ok(Some((path, y)))
     }
 
     /// Inputs, `[rows, columns]` of `f64`, for so many targets.
     pub fn inputs(&mut self, test: bool, targets: usize) -> Result<Option<Array>, Error> {
         let part = 2 * usize::from(test);
-        let path = match self {
+        let part = match self {
             Arrays::Original(_, parts) => return Ok(parts[part].take()),
-            Arrays::Arrays(files) => files[part].clone(),
+            Arrays::Arrays(parts) => parts[part].clone(),
         };
-        let Some(path) = path else { return Ok(None) };
-        let x = array(&path, PARTS[part])?;
+        let Some(Part { path, name }) = part else { return Ok(None) };
+        let x = array(&path, &name)?;
         if x.shape().first() != Some(&targets) || x.shape().elements() == 0 {
             return Err(FileError::new(&path, "the inputs do not fit the targets")
-                .at(Place::Key(PARTS[part].into()))
+                .at(Place::Key(name))
                 .found(format!("the shape {} for {targets} targets", x.shape()))
                 .hint("give both the same number of rows, the first axis, and at least one number a row")
                 .into());
         }
-        wide(&path, PARTS[part], x).map(Some)
+        wide(&path, &name, x).map(Some)
     }
 }
 
@@ -172,6 +230,10 @@ pub(in crate::task) fn array(path: &Path, name: &str) -> Result<Array, Error> {
 /// Whether the name of a file says that it holds arrays.
 pub(in crate::task) fn is_array(path: &Path) -> bool {
     matches!(extension(path).as_str(), "npy" | "npz" | "csv" | "gz" | "idx" | "json") || is_idx(path)
+}
+
+fn is_archive(path: &Path) -> bool {
+    extension(path) == "npz"
 }
 
 fn is_idx(path: &Path) -> bool {
@@ -215,14 +277,73 @@ pub(in crate::task) fn wide(path: &Path, name: &str, array: Array) -> Result<Arr
 #[cfg(test)]
 mod tests {
     use super::super::{Data, Truth};
+    use crate::io::npz;
     use crate::job::Job;
+    use ironlearn_ir::Array;
     use std::fs;
+    use std::path::Path;
 
     /// An IDX file of bytes.
     fn idx_of(lengths: &[u32], values: &[u8]) -> Vec<u8> {
         let mut bytes = vec![0, 0, 8, lengths.len() as u8];
         lengths.iter().for_each(|n| bytes.extend(n.to_be_bytes()));
         [&bytes, values].concat()
+    }
+
+    fn archive(path: &Path, arrays: &[(&str, Vec<f64>, usize)]) {
+        let array = |(name, values, columns): &(&str, Vec<f64>, usize)| {
+            let shape = [values.len() / columns, *columns];
+            (
+                name.to_string(),
+                Array::of(&shape[..if *columns == 1 { 1 } else { 2 }], values.clone()).unwrap(),
+            )
+        };
+        npz::write(path, &arrays.iter().map(array).collect::<Vec<_>>()).unwrap();
+    }
+
+    #[test]
+    fn arrays_of_archives_have_the_names_that_the_job_gives() {
+        let dir = tempfile::tempdir().unwrap();
+        let [both, test] = ["both.npz", "test.npz"].map(|name| dir.path().join(name));
+        let numbers = |n: usize| (0..n).map(|i| i as f64).collect::<Vec<_>>();
+        archive(
+            &both,
+            &[
+                ("images", numbers(8), 2),
+                ("labels", numbers(4), 1),
+                ("other", numbers(6), 2),
+                ("more", numbers(3), 1),
+            ],
+        );
+        archive(&test, &[("images", numbers(4), 2), ("labels", numbers(2), 1)]);
+        let load = |set: &[String]| {
+            let mut all = vec!["data.kind=arrays".to_owned(), "data.inputs=raw".into()];
+            all.push(format!("data.x={}", both.display()));
+            all.extend(set.iter().cloned());
+            Data::load(&Job::parse("", &all).unwrap())
+        };
+        let names = |names: &str| format!("data.names={names}");
+        let rows = |data: Data| (data.train.rows(), data.validation.map(|part| part.rows()));
+        let two = names("[\"images\", \"labels\"]");
+        assert_eq!(rows(load(std::slice::from_ref(&two)).unwrap()), (4, None));
+        let four = names("[\"images\", \"labels\", \"other\", \"more\"]");
+        let data = load(&[four]).unwrap();
+        let Truth::Rows(_, y) = &data.truth else { panic!("no rows") };
+        assert_eq!(y.as_slice::<f64>().unwrap(), [0.0, 1.0, 2.0]);
+        assert_eq!(data.preparation.names.len(), 4);
+        // The archive for validation has the names of that for training, and its targets.
+        let apart = format!("data.x_test={}", test.display());
+        assert_eq!(rows(load(&[two, apart]).unwrap()), (4, Some(2)));
+        let message = |set: &[String]| load(set).unwrap_err().to_string();
+        let unnamed = message(&[]);
+        assert!(unnamed.contains("no array `x`") && unnamed.contains("\"images\", \"labels\""), "{unnamed}");
+        assert!(unnamed.contains("data.names = "), "{unnamed}");
+        let wrong = message(&[names("[\"images\", \"labels\", \"other\", \"none\"]")]);
+        assert!(wrong.contains("no array `none`"), "{wrong}");
+        let short = message(&[names("[\"images\", \"more\"]")]);
+        assert!(short.contains("key `images`: the inputs do not fit the targets"), "{short}");
+        let three = Job::parse("", &["data.kind=arrays", "data.x=a.npz", "data.names=[\"x\"]"]);
+        assert!(three.unwrap_err().to_string().contains("two names, or four"));
     }
 
     #[test]

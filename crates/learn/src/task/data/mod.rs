@@ -197,6 +197,7 @@ fn of_rows(job: &Job, reading: Reading, raw: Raw) -> Result<Data, Error> {
     let (x, y) = held(&train)?;
     let mut preparation = Preparation {
         encoding,
+        names: job.data.array_names().unwrap_or_default().to_vec(),
         labels: form.labels,
         target: form.target,
         shape: form.shape,

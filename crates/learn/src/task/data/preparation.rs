@@ -26,6 +26,9 @@ pub struct Preparation {
     /// Which columns of a table are a raw row, and how it becomes inputs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub encoding: Option<Encoding>,
+    /// What the arrays of an archive are called, where the job says it: inputs, targets, and those for validation.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub names: Vec<String>,
     /// The names of the classes, where they have any.
     #[serde(default, skip_serializing_if = "is_default")]
     pub labels: Labels,
@@ -78,6 +81,7 @@ impl Preparation {
             columns,
             outputs,
             encoding: None,
+            names: Vec::new(),
             labels: Labels::default(),
             target: None,
             shape: Vec::new(),
@@ -218,11 +222,19 @@ impl Preparation {
                 let data = DataSet::read(path)?;
                 data.x_test.unwrap_or(data.x)
             }
-            "npz" if Npz::open(path)?.has("x_test") => self.rows_of_file(path, "x_test")?,
+            "npz" => self.rows_of_file(path, &self.inputs_of_archive(&Npz::open(path)?))?,
             _ => self.rows_of_file(path, "x")?,
         };
         self.check_rows(path, &rows)?;
         Ok(rows)
+    }
+
+    /// The name of the inputs of an archive: the test part where it has one, by the names of the job or, where it has
+    /// none of these, by the usual ones.
+    fn inputs_of_archive(&self, archive: &Npz) -> String {
+        let [test, all] = [2, 0].map(|part| self.names.get(part).map(String::as_str));
+        let wanted = [test, all, Some("x_test"), Some("x")].into_iter().flatten();
+        wanted.clone().find(|name| archive.has(name)).or(all).unwrap_or("x").to_owned()
     }
 
     /// The rows of an array, which become `f64` where they fit the model alone.
@@ -257,7 +269,13 @@ impl Preparation {
         let none = Path::new("");
         let mut arrays = match extension(path).as_str() {
             "json" => Arrays::original(path)?,
-            "npz" => Arrays::of_files(path, [none; 3])?,
+            "npz" => {
+                // As the archive of the job has its arrays, or as any other one has.
+                let has_names = self.names.first().is_some_and(|name| archive_has(path, name));
+                let names = if has_names { &self.names[..] } else { &[] };
+                let two = names.get(2).is_some_and(|name| !archive_has(path, name));
+                Arrays::of_files(path, [none; 3], if two { &names[..2] } else { names })?
+            }
             _ => return Err(unknown(path, "a data set: .npz, or .json of the original program")?),
         };
         let wrong = || Error::from(FileError::new(path, "no rows with targets").hint("give a data set"));
@@ -302,6 +320,11 @@ impl Preparation {
             format!("row {i}, ({}, {}), is no position in the picture", rows[2 * i], rows[2 * i + 1]);
         Err(Error::usage(problem, canvas.hint_on_positions()))
     }
+}
+
+/// Whether an archive can be opened and has an array of this name.
+fn archive_has(path: &Path, name: &str) -> bool {
+    Npz::open(path).is_ok_and(|archive| archive.has(name))
 }
 
 impl Canvas {
