@@ -95,6 +95,8 @@ pub enum Place {
         /// The column, in bytes.
         column: usize,
     },
+    /// A row of a table without lines, counted from 0.
+    Row(usize),
     /// A tensor of a checkpoint.
     Tensor {
         /// Its name.
@@ -227,6 +229,7 @@ impl fmt::Display for Place {
             Place::Whole => Ok(()),
             Place::Byte(byte) => write!(f, "byte {byte}"),
             Place::Line { line, column } => write!(f, "line {line}, column {column}"),
+            Place::Row(row) => write!(f, "row {row}"),
             Place::Tensor { name, byte } => write!(f, "tensor `{}` at byte {byte}", name.escape_debug()),
             Place::Key(key) => write!(f, "key `{}`", key.escape_debug()),
         }

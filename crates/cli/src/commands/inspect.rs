@@ -37,11 +37,12 @@ fn look(path: &Path) -> Result<Shown, Error> {
         "toml" => job(path),
         "safetensors" => checkpoint(path),
         "json" => original(path),
-        "csv" => table(path),
+        "csv" | "parquet" => table(path),
         _ => {
             // Opened first, so that a file that is missing or no file is reported as that.
             read::Source::open(path)?;
-            let known = "ironlearn inspects .toml, .safetensors, .json and .csv files and run directories";
+            let known =
+                "ironlearn inspects .toml, .safetensors, .json, .csv and .parquet files and run directories";
             Err(FileError::new(path, "not a kind of file that can be inspected").hint(known).into())
         }
     }

@@ -54,7 +54,7 @@ impl Source<BufReader<File>> {
     }
 
     /// The file, to be read elsewhere.
-    pub(super) fn into_file(self) -> File {
+    pub(crate) fn into_file(self) -> File {
         self.reader.into_inner()
     }
 }

@@ -30,8 +30,9 @@ kinds! {
             /// What the targets are, which decides the metrics.
             task: Task = Task::Regression;
         },
-        /// A table: a CSV file of numbers and words with the names of its columns in the first line. A column of words
-        /// gives the network an input for each of its words (one-hot).
+        /// A table: a CSV file of numbers and words with the names of its columns in the first line, or a Parquet file
+        /// (.parquet), which a program reads that was built with the feature parquet. A column of words gives the network
+        /// an input for each of its words (one-hot).
         Table = "table" {
             /// File of the table.
             path: PathBuf = PathBuf::new(), check::FILE;

@@ -1,6 +1,6 @@
 //! [`Column`]: what the cells of a column hold.
 
-use super::Table;
+use super::{Declared, Table};
 use crate::error::{Error, beginning};
 use crate::io::csv::number;
 use std::collections::BTreeSet;
@@ -17,6 +17,8 @@ pub enum Contents {
     Dates,
     /// Numbers and words.
     Both,
+    /// What is not read, such as lists.
+    Unreadable,
     /// Nothing at all.
     Nothing,
 }
@@ -28,6 +30,7 @@ impl fmt::Display for Contents {
             Contents::Words => "words",
             Contents::Dates => "dates",
             Contents::Both => "numbers and words",
+            Contents::Unreadable => "what is not read",
             Contents::Nothing => "nothing",
         })
     }
@@ -53,6 +56,7 @@ pub struct Column {
 impl Table {
     /// Looks a column through.
     pub fn look_at(&self, column: usize) -> Column {
+        let declared = self.declared(column);
         let (mut words, mut numbers, mut dates, mut missing) = (0usize, 0usize, 0usize, 0usize);
         let mut first = [None; 2];
         let mut distinct = BTreeSet::new();
@@ -62,7 +66,7 @@ impl Table {
                 missing += 1;
                 continue;
             };
-            match number(cell) {
+            match number(cell).filter(|_| declared == Declared::Cells) {
                 Some(x) => {
                     numbers += 1;
                     first[1].get_or_insert(row);
@@ -72,12 +76,13 @@ impl Table {
                 None => {
                     words += 1;
                     first[0].get_or_insert(row);
-                    dates += usize::from(is_date(cell));
+                    dates += usize::from(declared == Declared::Dates || is_date(cell));
                     distinct.insert(cell);
                 }
             }
         }
         let contents = match (numbers, words) {
+            _ if matches!(declared, Declared::Unreadable(_)) => Contents::Unreadable,
             (0, 0) => Contents::Nothing,
             (_, 0) => Contents::Numbers,
             (0, _) if dates == words => Contents::Dates,

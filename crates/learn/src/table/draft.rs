@@ -172,7 +172,7 @@ fn judged(table: &Table, column: usize) -> Result<(FieldKind, Vec<f64>), Error> 
     match found.contents {
         Contents::Numbers => Ok((FieldKind::Number { fill: None }, table.numbers(column)?)),
         Contents::Words => all_words(table, column),
-        Contents::Nothing => {
+        Contents::Unreadable | Contents::Nothing => {
             Err(wrong("holds nothing", None).hint(format!("leave it out: data.ignore = [{name:?}]")).into())
         }
         Contents::Dates => Err(wrong("holds dates, which are no numbers of their own", found.first[0])

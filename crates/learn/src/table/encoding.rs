@@ -121,8 +121,11 @@ impl Encoding {
     /// # Errors
     /// [`Error::File`] where a column is missing, or with the first cell that has no number.
     pub fn encode(&self, table: &Table) -> Result<Array, Error> {
-        let columns =
-            self.fields.iter().map(|field| table.column(&field.name)).collect::<Result<Vec<_>, _>>()?;
+        let columns = self
+            .fields
+            .iter()
+            .map(|field| table.readable_column(&field.name))
+            .collect::<Result<Vec<_>, _>>()?;
         let fields = self.fields.iter().zip(columns).map(|(field, c)| self.column(table, c, &field.kind));
         interleaved(&fields.collect::<Result<Vec<_>, _>>()?, table.rows())
     }

@@ -1,6 +1,6 @@
 //! Tables: rows of named cells, numbers and words, and how they become numbers.
 //!
-//! A [`Table`] is a CSV file with names in its first line. An [`Encoding`] is learned from the rows for training: it
+//! A [`Table`] is a CSV file with names in its first line, or a Parquet file. An [`Encoding`] is learned from the rows for training: it
 //! says which columns are inputs, fills in what is missing, and gives each word of a column an input of its own.
 
 mod cells;
@@ -8,6 +8,8 @@ mod column;
 mod draft;
 mod encoding;
 mod labels;
+#[cfg(feature = "parquet")]
+mod parquet;
 
 pub use cells::Cells;
 pub use column::{Column, Contents};
@@ -25,7 +27,21 @@ use std::path::{Path, PathBuf};
 /// Cells that stand for nothing.
 const NOTHING: [&str; 9] = ["", "NA", "N/A", "NaN", "nan", "null", "NULL", "None", "?"];
 
-/// A CSV file with names in its first line.
+/// What a file says of a column, beside its cells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(not(feature = "parquet"), allow(dead_code, reason = "a CSV file says nothing"))]
+enum Declared {
+    /// Nothing: it holds what its cells look like.
+    Cells,
+    /// Words, also where they look like numbers.
+    Words,
+    /// Dates or times.
+    Dates,
+    /// What is not read.
+    Unreadable(&'static str),
+}
+
+/// A CSV file with names in its first line, or a Parquet file.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Table {
     path: PathBuf,
@@ -34,18 +50,39 @@ pub struct Table {
     text: String,
     /// Where each ends.
     ends: Vec<u32>,
-    /// The line of each row.
+    /// The line of each row, or its number where the file has no lines.
     lines: Vec<u32>,
+    has_lines: bool,
+    /// What the file says of each column; where there is none, nothing.
+    declared: Vec<Declared>,
 }
 
 impl Table {
-    /// Reads a CSV file.
+    /// Reads a CSV file, or a Parquet file, whose name ends with `.parquet` (with the feature `parquet`). The columns of
+    /// the latter hold what the file says: a text is a word though it be digits.
     ///
     /// # Errors
     /// [`Error::File`] where it has no names, two of one name, no rows, or a row with more or fewer cells than names;
     /// [`Error::Io`], [`Error::Memory`].
     pub fn read(path: &Path) -> Result<Table, Error> {
+        if path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("parquet")) {
+            return Table::read_parquet(path);
+        }
         Table::parse(path, &read::text(path)?)
+    }
+
+    #[cfg(feature = "parquet")]
+    fn read_parquet(path: &Path) -> Result<Table, Error> {
+        parquet::read(path)
+    }
+
+    #[cfg(not(feature = "parquet"))]
+    fn read_parquet(path: &Path) -> Result<Table, Error> {
+        // Opened first, so that a file that is missing or no file is reported as that.
+        read::Source::open(path)?;
+        Err(FileError::new(path, "this program was built without what reads Parquet files")
+            .hint("build it with `cargo build --release -p ironlearn-cli --features parquet`, or save the table as CSV")
+            .into())
     }
 
     fn parse(path: &Path, text: &str) -> Result<Table, Error> {
@@ -65,6 +102,8 @@ impl Table {
             text: String::new(),
             ends: Vec::new(),
             lines: Vec::new(),
+            has_lines: true,
+            declared: Vec::new(),
         };
         let memory = |_| Error::Memory { what: "the table".into(), bytes, hint: String::new() };
         table.text.try_reserve_exact(usize::try_from(bytes).unwrap_or(usize::MAX)).map_err(memory)?;
@@ -92,10 +131,15 @@ impl Table {
             let error = wrong("the first line has numbers where names of columns should stand".into());
             return Err(error.hint("write a name above each column, or use data.kind = \"arrays\"").into());
         }
+        self.check_distinct(Place::Line { line, column: 1 })
+    }
+
+    fn check_distinct(&self, place: Place) -> Result<(), Error> {
         for (i, name) in self.names.iter().enumerate() {
             if self.names[..i].contains(name) {
                 let hint = "give every column a name of its own";
-                return Err(wrong(format!("two columns are called {name:?}")).hint(hint).into());
+                let problem = format!("two columns are called {name:?}");
+                return Err(self.wrong(problem).at(place).hint(hint).into());
             }
         }
         Ok(())
@@ -141,6 +185,28 @@ impl Table {
         })
     }
 
+    /// As [`Table::column`], of one that is needed.
+    ///
+    /// # Errors
+    /// [`Error::File`] also where it holds what is not read.
+    pub fn readable_column(&self, name: &str) -> Result<usize, Error> {
+        let column = self.column(name)?;
+        match self.declared(column) {
+            Declared::Unreadable(what) => {
+                let problem = format!("column {name:?} holds {what}, which are neither numbers nor words");
+                let hint = format!(
+                    "write what matters of them as columns of their own, and leave it out: data.ignore = [{name:?}]"
+                );
+                Err(self.wrong(problem).at(self.header()).hint(hint).into())
+            }
+            _ => Ok(column),
+        }
+    }
+
+    fn declared(&self, column: usize) -> Declared {
+        self.declared.get(column).copied().unwrap_or(Declared::Cells)
+    }
+
     /// The rows of these numbers alone.
     pub(crate) fn keep(&mut self, keep: impl Fn(&Table, usize) -> bool) {
         let width = self.names.len();
@@ -161,11 +227,14 @@ impl Table {
     }
 
     fn header(&self) -> Place {
-        Place::Line { line: 1, column: 1 }
+        if self.has_lines { Place::Line { line: 1, column: 1 } } else { Place::Whole }
     }
 
-    /// The place of a cell: the line, and the column in bytes where no cell is in quotes.
+    /// The place of a cell: the line, and the column in bytes where no cell is in quotes; or the row.
     fn place(&self, row: usize, column: usize) -> Place {
+        if !self.has_lines {
+            return Place::Row(self.lines[row] as usize);
+        }
         let at = row * self.names.len();
         let end = |at: usize| if at == 0 { 0 } else { self.ends[at - 1] as usize };
         Place::Line { line: self.lines[row] as usize, column: end(at + column) - end(at) + column + 1 }

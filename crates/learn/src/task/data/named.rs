@@ -25,7 +25,7 @@ pub(in crate::task) fn load(data: &job::Data, reading: Reading) -> Result<Raw, E
     // Without a name there is no target: the job learns without one.
     let goal_of = |table: &Table| match target.is_empty() {
         true => Ok(None),
-        false => table.column(target).map(Some),
+        false => table.readable_column(target).map(Some),
     };
     let goal = goal_of(&table)?;
     let chosen = chosen(&table, goal, columns.as_deref(), ignore)?;
@@ -36,7 +36,7 @@ pub(in crate::task) fn load(data: &job::Data, reading: Reading) -> Result<Raw, E
     if missing == Missing::Drop {
         drop_rows(&mut table, &chosen, goal)?;
         if let Some(test) = &mut test {
-            let same = |&column: &usize| test.column(&table.names()[column]);
+            let same = |&column: &usize| test.readable_column(&table.names()[column]);
             let columns = chosen.iter().map(same).collect::<Result<Vec<_>, _>>()?;
             let goal = goal_of(test)?;
             drop_rows(test, &columns, goal)?;
@@ -114,6 +114,9 @@ fn chosen(
     let chosen: Vec<usize> = all.into_iter().filter(|column| !ignored.contains(column)).collect();
     if chosen.is_empty() {
         return Err(Error::usage("no column is left as an input", "shorten data.ignore"));
+    }
+    for &column in &chosen {
+        table.readable_column(&table.names()[column])?;
     }
     Ok(chosen)
 }

@@ -254,7 +254,7 @@ impl Preparation {
     pub fn read_examples(&self, path: &Path) -> Result<(Array, Array), Error> {
         if let Some(encoding) = &self.encoding {
             let table = Table::read(path)?;
-            let goal = table.column(self.target.as_deref().unwrap_or_default())?;
+            let goal = table.readable_column(self.target.as_deref().unwrap_or_default())?;
             let named = !self.labels.names().is_empty();
             let y = if named { self.labels.classes(&table, goal)? } else { table.numbers(goal)? };
             let y = raw::targets(y)?;
