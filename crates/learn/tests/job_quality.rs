@@ -76,7 +76,7 @@ fn shakespeare_character_by_character() {
         generator.begin("ROMEO:").unwrap();
         let sampling = Sampling { temperature: 0.8, ..Sampling::default() };
         let start = Instant::now();
-        let text: String = (0..length).map(|_| generator.next(&sampling).unwrap().to_owned()).collect();
+        let text: String = (0..length).map(|_| generator.next(&sampling).unwrap()).collect();
         (text, length as f64 / start.elapsed().as_secs_f64())
     };
     let (text, speed) = written(true, 10_000);

@@ -28,10 +28,11 @@ pub fn run(options: &GenerateOptions, console: &Console) -> Result<u8, Error> {
         Some(count) => console.note(&write_lines(&mut generator, &sampling, &options.prompt, count)?),
         None => {
             for _ in 0..options.length {
-                if !written(generator.next(&sampling)?) {
+                if !written(&generator.next(&sampling)?) {
                     break;
                 }
             }
+            written(&generator.rest()?);
             written("\n");
         }
     }
@@ -55,20 +56,23 @@ fn write_lines(
     let mut line = prompt.rsplit('\n').next().unwrap_or_default().to_owned();
     let mut length = 0;
     while lines.len() < count {
-        let token = generator.next(sampling)?;
+        let text = generator.next(sampling)?;
         length += 1;
-        if !written(token) {
-            return Ok("nobody reads on".into());
+        // A token may hold the end of a line and more.
+        for part in text.split_inclusive('\n').take(count - lines.len()) {
+            if !written(part) {
+                return Ok("nobody reads on".into());
+            }
+            line.push_str(part);
+            if let Some(whole) = line.strip_suffix('\n') {
+                lines.push(whole.strip_suffix('\r').unwrap_or(whole).to_owned());
+                line.clear();
+                length = 0;
+            }
         }
         if length >= LINE {
             let problem = format!("a line of {LINE} tokens without an end");
             return Err(Error::usage(problem, "leave out --lines: the model has learned no lines"));
-        }
-        if token == "\n" {
-            lines.push(std::mem::take(&mut line));
-            length = 0;
-        } else {
-            line.push_str(token);
         }
     }
     let source = generator.source();

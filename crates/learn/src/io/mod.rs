@@ -14,6 +14,7 @@
 //! | [`original`] | the JSON files of the original Iron Learn program |
 
 pub mod atomic;
+pub(crate) mod base64;
 pub(crate) mod bytes;
 pub mod checkpoint;
 mod checksum;

@@ -78,6 +78,9 @@ kinds! {
             path: PathBuf = PathBuf::new(), check::FILE;
             /// What a token is.
             tokens: Tokens = Tokens::Characters;
+            /// File of a tokenizer of Hugging Face, tokenizer.json, which a program reads that was built with the feature
+            /// tokenizers: what a token is follows from it, not from `tokens`. Empty: none.
+            tokenizer: PathBuf = PathBuf::new();
             /// How many tokens the network sees.
             context: usize = 64, check::AT_LEAST_1;
             /// Each line is a text of its own, such as a name: nothing before it is seen, and train.validation sets

@@ -1,8 +1,9 @@
 //! [`Report`]: one HTML file that needs nothing else, neither network nor scripts.
 
-use super::{Chart, base64, escape};
+use super::{Chart, escape};
 use crate::error::Error;
 use crate::io::atomic::write_atomically;
+use crate::io::base64;
 use crate::picture::Picture;
 use std::io::Write;
 use std::path::Path;

@@ -1,6 +1,5 @@
 //! Reports: [`Chart`] draws curves as SVG, [`Report`] puts charts, tables and pictures into one HTML file.
 
-mod base64;
 mod html;
 mod legend;
 mod svg;

@@ -1,6 +1,7 @@
 //! Jobs that learn a text: rows of tokens, and for each the token that follows.
 
 use super::preparation::Preparation;
+use super::raw::given;
 use super::reading::Reading;
 use super::{Data, Truth, by_heart, dtype};
 use crate::data::picked;
@@ -49,7 +50,7 @@ impl TextForm {
         let windows = Windows { context: self.context, every: self.every, lines: self.lines };
         let rows = windows.rows(path, &self.vocabulary, &text)?;
         let short = || FileError::new(path, "the text is too short").hint("give more than a context of it");
-        Ok((rows.ok_or_else(short)?, text.len() as f64 / self.vocabulary.count(&text).max(1) as f64))
+        Ok((rows.ok_or_else(short)?, text.len() as f64 / self.vocabulary.count(&text)?.max(1) as f64))
     }
 
     /// Perplexity and bits per byte for a mean cross-entropy in nats.
@@ -69,7 +70,7 @@ impl TextForm {
 /// # Errors
 /// [`Error::File`] where the text is too short; [`Error::Usage`] where network and text do not go together.
 pub(in crate::task) fn load(job: &Job) -> Result<Data, Error> {
-    let job::Data::Text { path, tokens, context, lines } = &job.data else {
+    let job::Data::Text { path, tokens, tokenizer, context, lines } = &job.data else {
         return Err(Error::usage("the data are no text", "set data.kind = \"text\""));
     };
     if !matches!(job.loss, Loss::CrossEntropy { .. }) {
@@ -88,12 +89,18 @@ pub(in crate::task) fn load(job: &Job) -> Result<Data, Error> {
     if job.train.stratified {
         return refused("train.stratified");
     }
-    let unit = match tokens {
-        job::Tokens::Characters => Unit::Character,
-        job::Tokens::Graphemes => Unit::Grapheme,
-    };
+    if *lines && given(tokenizer).is_some() {
+        return Err(Error::usage(
+            "data.lines = true is for texts of letters: a token of data.tokenizer may go on beyond the end of a line",
+            "leave out one of them",
+        ));
+    }
     let text = read::text(path)?;
-    let vocabulary = Vocabulary::of(&text, unit);
+    let vocabulary = match (given(tokenizer), tokens) {
+        (Some(tokenizer), _) => Vocabulary::of_tokenizer(tokenizer)?,
+        (None, job::Tokens::Characters) => Vocabulary::of(&text, Unit::Character),
+        (None, job::Tokens::Graphemes) => Vocabulary::of(&text, Unit::Grapheme),
+    };
     let every = is_every(job, *context, vocabulary.len())?;
     if every && *lines {
         return Err(Error::usage(
@@ -108,7 +115,7 @@ pub(in crate::task) fn load(job: &Job) -> Result<Data, Error> {
     let windows = Windows { context: *context, every, lines: *lines };
     let train = windows.rows(path, &vocabulary, &train)?.ok_or_else(|| short("the text is too short"))?;
     let measured = validation.as_deref().unwrap_or(&text);
-    let bytes_per_token = measured.len() as f64 / unit.split(measured).count().max(1) as f64;
+    let bytes_per_token = measured.len() as f64 / vocabulary.count(measured)?.max(1) as f64;
     let validation = match validation {
         None => None,
         Some(text) => Some(

@@ -9,8 +9,8 @@ use super::model_file::{ModelFile, model_path};
 use super::recipe;
 use super::trained::described;
 use crate::job;
-use crate::text::Sampling;
-use crate::{Error, Options};
+use crate::text::{Decoder, Sampling};
+use crate::{Error, Network, Options};
 use ironlearn_ir::{DType, Real};
 use logits::Logits;
 use std::path::{Path, PathBuf};
@@ -24,6 +24,7 @@ pub struct Generator {
     /// What has been written, the prompt included.
     tokens: Vec<u32>,
     prompt: usize,
+    decoder: Decoder,
     /// The text that was learned.
     source: PathBuf,
 }
@@ -61,13 +62,32 @@ impl Generator {
         let network = described::<T>(file.path(), &file.job, &file.preparation, file.bytes())?;
         file.restore(&mut network.scope().store_mut())?;
         let options = recipe::options(&file.job, options).averaged(true);
-        let logits = Logits::of(&network, &form, &options, is_cached)?;
         let source = match &file.job.data {
             job::Data::Text { path, .. } => path.clone(),
             _ => PathBuf::new(),
         };
+        Generator::of_network(&network, form, &options, is_cached, source)
+    }
+
+    /// Of a network whose weights are in place.
+    pub(super) fn of_network<T: Real>(
+        network: &Network<T>,
+        form: TextForm,
+        options: &Options,
+        is_cached: bool,
+        source: PathBuf,
+    ) -> Result<Generator, Error> {
+        let logits = Logits::of(network, &form, options, is_cached)?;
         let end = form.vocabulary.number("\n").unwrap_or(0) as u32;
-        Ok(Generator { logits, form, end, tokens: Vec::new(), prompt: 0, source })
+        Ok(Generator {
+            logits,
+            form,
+            end,
+            tokens: Vec::new(),
+            prompt: 0,
+            decoder: Decoder::default(),
+            source,
+        })
     }
 
     /// The file of the text that was learned, which may be gone.
@@ -86,15 +106,16 @@ impl Generator {
             self.tokens.insert(0, self.end);
         }
         self.prompt = self.tokens.len();
+        self.decoder = Decoder::after(&self.tokens);
         self.logits.forget();
         Ok(())
     }
 
-    /// The next token.
+    /// The text that the next token completes; empty where it is a part of a character.
     ///
     /// # Errors
     /// [`Error::Usage`] where it cannot be drawn so; those of running the network.
-    pub fn next(&mut self, sampling: &Sampling) -> Result<&str, Error> {
+    pub fn next(&mut self, sampling: &Sampling) -> Result<String, Error> {
         sampling.check()?;
         let end = self.end;
         // The beginning of the line, where lines were texts of their own.
@@ -105,6 +126,14 @@ impl Generator {
         let logits = self.logits.after(&self.tokens[line..], &self.form, end)?;
         let token = sampling.draw(&logits, (self.tokens.len() - self.prompt) as u64);
         self.tokens.push(token as u32);
-        Ok(self.form.vocabulary.token(token))
+        self.decoder.push(&self.form.vocabulary, token as u32)
+    }
+
+    /// What is left when no further token follows: the beginning of a character, as U+FFFD.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] where it cannot be decoded.
+    pub fn rest(&mut self) -> Result<String, Error> {
+        self.decoder.finish(&self.form.vocabulary)
     }
 }
