@@ -24,8 +24,13 @@ trap 'rm -rf "$runs"' EXIT
     --set train.epochs=40 --set "data.resize=[160,160]" --set picture.frames=0
 "$program" train jobs/iris.toml --device cpu --quiet --out "$runs/iris"
 "$program" train jobs/iris.toml --device cpu --quiet --out "$runs/faster" --set optimizer.rate=0.03
+"$program" train jobs/regression.toml --device cpu --quiet --out "$runs/regression"
+printf 'ওরা কি আছে? <b>שלום</b> & peace\n%.0s' {1..60} >"$runs/poem.txt"
+"$program" train jobs/names.toml --device cpu --quiet --out "$runs/text" --set "data.path=$runs/poem.txt" \
+    --set train.epochs=4 --set train.batch=32
 "$program" compare "$runs/iris" "$runs/faster" --out "$runs/compared.html" >/dev/null
 "$program" lr-find jobs/iris.toml --device cpu --out "$runs/rates.html" >/dev/null
 
 python3 scripts/report-check.py "$browser" "${1:-}" \
-    "$runs/picture/report.html" "$runs/iris/report.html" "$runs/compared.html" "$runs/rates.html"
+    "$runs/picture/report.html" "$runs/iris/report.html" "$runs/regression/report.html" \
+    "$runs/text/report.html" "$runs/compared.html" "$runs/rates.html"

@@ -1,6 +1,6 @@
 //! [`Report`]: one HTML file that needs nothing else, neither network nor scripts.
 
-use super::{Chart, escape};
+use super::{Chart, Scatter, escape};
 use crate::error::Error;
 use crate::io::atomic::write_atomically;
 use crate::io::base64;
@@ -22,7 +22,9 @@ background:color-mix(in srgb,CanvasText 7%,transparent)}\
 .charts{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(28rem,100%),1fr));gap:.5rem 1.5rem}\
 svg{width:100%;height:auto}\
 .pictures{display:flex;flex-wrap:wrap;gap:1rem}figure{margin:0;flex:1 1 14rem;max-width:24rem}\
-figure img{width:100%;height:auto;image-rendering:pixelated}figcaption{font-size:.85rem}";
+figure img{width:100%;height:auto;image-rendering:pixelated}figcaption{font-size:.85rem}\
+.sample{white-space:pre-wrap;overflow-wrap:anywhere;unicode-bidi:plaintext;text-align:start;margin:.8rem 0;padding:.8rem;\
+border-radius:.4rem;background:color-mix(in srgb,CanvasText 7%,transparent)}";
 
 /// A report in the making: sections appear in the order in which they are added.
 pub struct Report {
@@ -82,6 +84,25 @@ impl Report {
         self
     }
 
+    /// Adds points, and above them what is to be said of them.
+    pub fn scatters(mut self, heading: &str, note: &str, plots: &[Scatter]) -> Report {
+        self.heading(heading);
+        self.body.push_str(&format!("<p>{}</p>\n<div class=\"charts\">\n", escape(note)));
+        plots.iter().for_each(|plot| self.body.push_str(&plot.svg()));
+        self.body.push_str("</div>\n");
+        self
+    }
+
+    /// Adds texts in any script, each line in its own direction, and above them what is to be said of them.
+    pub fn samples(mut self, heading: &str, note: &str, samples: &[String]) -> Report {
+        self.heading(heading);
+        self.body.push_str(&format!("<p>{}</p>\n", escape(note)));
+        for sample in samples {
+            self.body.push_str(&format!("<div class=\"sample\" dir=\"auto\">{}</div>\n", escape(sample)));
+        }
+        self
+    }
+
     /// Adds pictures side by side, each with its caption.
     ///
     /// # Errors
@@ -137,6 +158,8 @@ mod tests {
             .grid("Runs", &["run & more".into(), "loss".into()], &[vec!["<4>".into(), "0.5*".into()]])
             .text("Network", "a  b\n<c>\u{1b}[0m")
             .charts("Curves", &[chart])
+            .scatters("Errors", "of <5> rows", &[Scatter::default()])
+            .samples("Samples", "by <6>", &["<7>\u{5e9}\u{202e}".into(), "কি".into()])
             .pictures("Pictures", &[("the \"target\"", &picture)])
             .unwrap()
             .html()
@@ -145,7 +168,7 @@ mod tests {
     #[test]
     fn texts_are_taken_literally() {
         let html = example();
-        for bad in ["<b>", "<3>", "<4>", "<c>", "\u{1b}"] {
+        for bad in ["<b>", "<3>", "<4>", "<5>", "<6>", "<7>", "<c>", "\u{1b}"] {
             assert!(!html.contains(bad), "{bad}: {html}");
         }
         for good in [
@@ -155,6 +178,9 @@ mod tests {
             "<th class=\"number\">loss",
             "<td class=\"number\">0.5*",
             "a  b\n&lt;c&gt;",
+            "<p>of &lt;5&gt; rows</p>",
+            "<div class=\"sample\" dir=\"auto\">&lt;7&gt;\u{5e9}",
+            "<div class=\"sample\" dir=\"auto\">কি</div>",
             "alt=\"the &quot;target&quot;\"",
         ] {
             assert!(html.contains(good), "{good}: {html}");
@@ -169,7 +195,7 @@ mod tests {
         for bad in ["http", "<script", "<link", "@import", "url("] {
             assert!(!addresses.contains(bad), "{bad}");
         }
-        for tag in ["html", "head", "body", "table", "tr", "pre", "svg", "figure", "div", "style"] {
+        for tag in ["html", "head", "body", "table", "tr", "p", "pre", "svg", "figure", "div", "style"] {
             let opened =
                 html.matches(&format!("<{tag}>")).count() + html.matches(&format!("<{tag} ")).count();
             assert_eq!(opened, html.matches(&format!("</{tag}>")).count(), "{tag}");

@@ -1,10 +1,13 @@
-//! Reports: [`Chart`] draws curves as SVG, [`Report`] puts charts, tables and pictures into one HTML file.
+//! Reports: [`Chart`] draws curves and [`Scatter`] points as SVG, [`Report`] puts them, tables and pictures into one HTML
+//! file.
 
 mod html;
 mod legend;
+mod scatter;
 mod svg;
 
 pub use html::Report;
+pub use scatter::{Reference, Scatter};
 pub use svg::{Chart, Series};
 
 /// A text with the characters that mean something in HTML and SVG written as entities. Control characters,

@@ -15,7 +15,7 @@ const BOTTOM: f64 = 44.0;
 const MAX_POINTS: usize = 2_000;
 
 /// Colours that can be told apart on light and on dark ground (Okabe and Ito, 2008).
-const COLORS: [&str; 6] = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9"];
+pub(super) const COLORS: [&str; 6] = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9"];
 
 /// A named curve.
 #[derive(Clone, Debug, PartialEq, Default)]
@@ -43,15 +43,15 @@ pub struct Chart {
 }
 
 /// A range of values and how it maps to pixels.
-struct Axis {
-    low: f64,
-    high: f64,
+pub(super) struct Axis {
+    pub low: f64,
+    pub high: f64,
     logarithmic: bool,
 }
 
 impl Axis {
     /// An axis over these values; over 0 to 1 where there are none.
-    fn over(values: impl Iterator<Item = f64>, logarithmic: bool) -> Axis {
+    pub fn over(values: impl Iterator<Item = f64>, logarithmic: bool) -> Axis {
         let usable = values.filter(|v| v.is_finite() && (!logarithmic || *v > 0.0));
         let axis = |low, high| Axis { low, high, logarithmic };
         match usable
@@ -71,7 +71,7 @@ impl Axis {
     }
 
     /// 0 at the low end, 1 at the high end; `None` for what the axis cannot show.
-    fn position(&self, v: f64) -> Option<f64> {
+    pub fn position(&self, v: f64) -> Option<f64> {
         let t = if self.logarithmic {
             (v.log10() - self.low.log10()) / (self.high.log10() - self.low.log10())
         } else {
@@ -112,14 +112,8 @@ impl Chart {
         let y = Axis::over(points().map(|p| p.1), self.logarithmic);
         let names: Vec<&str> = self.series.iter().map(|series| series.name.as_str()).collect();
         let legend = Legend::new(&self.title, &names);
-        let mut out = format!(
-            "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {1}\" role=\"img\" \
-             font-family=\"system-ui, sans-serif\" font-size=\"13\" fill=\"currentColor\">\n\
-             <title>{0}</title>\n<text x=\"{LEFT}\" y=\"18\" font-weight=\"600\">{0}</text>\n",
-            escape(&self.title),
-            HEIGHT + legend.height
-        );
-        self.draw_axes(&mut out, &x, &y);
+        let mut out = begin(&self.title, HEIGHT + legend.height);
+        draw_axes(&mut out, &x, &y, &self.x_label);
         for (i, series) in self.series.iter().enumerate() {
             draw_curve(&mut out, series, &Stroke::of(i), &x, &y);
         }
@@ -127,45 +121,56 @@ impl Chart {
         out.push_str("</svg>\n");
         out
     }
+}
 
-    fn draw_axes(&self, out: &mut String, x: &Axis, y: &Axis) {
-        let (right, bottom) = (WIDTH - RIGHT, HEIGHT - BOTTOM);
-        for tick in y.ticks() {
-            let Some(at) = y.position(tick).map(pixel_y) else { continue };
-            add(
-                out,
-                format_args!(
-                    "<path d=\"M{LEFT} {at:.1}H{right}\" stroke=\"currentColor\" stroke-opacity=\".15\"/>\
-                 <text x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"end\">{}</text>\n",
-                    LEFT - 6.0,
-                    at + 4.0,
-                    number(tick)
-                ),
-            );
-        }
-        for tick in x.ticks() {
-            let Some(at) = x.position(tick).map(pixel_x) else { continue };
-            add(
-                out,
-                format_args!(
-                    "<path d=\"M{at:.1} {bottom}v4\" stroke=\"currentColor\"/>\
-                 <text x=\"{at:.1}\" y=\"{:.1}\" text-anchor=\"middle\">{}</text>\n",
-                    bottom + 17.0,
-                    number(tick)
-                ),
-            );
-        }
+/// The beginning of a plot of this height: what it shows stands above it.
+pub(super) fn begin(title: &str, height: f64) -> String {
+    format!(
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {height}\" role=\"img\" \
+         font-family=\"system-ui, sans-serif\" font-size=\"13\" fill=\"currentColor\">\n\
+         <title>{0}</title>\n<text x=\"{LEFT}\" y=\"18\" font-weight=\"600\">{0}</text>\n",
+        escape(title)
+    )
+}
+
+/// Both axes with their ticks, and what runs to the right.
+pub(super) fn draw_axes(out: &mut String, x: &Axis, y: &Axis, x_label: &str) {
+    let (right, bottom) = (WIDTH - RIGHT, HEIGHT - BOTTOM);
+    for tick in y.ticks() {
+        let Some(at) = y.position(tick).map(pixel_y) else { continue };
         add(
             out,
             format_args!(
-                "<path d=\"M{LEFT} {TOP}V{bottom}H{right}\" fill=\"none\" stroke=\"currentColor\" stroke-opacity=\".6\"/>\n\
-             <text x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"middle\">{}</text>\n",
-                (LEFT + right) / 2.0,
-                HEIGHT - 8.0,
-                escape(&self.x_label)
+                "<path d=\"M{LEFT} {at:.1}H{right}\" stroke=\"currentColor\" stroke-opacity=\".15\"/>\
+             <text x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"end\">{}</text>\n",
+                LEFT - 6.0,
+                at + 4.0,
+                number(tick)
             ),
         );
     }
+    for tick in x.ticks() {
+        let Some(at) = x.position(tick).map(pixel_x) else { continue };
+        add(
+            out,
+            format_args!(
+                "<path d=\"M{at:.1} {bottom}v4\" stroke=\"currentColor\"/>\
+             <text x=\"{at:.1}\" y=\"{:.1}\" text-anchor=\"middle\">{}</text>\n",
+                bottom + 17.0,
+                number(tick)
+            ),
+        );
+    }
+    add(
+        out,
+        format_args!(
+            "<path d=\"M{LEFT} {TOP}V{bottom}H{right}\" fill=\"none\" stroke=\"currentColor\" stroke-opacity=\".6\"/>\n\
+         <text x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"middle\">{}</text>\n",
+            (LEFT + right) / 2.0,
+            HEIGHT - 8.0,
+            escape(x_label)
+        ),
+    );
 }
 
 /// How a curve is drawn.
@@ -247,11 +252,11 @@ fn thinned(points: &[(f64, f64)]) -> Vec<(f64, f64)> {
     points.chunks(stretch).flat_map(extremes).collect()
 }
 
-fn pixel_x(t: f64) -> f64 {
+pub(super) fn pixel_x(t: f64) -> f64 {
     LEFT + t * (WIDTH - LEFT - RIGHT)
 }
 
-fn pixel_y(t: f64) -> f64 {
+pub(super) fn pixel_y(t: f64) -> f64 {
     HEIGHT - BOTTOM - t * (HEIGHT - TOP - BOTTOM)
 }
 
@@ -269,7 +274,7 @@ fn number(v: f64) -> String {
 }
 
 /// Writes to a string, which cannot fail.
-fn add(out: &mut String, text: std::fmt::Arguments<'_>) {
+pub(super) fn add(out: &mut String, text: std::fmt::Arguments<'_>) {
     let written = out.write_fmt(text);
     debug_assert!(written.is_ok(), "writing to a string cannot fail");
 }

@@ -26,6 +26,7 @@
 
 mod canvas;
 mod data;
+mod fit;
 mod floats;
 mod gallery;
 mod generator;
@@ -41,6 +42,7 @@ mod quantize;
 mod range_test;
 mod recipe;
 mod report;
+mod samples;
 mod sheets;
 mod train;
 mod trained;
@@ -52,6 +54,7 @@ pub use data::reading::Reading;
 pub use data::scaling::Scaling;
 pub use data::texts::TextForm;
 pub use data::{Data, Truth};
+pub use fit::{Fit, Predicted};
 pub use floats::FloatNetwork;
 pub use gallery::frame_path;
 pub use generator::Generator;

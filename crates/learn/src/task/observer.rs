@@ -2,6 +2,7 @@
 
 use super::data::preparation::Preparation;
 use super::data::{Data, Truth};
+use super::fit::Fit;
 use super::gallery::Gallery;
 use super::kept::Shelf;
 use super::measures::Measures;
@@ -81,11 +82,11 @@ impl<'a> Observer<'a> {
         Ok(Some(measures))
     }
 
-    /// The measures of the end, and why not all files were written.
-    pub fn finish(mut self, job: &Job, scope: &Scope) -> Result<(Measures, Option<String>), Error> {
+    /// Measures, draws and writes what is left at the end.
+    pub fn finish(mut self, job: &Job, scope: &Scope) -> Result<Finish, Error> {
         let mut failure = self.last.or(self.best).or(self.kept).or(self.frame);
         let Some((mut measures, answer)) = self.judge.measure(&|| false)? else {
-            return Ok((Measures::default(), failure));
+            return Ok(Finish { failure, ..Finish::default() });
         };
         if let (Some(gallery), Truth::Picture(source)) = (&self.gallery, &self.judge.data.truth) {
             match gallery.finish(job, source, &mut self.judge.predictor) {
@@ -93,12 +94,15 @@ impl<'a> Observer<'a> {
                 Err(error) => failure = failure.or(Some(error.to_string())),
             }
         }
+        let mut fit = None;
         if let (Answer::Rows(answers), Truth::Rows(rows, targets)) = (answer, &self.judge.data.truth) {
             let form = &self.judge.data.preparation;
             let written = sheets::write(&self.directory, form, [rows, &answers, targets], &scope.store());
             failure = failure.or(written.err().map(|error| error.to_string()));
+            let [answers, targets] = [&answers, targets].map(|a| a.as_slice::<f64>().unwrap_or_default());
+            fit = Fit::of(form, answers, targets)?;
         }
-        Ok((measures, failure))
+        Ok(Finish { measures, fit, failure })
     }
 }
 
@@ -180,6 +184,16 @@ impl Watch for Observer<'_> {
         *failure = Some(error.to_string());
         Ok(())
     }
+}
+
+/// What was found when a run had ended.
+#[derive(Default)]
+pub(super) struct Finish {
+    pub measures: Measures,
+    /// Predictions beside the truth, where they are quantities of rows.
+    pub fit: Option<Fit>,
+    /// Why not all files were written.
+    pub failure: Option<String>,
 }
 
 /// When the state is saved while a run goes on.

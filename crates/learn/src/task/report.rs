@@ -1,8 +1,8 @@
 //! [`write_report`]: the page on a run.
 
-use super::gallery;
-use super::sheets;
+use super::fit::short;
 use super::train::Outcome;
+use super::{gallery, samples, sheets};
 use crate::error::Error;
 use crate::io::read::exists;
 use crate::job::Job;
@@ -14,7 +14,8 @@ use std::path::Path;
 /// Metrics that are shown on a logarithmic axis, as losses are.
 const LOGARITHMIC: [&str; 4] = ["mse", "rmse", "mae", "log_loss"];
 
-/// Writes `report.html` into the directory of a run: results, curves, pictures, the network and the job.
+/// Writes `report.html` into the directory of a run: results, predictions of quantities, samples of
+/// texts, pictures, curves, the network and the job.
 /// Pictures are those that lie in the directory; `history` are the evaluations of the whole run.
 ///
 /// # Errors
@@ -39,6 +40,14 @@ pub fn write_report(
     if !outcome.warnings.is_empty() {
         report = report.text("Warnings", &outcome.warnings.join("\n"));
     }
+    if let Some(fit) = &outcome.fit {
+        let part =
+            if outcome.validation_loss.is_some() { "the validation part" } else { "the training part" };
+        report = fit.add_to(report, part);
+    }
+    if !outcome.samples.is_empty() {
+        report = report.samples("Samples", &samples::note(job.train.seed), &outcome.samples);
+    }
     let pictures = pictures(directory)?;
     if !pictures.is_empty() {
         let shown: Vec<_> = pictures.iter().map(|(name, picture)| (*name, picture)).collect();
@@ -52,13 +61,6 @@ pub fn write_report(
     let model = if is_network { "Network" } else { "Model" };
     report = report.text(model, &outcome.network).text("Job", &job.to_toml());
     report.write(&directory.join("report.html"))
-}
-
-/// Six digits; with an exponent where there would be zeros in front.
-fn short(value: f64) -> String {
-    let rounded: f64 = format!("{value:.5e}").parse().unwrap_or(value);
-    let is_plain = rounded == 0.0 || !rounded.is_finite() || (1e-3..1e7).contains(&rounded.abs());
-    if is_plain { rounded.to_string() } else { format!("{rounded:e}") }
 }
 
 fn charts(history: &[EpochReport]) -> Vec<Chart> {
@@ -101,16 +103,4 @@ fn pictures(directory: &Path) -> Result<Vec<(&'static str, Picture)>, Error> {
         }
     }
     Ok(found)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::short;
-
-    #[test]
-    fn numbers_have_six_digits_at_most() {
-        let texts = [0.0, 0.1 + 0.2, 3.2494450039672394e-8, -123_456.789, 2e9, f64::INFINITY].map(short);
-        assert_eq!(texts, ["0", "0.3", "3.24945e-8", "-123457", "2e9", "inf"]);
-        assert_eq!(short(f64::NAN), "NaN");
-    }
 }

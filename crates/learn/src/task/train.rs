@@ -1,13 +1,14 @@
 //! [`train`]: a job from its data to its model file and its pictures.
 
 use super::data::{Data, Truth};
+use super::fit::Fit;
 use super::kept::Shelf;
 use super::measures::Measures;
 use super::model_file::{self, ModelFile};
-use super::observer::Observer;
+use super::observer::{Finish, Observer};
 use super::predictor::Predictor;
 use super::trained::network;
-use super::{data, integers, recipe, unsupervised};
+use super::{data, integers, recipe, samples, unsupervised};
 use crate::error::Error;
 use crate::job::{Batch, Job};
 use crate::optim::Lbfgs;
@@ -61,6 +62,10 @@ pub struct Outcome {
     pub save_failure: Option<String>,
     /// What deserves attention.
     pub warnings: Vec<String>,
+    /// Predictions beside the truth, where quantities of rows were learned.
+    pub fit: Option<Fit>,
+    /// Texts that the network writes, where it has learned one: none where the run was interrupted.
+    pub samples: Vec<String>,
     /// The table of the network's layers.
     pub network: String,
     /// Curves for the report, beside those of losses and metrics.
@@ -114,7 +119,15 @@ fn train_floats<T: Real>(
         if matches!(data.truth, Truth::Text) { 1 } else { data.train.rows() },
     )?;
     let (scope, table) = (network.scope(), network.to_string());
-    carry_out(request, watch, &data, Run { scope, trainer, predictor, warnings, table })
+    let mut outcome = carry_out(request, watch, &data, Run { scope, trainer, predictor, warnings, table })?;
+    if let Some(form) = data.preparation.text.as_ref().filter(|_| job.output.report) {
+        let options = recipe::options(job, &request.options).averaged(true);
+        match samples::of(&network, form, &options, job.train.seed, &|| watch.is_stopping()) {
+            Ok(samples) => outcome.samples = samples,
+            Err(error) => outcome.warnings.push(format!("the report has no samples: {error}")),
+        }
+    }
+    Ok(outcome)
 }
 
 fn train_integers(request: &Request<'_>, watch: &mut dyn Watch) -> Result<Outcome, Error> {
@@ -209,7 +222,7 @@ fn carry_out(
             outcome.skipped
         ));
     }
-    let (mut measures, failure) = observer.finish(job, scope)?;
+    let Finish { mut measures, fit, failure } = observer.finish(job, scope)?;
     if let Some(text) = &data.preparation.text {
         measures.values.extend(text.measures(outcome.evaluated.loss));
     }
@@ -227,6 +240,8 @@ fn carry_out(
         skipped: outcome.skipped,
         save_failure: failure,
         warnings,
+        fit,
+        samples: Vec::new(),
         network: table,
         charts: Vec::new(),
         profile: trainer.profile(),
