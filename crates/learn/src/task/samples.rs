@@ -50,7 +50,7 @@ pub fn of<T: Real>(
 /// What a report says of them.
 pub fn note(seed: u64) -> String {
     format!(
-        "{TOKENS} tokens each, drawn from the probabilities as they are, by the seeds from {seed} on; as `ironlearn \
-         generate` writes them with --seed."
+        "{TOKENS} tokens each, drawn from the probabilities as they are, by the seeds from {seed} on: what ironlearn generate \
+         writes with them."
     )
 }
