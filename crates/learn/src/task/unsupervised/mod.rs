@@ -115,6 +115,8 @@ pub(super) fn train(request: &Request<'_>, watch: &mut dyn Watch) -> Result<Outc
         warnings,
         network: fitted.summary().to_string(),
         charts,
+        fit: None,
+        samples: Vec::new(),
         profile: Default::default(),
     })
 }
