@@ -296,7 +296,8 @@ pub fn fused(mut writer: Writer<'_>, program: &Program, stores: &[(Value, View)]
 fn lanes(writer: &Writer<'_>, program: &Program, stores: &[(Value, View)], n: usize) -> Lanes {
     let Some(&last) = program.dims.last() else { return 1 };
     let widest = stores.iter().map(|(_, v)| writer.dtype(v.buffer).size()).max().unwrap_or(4);
-    let most = (16 / widest).clamp(1, 8);
+    // More than 4 of two bytes gain nothing: measured.
+    let most = (16 / widest).clamp(1, 4);
     let in_order = |view: &View| {
         let rank = view.strides.len();
         let stride = view.strides[rank - 1];

@@ -50,26 +50,10 @@ pub(super) fn gather(plan: &mut Plan) {
             Matrix::of(&plan.steps[at].kind).map(|matrix| find(plan, at, &matrix)).unwrap_or_default();
         if !found.is_empty() {
             begin(plan, at, found);
-        } else if Matrix::of(&plan.steps[at].kind).is_some_and(|matrix| is_by_columns(&matrix)) {
-            by_rows(plan, at);
         }
         at += 1;
     }
     wait(plan);
-}
-
-/// True for an elementwise step that reads numbers of a column for all its rows.
-fn is_by_columns(matrix: &Matrix<'_>) -> bool {
-    let by_column = |load: &Load| matches!(load, Load::Memory(v) if v.dims.len() == 2 && v.strides == [0, 1]);
-    matrix.is_elementwise && matrix.program.dims.len() == 2 && matrix.program.loads.iter().any(by_column)
-}
-
-/// Makes an elementwise step one over rows, which reads such numbers once for several.
-fn by_rows(plan: &mut Plan, at: usize) {
-    if let StepKind::Fused { program, stores } = &plan.steps[at].kind {
-        let rows = Rows { program: program.clone(), stores: stores.clone(), sums: None };
-        plan.steps[at].kind = StepKind::Rows(Box::new(rows));
-    }
 }
 
 /// Moves sums of what steps have begun to where the first step needs one.
@@ -107,7 +91,6 @@ struct Matrix<'a> {
     n: usize,
     program: &'a Program,
     stores: &'a [(Value, View)],
-    is_elementwise: bool,
 }
 
 impl Matrix<'_> {
@@ -124,8 +107,7 @@ impl Matrix<'_> {
         let fits = |view: &View| view.dims == [m, n] || view.reshape(&[m, n]).is_some();
         let views = program.loads.iter().map(Load::view).chain(stores.iter().map(|s| &s.1));
         let is = large && m >= ROWS && n >= SIDE && n.is_multiple_of(8) && { views }.all(fits);
-        let is_elementwise = matches!(kind, StepKind::Fused { .. });
-        is.then_some(Matrix { m, n, program, stores, is_elementwise })
+        is.then_some(Matrix { m, n, program, stores })
     }
 
     /// True for a view of a buffer of the matrix's size, in order.
