@@ -223,9 +223,9 @@ fn bad_files_are_named_with_place_and_advice_and_nothing_is_left_or_overwritten(
     for (code, arguments, parts) in [
         (5, format!("{table}=no.json"), &["no.json", "help:"][..]),
         (3, format!("{table}=empty.json"), &["empty.json", "line 1"]),
-        (3, format!("{table}=short.json"), &["short.json", "line 1, column"]),
+        (3, format!("{table}=short.json"), &["short.json", "line 1, character"]),
         (3, format!("{table}=shape.json"), &["shape.json", "key `x`", "3 values"]),
-        (3, format!("{table}=type.json"), &["type.json", "line 1, column"]),
+        (3, format!("{table}=type.json"), &["type.json", "line 1, character"]),
         (3, format!("{table}=source.png"), &["source.png"]),
         (3, format!("{table}=table.json --set data.task=binary"), &["key `y[", "not 0 or 1"]),
         (2, format!("{table}=table.json --set data.task=classes"), &["cross_entropy"]),

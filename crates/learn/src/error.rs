@@ -228,7 +228,7 @@ impl fmt::Display for Place {
         match self {
             Place::Whole => Ok(()),
             Place::Byte(byte) => write!(f, "byte {byte}"),
-            Place::Line { line, column } => write!(f, "line {line}, column {column}"),
+            Place::Line { line, column } => write!(f, "line {line}, character {column}"),
             Place::Row(row) => write!(f, "row {row}"),
             Place::Tensor { name, byte } => write!(f, "tensor `{}` at byte {byte}", name.escape_debug()),
             Place::Key(key) => write!(f, "key `{}`", key.escape_debug()),
@@ -290,7 +290,7 @@ impl fmt::Display for Error {
 fn io_hint(kind: io::ErrorKind) -> &'static str {
     match kind {
         io::ErrorKind::NotFound => {
-            "check the spelling; a relative path starts in the directory that the program was started in"
+            "check the spelling; a relative path starts where the program was started, one within a job file where that lies"
         }
         io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
             "check the permissions of the file and of its directory"

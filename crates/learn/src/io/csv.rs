@@ -248,13 +248,13 @@ mod tests {
     #[test]
     fn mistakes_name_line_and_column() {
         for (text, expected) in [
-            ("1,2\n3\n", "line 2, column 1: the row does not have 2 cells\n  found: 1 cells"),
-            ("1,2\n\r\n\n3,x\n", "line 4, column 3: a cell is no finite number\n  found: `x`"),
-            ("1,2\n3,\"4\n5,6\n", "line 2, column 1: a quote is not closed"),
-            ("\"a\nb\",c\n1,x", "line 3, column 3"),
-            ("a,1\n", "line 1, column 1"),
+            ("1,2\n3\n", "line 2, character 1: the row does not have 2 cells\n  found: 1 cells"),
+            ("1,2\n\r\n\n3,x\n", "line 4, character 3: a cell is no finite number\n  found: `x`"),
+            ("1,2\n3,\"4\n5,6\n", "line 2, character 1: a quote is not closed"),
+            ("\"a\nb\",c\n1,x", "line 3, character 3"),
+            ("a,1\n", "line 1, character 1"),
             ("1,nan\n", "`nan`"),
-            ("1,2\n3, \n", "line 2, column 3: a cell is empty"),
+            ("1,2\n3, \n", "line 2, character 3: a cell is empty"),
             ("a,b\n", "no rows"),
             ("", "no rows"),
         ] {

@@ -170,7 +170,7 @@ mod tests {
         assert_eq!(columns[3].first, [Some(1), Some(0)]);
         assert!(t.numbers(0).unwrap()[2].is_nan());
         let error = t.numbers(3).unwrap_err().to_string();
-        assert!(error.contains("line 3, column 19") && error.contains("`x`"), "{error}");
+        assert!(error.contains("line 3, character 19") && error.contains("`x`"), "{error}");
     }
 
     #[test]

@@ -246,7 +246,7 @@ pub(super) mod tests {
         assert_eq!(raw[2], 2.0);
         assert_eq!(e.encode(&table("w,n\n,\n")).unwrap().as_slice::<f64>().unwrap(), [3.0, 1.0]);
         let error = fitted(text, Missing::Refuse, Unseen::Refuse, 4).unwrap_err().to_string();
-        assert!(error.contains("line 3, column 1: column \"n\" has nothing in this row"), "{error}");
+        assert!(error.contains("line 3, character 1: column \"n\" has nothing in this row"), "{error}");
     }
 
     #[test]
@@ -256,7 +256,7 @@ pub(super) mod tests {
             ("d\n2026-01-31\n2026-02-01\n", "holds dates"),
             (
                 "b\n1\nx\n2\n",
-                "line 3, column 1: column \"b\" holds numbers, and in this row a word\n  found: `x`",
+                "line 3, character 1: column \"b\" holds numbers, and in this row a word\n  found: `x`",
             ),
             ("e,f\n,1\n,2\n", "column \"e\" holds nothing"),
             ("n\n1\ninf\n", "no finite one"),

@@ -208,9 +208,9 @@ mod tests {
             ("w\na\n", "there is no column \"n\""),
             (
                 "w,n\nq,1\n",
-                "line 2, column 1: column \"w\" has a word that the rows for training do not have",
+                "line 2, character 1: column \"w\" has a word that the rows for training do not have",
             ),
-            ("w,n\na,\n", "line 2, column 3: column \"n\" has nothing in this row"),
+            ("w,n\na,\n", "line 2, character 3: column \"n\" has nothing in this row"),
             ("w,n\na,x\n", "`x`"),
         ] {
             let error = e.encode(&table(text)).unwrap_err().to_string();

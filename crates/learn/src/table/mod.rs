@@ -266,10 +266,10 @@ mod tests {
     #[test]
     fn mistakes_are_named() {
         for (text, expected) in [
-            ("1,2\n3,4\n", "line 1, column 1: the first line has numbers"),
+            ("1,2\n3,4\n", "line 1, character 1: the first line has numbers"),
             ("a,b,a\n1,2,3\n", "two columns are called \"a\""),
             ("a,b\n", "no rows"),
-            ("a,b\n1\n", "line 2, column 1: the row does not have 2 cells"),
+            ("a,b\n1\n", "line 2, character 1: the row does not have 2 cells"),
         ] {
             let error = Table::parse(Path::new("a.csv"), text).unwrap_err();
             assert!(error.to_string().contains(expected) && error.exit_code() == 3, "{text:?}: {error}");

@@ -2,12 +2,14 @@
 
 use super::Tokenizer;
 use crate::Error;
-use crate::error::beginning;
 use crate::io::read;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeSet, HashMap};
 use std::path::Path;
 use unicode_segmentation::UnicodeSegmentation;
+
+/// Characters that a message lists of those that a model knows.
+const ALPHABET: usize = 60;
 
 /// What a token of a text is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -124,10 +126,15 @@ impl Vocabulary {
         read::reserve(&mut encoded, unit.split(text).count() as u64, "the text as numbers")?;
         for (at, token) in unit.split(text).enumerate() {
             let number = numbers.get(token).copied().ok_or_else(|| {
-                let known: String = tokens.concat();
+                let known: Vec<char> = tokens.concat().trim().chars().collect();
+                let more = match known.len().saturating_sub(ALPHABET) {
+                    0 => String::new(),
+                    more => format!(" and {more} more"),
+                };
+                let known: String = known.into_iter().take(ALPHABET).collect();
                 Error::usage(
                     format!("{token:?}, character {at} of the text, is none that the model has learned"),
-                    format!("use only these: {}", beginning(known.trim())),
+                    format!("use only these: {known}{more}"),
                 )
             });
             encoded.push(number?);

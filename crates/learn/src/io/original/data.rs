@@ -114,10 +114,10 @@ mod tests {
     #[test]
     fn mistakes_name_their_place() {
         for (from, to, expected) in [
-            ("2.5,", "2.5", "line 1, column"),
-            ("[0, 1]", "[0, true]", "line 1, column"),
+            ("2.5,", "2.5", "line 1, character"),
+            ("[0, 1]", "[0, true]", "line 1, character"),
             (r#""m": 2"#, r#""mm": 2"#, "missing field `m`"),
-            (r#""m": 2"#, r#""m": -2"#, "line 1, column"),
+            (r#""m": 2"#, r#""m": -2"#, "line 1, character"),
             (r#""m": 2"#, r#""m": 0"#, "no rows"),
             (r#""n": 2"#, r#""n": 18446744073709551615"#, "key `x`"),
             (
@@ -126,7 +126,7 @@ mod tests {
                 "key `y`: y: the number of values does not fit the shape\n  found: 3 values",
             ),
             ("2.5", "null", "key `x[1]`"),
-            ("2.5", "1e999", "line 1, column"),
+            ("2.5", "1e999", "line 1, character"),
             (r#""x_test": [5, 6]"#, r#""x_test": []"#, "key `x_test`"),
             (r#""y_test": [1]"#, r#""y_test": [1, 2]"#, "key `y_test`"),
         ] {

@@ -248,7 +248,7 @@ mod tests {
     fn mistakes_say_what_to_set() {
         let classes = |more: &'static [&'static str]| [&CLASSES[..], more].concat();
         for (set, expected) in [
-            (classes(&[]), "line 3, column 9: column \"height\" has nothing in this row"),
+            (classes(&[]), "line 3, character 9: column \"height\" has nothing in this row"),
             (classes(&["data.target=kinds"]), "no column \"kinds\""),
             (classes(&["data.columns=[\"kind\",\"height\"]"]), "is one of the inputs"),
             (classes(&["data.columns=[\"id\"]"]), "no column is left"),
