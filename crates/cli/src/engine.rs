@@ -92,7 +92,7 @@ impl Engine for Library {
             let answers = task::answers_of_onnx(model, file, &machine.options()?)?;
             let outputs = answers.shape().last().copied().unwrap_or(1);
             let plain = task::Preparation::new(1, outputs, task::Reading::Value);
-            return predictions::write(&Tensor::from_array(answers)?, &plain, out);
+            return predictions::write(&Tensor::from_array(answers)?, &plain, &[], out);
         }
         let mut model = Trained::load(model, &machine.options()?)?;
         match (input, out) {
@@ -101,7 +101,8 @@ impl Engine for Library {
             (Input::File(file), out) => {
                 let rows = model.preparation.read_rows(file)?;
                 let answers = Tensor::from_array(model.answers(&rows)?)?;
-                predictions::write(&answers, &model.preparation, out)
+                let names = model.preparation.row_names(file)?;
+                predictions::write(&answers, &model.preparation, &names, out)
             }
         }
     }

@@ -9,18 +9,24 @@ use std::io::Write;
 use std::path::Path;
 
 /// Writes answers `[rows, outputs]` of `f64` to `out` in the format that its name says, or as CSV to standard
-/// output. Of classes CSV and JSON say the most probable one, by its name where it has one, and all probabilities.
-pub fn write(answers: &Tensor<f64>, preparation: &Preparation, out: Option<&Path>) -> Result<(), Error> {
+/// output. Of classes CSV and JSON say the most probable one, by its name where it has one, and all probabilities; of
+/// pictures of a folder also their `files`.
+pub fn write(
+    answers: &Tensor<f64>,
+    preparation: &Preparation,
+    files: &[String],
+    out: Option<&Path>,
+) -> Result<(), Error> {
     let (classes, reading) = (Classes::of(preparation), preparation.reading);
     let Some(out) = out else {
         // A reader that has gone away is no reason to fail.
-        let _ = std::io::stdout().lock().write_all(csv(answers, reading, classes.as_ref()).as_bytes());
+        let _ = std::io::stdout().lock().write_all(csv(answers, files, reading, classes.as_ref()).as_bytes());
         return Ok(());
     };
     let text = match out.extension().and_then(|extension| extension.to_str()) {
         Some("npy") => return npy::write(out, answers.view()),
-        Some("json") => json(answers, reading, classes.as_ref()).to_string() + "\n",
-        Some("csv") => csv(answers, reading, classes.as_ref()),
+        Some("json") => json(answers, files, reading, classes.as_ref()).to_string() + "\n",
+        Some("csv") => csv(answers, files, reading, classes.as_ref()),
         _ => {
             let problem = format!("{}: predictions are not written in such a format", out.display());
             return Err(Error::usage(problem, "name a file .csv, .json or .npy"));
@@ -86,7 +92,7 @@ fn names(reading: Reading) -> Option<[&'static str; 2]> {
     }
 }
 
-fn json(answers: &Tensor<f64>, reading: Reading, classes: Option<&Classes>) -> Value {
+fn json(answers: &Tensor<f64>, files: &[String], reading: Reading, classes: Option<&Classes>) -> Value {
     let row = |row: &[f64]| match (classes, names(reading), row) {
         (None, Some([first, second]), [answer, further]) => json!({ first: *answer as u64, second: further }),
         (None, _, row) => json!(row),
@@ -95,11 +101,15 @@ fn json(answers: &Tensor<f64>, reading: Reading, classes: Option<&Classes>) -> V
             json!({ "prediction": classes.judge(row), "probabilities": named.collect::<Map<_, _>>() })
         }
     };
-    json!({ "predictions": rows(answers).map(row).collect::<Vec<_>>() })
+    let predictions: Vec<_> = rows(answers).map(row).collect();
+    match files.is_empty() {
+        true => json!({ "predictions": predictions }),
+        false => json!({ "files": files, "predictions": predictions }),
+    }
 }
 
 /// A header line, then a line for each row; numbers with the shortest digits that read back to the same.
-fn csv(answers: &Tensor<f64>, reading: Reading, classes: Option<&Classes>) -> String {
+fn csv(answers: &Tensor<f64>, files: &[String], reading: Reading, classes: Option<&Classes>) -> String {
     let outputs = answers.shape().last().copied().unwrap_or(1);
     let named = names(reading);
     let header: Vec<String> = match (classes, outputs) {
@@ -112,15 +122,17 @@ fn csv(answers: &Tensor<f64>, reading: Reading, classes: Option<&Classes>) -> St
         (None, _) => (0..outputs).map(|i| format!("prediction_{i}")).collect(),
     };
     let line = |cells: Vec<String>| cells.join(",") + "\n";
-    let rows = rows(answers).map(|row| {
+    let rows = rows(answers).enumerate().map(|(i, row)| {
+        let file = files.get(i).map(|file| cell(file));
         let judged = classes.map(|classes| cell(classes.judge(row)));
         let number = |(i, x): (usize, &f64)| match (named, i) {
             (Some(_), 0) => x.to_string(),
             _ => format!("{x:?}"),
         };
-        line(judged.into_iter().chain(row.iter().enumerate().map(number)).collect())
+        line(file.into_iter().chain(judged).chain(row.iter().enumerate().map(number)).collect())
     });
-    line(header) + &rows.collect::<String>()
+    let file = (!files.is_empty()).then(|| "file".to_owned());
+    line(file.into_iter().chain(header).collect()) + &rows.collect::<String>()
 }
 
 /// A text as a cell of CSV.
@@ -141,25 +153,40 @@ mod tests {
     }
 
     #[test]
+    fn pictures_of_a_folder_are_named() {
+        let answers = Tensor::new([2, 1], vec![0.5, 2.0]).unwrap();
+        let files = ["a.png".to_owned(), "b, c.png".to_owned()];
+        assert_eq!(
+            csv(&answers, &files, Reading::Value, None),
+            "file,prediction\na.png,0.5\n\"b, c.png\",2.0\n"
+        );
+        let object = json(&answers, &files, Reading::Value, None);
+        assert_eq!(object["files"][1], "b, c.png");
+    }
+
+    #[test]
     fn every_format_holds_every_number() {
         let answers = Tensor::new([2, 2], vec![0.1, 2.0, -3e-9, 4.5]).unwrap();
         let plain = plain(Reading::Value, 2);
-        assert_eq!(csv(&answers, Reading::Value, None), "prediction_0,prediction_1\n0.1,2.0\n-3e-9,4.5\n");
+        assert_eq!(
+            csv(&answers, &[], Reading::Value, None),
+            "prediction_0,prediction_1\n0.1,2.0\n-3e-9,4.5\n"
+        );
         let folder = tempfile::tempdir().unwrap();
         let file = |name: &str| folder.path().join(name);
-        write(&answers, &plain, Some(&file("a.json"))).unwrap();
+        write(&answers, &plain, &[], Some(&file("a.json"))).unwrap();
         let text = std::fs::read_to_string(file("a.json")).unwrap();
         assert_eq!(text, "{\"predictions\":[[0.1,2.0],[-3e-9,4.5]]}\n");
-        write(&answers, &plain, Some(&file("a.npy"))).unwrap();
+        write(&answers, &plain, &[], Some(&file("a.npy"))).unwrap();
         assert_eq!(Tensor::<f64>::read_npy(file("a.npy")).unwrap().to_vec(), answers.to_vec());
-        assert_eq!(write(&answers, &plain, Some(&file("a.xls"))).unwrap_err().exit_code(), 2);
+        assert_eq!(write(&answers, &plain, &[], Some(&file("a.xls"))).unwrap_err().exit_code(), 2);
     }
 
     #[test]
     fn clusters_and_anomalies_are_whole_numbers_with_what_they_follow_from() {
         let answers = Tensor::new([2, 2], vec![3.0, 0.5, 0.0, 2.0]).unwrap();
-        assert_eq!(csv(&answers, Reading::Cluster, None), "cluster,distance\n3,0.5\n0,2.0\n");
-        let object = json(&answers, Reading::Anomaly, None)["predictions"][1].to_string();
+        assert_eq!(csv(&answers, &[], Reading::Cluster, None), "cluster,distance\n3,0.5\n0,2.0\n");
+        let object = json(&answers, &[], Reading::Anomaly, None)["predictions"][1].to_string();
         assert_eq!(object, r#"{"anomaly":0,"log_density":2.0}"#);
         assert!(Classes::of(&plain(Reading::Cluster, 2)).is_none());
     }
@@ -169,13 +196,14 @@ mod tests {
         let answers = Tensor::new([2, 2], vec![0.25, 0.75, 0.5, 0.5]).unwrap();
         let numbered = Classes::of(&plain(Reading::ClassLogits, 2));
         let expected = "prediction,probability_0,probability_1\n1,0.25,0.75\n0,0.5,0.5\n";
-        let csv = |answers: &Tensor<f64>, classes: Option<&Classes>| csv(answers, Reading::Value, classes);
+        let csv =
+            |answers: &Tensor<f64>, classes: Option<&Classes>| csv(answers, &[], Reading::Value, classes);
         assert_eq!(csv(&answers, numbered.as_ref()), expected);
         let labels = || Labels::new(vec!["a, b".into(), "c".into()]);
         let named = Classes::of(&Preparation { labels: labels(), ..plain(Reading::ClassLogits, 2) });
         let expected = "prediction,\"probability_a, b\",probability_c\nc,0.25,0.75\n\"a, b\",0.5,0.5\n";
         assert_eq!(csv(&answers, named.as_ref()), expected);
-        let first = &json(&answers, Reading::Value, named.as_ref())["predictions"][0];
+        let first = &json(&answers, &[], Reading::Value, named.as_ref())["predictions"][0];
         assert_eq!(first.to_string(), r#"{"prediction":"c","probabilities":{"a, b":0.25,"c":0.75}}"#);
         let binary = Classes::of(&Preparation { labels: labels(), ..plain(Reading::Logit, 1) });
         let answers = Tensor::new([2, 1], vec![0.25, 0.75]).unwrap();

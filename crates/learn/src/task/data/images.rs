@@ -163,6 +163,13 @@ pub(in crate::task) fn read_rows(path: &Path, form: ImageForm) -> Result<Array, 
     Ok(rows(&files, form)?.0)
 }
 
+/// The names of the files whose rows [`read_rows`] reads of a folder; none where it is one file.
+pub(in crate::task) fn names(path: &Path) -> Result<Vec<String>, Error> {
+    let files = if path.is_dir() { pictures(path)? } else { Vec::new() };
+    let name = |file: &PathBuf| file.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    Ok(files.iter().map(name).collect())
+}
+
 /// The raw rows and classes of a folder of pictures by class.
 pub(in crate::task) fn read_examples(
     path: &Path,

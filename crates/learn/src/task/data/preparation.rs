@@ -229,6 +229,18 @@ impl Preparation {
         Ok(rows)
     }
 
+    /// What the rows of a file are called that [`read_rows`](Preparation::read_rows) reads: pictures of a folder by their
+    /// files' names; empty where rows have no names.
+    ///
+    /// # Errors
+    /// Those of reading the folder.
+    pub fn row_names(&self, path: &Path) -> Result<Vec<String>, Error> {
+        match self.images.is_some() && !is_array(path) {
+            true => images::names(path),
+            false => Ok(Vec::new()),
+        }
+    }
+
     /// The name of the inputs of an archive: the test part where it has one, by the names of the job or, where it has
     /// none of these, by the usual ones.
     fn inputs_of_archive(&self, archive: &Npz) -> String {
