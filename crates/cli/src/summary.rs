@@ -33,8 +33,8 @@ pub fn metrics(metrics: &[(String, f64)]) -> Value {
     Value::Object(metrics.iter().map(|(name, value)| (name.clone(), json!(value))).collect::<Map<_, _>>())
 }
 
-/// What people are told.
-pub fn text(outcome: &Outcome, run_dir: &Path, stop: Option<Stop>) -> String {
+/// What people are told; without a directory of a run that nothing is kept of.
+pub fn text(outcome: &Outcome, run_dir: Option<&Path>, stop: Option<Stop>) -> String {
     let (epoch, step) = (outcome.epoch, outcome.step);
     let mut text = ending(outcome, stop).to_owned();
     // What learns all at once has no steps.
@@ -42,7 +42,10 @@ pub fn text(outcome: &Outcome, run_dir: &Path, stop: Option<Stop>) -> String {
         text.push_str(&format!(" after epoch {epoch}, step {step}"));
     }
     text.push_str(&format!(" ({} of training)\n", clock(outcome.train_time.as_secs_f64())));
-    text.push_str(&format!("loss {}", short(outcome.loss)));
+    text.push_str(&match outcome.loss.is_nan() && epoch == 0 {
+        true => "no epoch was completed".into(),
+        false => format!("loss {}", short(outcome.loss)),
+    });
     if let Some(loss) = outcome.validation_loss.filter(|loss| !loss.is_nan()) {
         text.push_str(&format!(", validation loss {}", short(loss)));
     }
@@ -51,6 +54,13 @@ pub fn text(outcome: &Outcome, run_dir: &Path, stop: Option<Stop>) -> String {
     }
     if !outcome.measures.details.is_empty() {
         text.push_str(&format!("\n{}", outcome.measures.details));
+    }
+    let Some(run_dir) = run_dir else { return text };
+    if outcome.validation_loss.is_some_and(|last| outcome.best_loss < last) {
+        let best = short(outcome.best_loss);
+        text.push_str(&format!(
+            "\nthe least validation loss was {best}: best.safetensors, where predictions take the last"
+        ));
     }
     text.push_str(&format!("\nrun directory: {}", run_dir.display()));
     if stop.is_some() {

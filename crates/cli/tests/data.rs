@@ -42,6 +42,38 @@ fn a_table_is_answered_in_its_own_words() {
 }
 
 #[test]
+fn a_run_does_not_go_on_with_a_table_that_has_changed() {
+    let folder = folder();
+    let at = folder.path();
+    succeeds(at, "train table.toml --out run --quiet");
+    let table = fs::read_to_string(at.join("table.csv")).unwrap();
+    // Its words would stand for others.
+    fs::write(at.join("table.csv"), table.replace("blue", "azure")).unwrap();
+    let output = ironlearn(at, "resume run --set train.epochs=99");
+    let err = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{err}");
+    assert!(err.contains("the data are not those that the run began with: their encoding would"), "{err}");
+    fs::write(at.join("table.csv"), table).unwrap();
+    succeeds(at, "resume run --set train.epochs=99 --quiet");
+}
+
+#[test]
+fn answers_are_not_written_over_the_rows() {
+    let folder = folder();
+    let at = folder.path();
+    succeeds(at, "train table.toml --out run --quiet");
+    let before = fs::read(at.join("table.csv")).unwrap();
+    let output = ironlearn(at, "predict run --input table.csv --out ./table.csv");
+    let err = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{err}");
+    assert!(err.contains("./table.csv is the file with the rows"), "{err}");
+    assert_eq!(fs::read(at.join("table.csv")).unwrap(), before);
+    let output = ironlearn(at, "predict run --input table.csv --out answers.csv");
+    assert!(text(&output.stderr).contains("written: answers.csv"), "{}", text(&output.stderr));
+    assert_eq!(fs::read(at.join("table.csv")).unwrap(), before);
+}
+
+#[test]
 fn a_table_is_brought_to_the_minimum_of_its_loss() {
     let folder = folder();
     let at = folder.path();
@@ -68,7 +100,8 @@ fn pictures_are_told_apart_by_their_folders() {
     let one = says(at, "predict run --input shades/light/3.png");
     assert!(one.starts_with("prediction,probability_dark,probability_light\nlight,"), "{one}");
     let all = says(at, "predict run --input shades/dark");
-    assert_eq!(all.lines().filter(|line| line.starts_with("dark,")).count(), 7, "{all}");
+    assert!(all.starts_with("file,prediction,probability_dark,probability_light\n0.png,dark,"), "{all}");
+    assert_eq!(all.lines().filter(|line| line.contains(".png,dark,")).count(), 7, "{all}");
     let measured = succeeds(at, "evaluate run --data shades --json");
     assert_eq!(measured["metrics"]["accuracy"], 1.0);
     // Three kernels of 3×3, enlarged 16 times; and no mistakes to be shown.
@@ -183,6 +216,7 @@ fn a_run_is_tried_out_and_a_few_rows_are_learned_by_heart() {
         "{err}"
     );
     assert!(err.contains("nothing was kept") && !at.join("runs").exists(), "{err}");
+    assert!(!err.contains("run directory") && !out.contains("to go on"), "{out}{err}");
     let learned = succeeds(
         at,
         "train table.toml --overfit-batches 1 --out run --quiet --json --set train.epochs=400 --set optimizer.rate=0.02",

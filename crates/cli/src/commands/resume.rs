@@ -26,6 +26,7 @@ pub fn run(options: &ResumeOptions, console: &Console, engine: &dyn Engine) -> R
     };
     let machine = machine.for_job(&job, options.run.machine.device)?;
     let limits = options.run.limits(&job)?;
-    let run = Run { job: &job, dir: &dir, resume: dir.has_checkpoint()?, machine: &machine, limits, began };
+    let resume = dir.has_checkpoint()?;
+    let run = Run { job: &job, dir: &dir, resume, dry: false, machine: &machine, limits, began };
     carry_out(&run, signals, console, engine)
 }

@@ -27,7 +27,7 @@ pub fn run(options: &TrainOptions, console: &Console, engine: &dyn Engine) -> Re
         return try_out(&job, steps, &machine, signals, console, engine);
     }
     let dir = RunDir::create(options.run.out.as_deref(), &job)?;
-    let run = Run { job: &job, dir: &dir, resume: false, machine: &machine, limits, began };
+    let run = Run { job: &job, dir: &dir, resume: false, dry: false, machine: &machine, limits, began };
     let result = carry_out(&run, signals, console, engine);
     if result.is_err() {
         dir.discard_if_nothing_came_of_it();
@@ -48,7 +48,8 @@ fn try_out(
     let dir = RunDir::create(Some(&path), job)?;
     // What learns all at once has no steps to count.
     let limits = Limits { steps: job.model.is_network().then_some(steps), ..Limits::default() };
-    let run = Run { job, dir: &dir, resume: false, machine, limits, began: Instant::now() };
+    let began = Instant::now();
+    let run = Run { job, dir: &dir, resume: false, dry: true, machine, limits, began };
     let result = carry_out(&run, signals, console, engine);
     // What cannot be removed is the system's to remove.
     let _ = std::fs::remove_dir_all(&path);
@@ -67,6 +68,8 @@ pub struct Run<'a> {
     pub dir: &'a RunDir,
     /// From the last checkpoint, not from the beginning.
     pub resume: bool,
+    /// Nothing is kept of it.
+    pub dry: bool,
     pub machine: &'a Machine,
     /// When it stops before its end.
     pub limits: Limits,
@@ -84,7 +87,9 @@ pub fn carry_out(
     let path = run.dir.path();
     let device = run.machine.name();
     console.note(&format!("device: {device}"));
-    console.note(&format!("run directory: {}", path.display()));
+    if !run.dry {
+        console.note(&format!("run directory: {}", path.display()));
+    }
     let last = run.dir.last();
     let request = TrainRequest {
         job: run.job,
@@ -99,7 +104,7 @@ pub fn carry_out(
     let outcome = engine.train(&request, &mut session);
     session.end();
     let outcome = outcome?;
-    console.say(&summary::text(&outcome, path, session.stop));
+    console.say(&summary::text(&outcome, (!run.dry).then_some(path), session.stop));
     if run.machine.profile {
         let limits = match run.machine.gpu {
             Some(_) => None,

@@ -115,6 +115,30 @@ impl ModelFile {
         Ok(file)
     }
 
+    /// An error where a run would go on with data that are prepared otherwise than those it began with: its weights would
+    /// mean something else.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] with what differs.
+    pub(super) fn same_preparation(&self, now: &Preparation) -> Result<(), Error> {
+        let object = |preparation: &Preparation| serde_json::to_value(preparation).unwrap_or_default();
+        let (before, now) = (object(&self.preparation), object(now));
+        let keys = before.as_object().into_iter().flat_map(|object| object.keys());
+        let differing: Vec<&str> =
+            keys.filter(|key| before.get(key) != now.get(key)).map(String::as_str).collect();
+        if before == now {
+            return Ok(());
+        }
+        Err(Error::usage(
+            format!(
+                "the data are not those that the run began with: their {} would be others than those in {}",
+                differing.join(", "),
+                self.path.display()
+            ),
+            "resume with the files as they were, or begin a new run with `ironlearn train`",
+        ))
+    }
+
     /// The file.
     pub fn path(&self) -> &Path {
         &self.path

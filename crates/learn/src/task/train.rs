@@ -54,6 +54,8 @@ pub struct Outcome {
     pub steps_here: u64,
     /// Time of this call that went into optimisation: no evaluation, no files.
     pub train_time: Duration,
+    /// The least loss of an epoch, of the validation part where there is one; NaN where none was completed.
+    pub best_loss: f64,
     /// The run ended before its time because its loss no longer fell.
     pub stopped_early: bool,
     /// Steps that were skipped because their numbers were not finite, those before a resume included.
@@ -107,7 +109,7 @@ fn train_floats<T: Real>(
     let job = request.job;
     let data = Data::load(job)?;
     let network = network::<T>(job, &data.preparation, room())?;
-    let warnings = resumed(request, network.scope())?;
+    let warnings = resumed(request, network.scope(), &data)?;
     let trainer = trainer(&network, &data)?;
     let inputs = data.train.types(1)[0].dtype;
     let predictor = Predictor::build(
@@ -137,7 +139,7 @@ fn train_integers(request: &Request<'_>, watch: &mut dyn Watch) -> Result<Outcom
     // The same layers in floats have the same table, and say what is wrong with them first.
     let table = network::<f32>(job, &data.preparation, room())?.to_string();
     let network = integers::network(job, &data.preparation)?;
-    let warnings = resumed(request, network.scope())?;
+    let warnings = resumed(request, network.scope(), &data)?;
     let training = IntegerTraining::new(optimizer)
         .options(request.options.clone())
         .epochs(job.train.epochs)
@@ -158,9 +160,10 @@ pub(super) fn room() -> u64 {
 }
 
 /// Gives a store the state of the run that is resumed, if any, and says what deserves attention.
-fn resumed(request: &Request<'_>, scope: &Scope) -> Result<Vec<String>, Error> {
+fn resumed(request: &Request<'_>, scope: &Scope, data: &Data) -> Result<Vec<String>, Error> {
     let Some(path) = request.resume_from else { return Ok(Vec::new()) };
     let file = ModelFile::read(path)?;
+    file.same_preparation(&data.preparation)?;
     file.restore(&mut scope.store_mut())?;
     Ok(moved(file.arithmetic(), &arithmetic(request)).into_iter().collect())
 }
@@ -236,6 +239,7 @@ fn carry_out(
         step: outcome.step,
         steps_here: outcome.steps_here,
         train_time: outcome.train_time,
+        best_loss: outcome.best_loss,
         stopped_early: outcome.stopped_early,
         skipped: outcome.skipped,
         save_failure: failure,

@@ -32,6 +32,9 @@ pub struct Outcome {
     pub steps_here: u64,
     /// Time of this call that went into steps.
     pub train_time: Duration,
+    /// The least loss of an epoch, those before a resume included, of the validation part where there is one; NaN where
+    /// none was completed.
+    pub best_loss: f64,
     /// The run ended before its time because its loss no longer fell.
     pub stopped_early: bool,
     /// The run was asked to stop, and can be resumed.
@@ -122,6 +125,7 @@ impl<'d> Trainer<'d> {
             step: self.course.steps(),
             steps_here: self.course.steps() - first,
             train_time: self.train_time,
+            best_loss: if progress.best.is_finite() { progress.best } else { f64::NAN },
             stopped_early: self.is_over(&progress) && progress.epoch < self.pace.epochs,
             interrupted,
             skipped: self.course.skipped().unwrap_or(0),

@@ -65,6 +65,7 @@ impl Engine for Pretend {
             step,
             steps_here: step - first,
             train_time: Duration::from_secs(2),
+            best_loss: f64::NAN,
             stopped_early: false,
             skipped: 0,
             save_failure: self.save_failure.clone(),
@@ -98,7 +99,8 @@ fn go(path: &Path, resume: bool, signals: Signals, engine: &Pretend) -> Result<u
     };
     let machine = Machine { gpu: None, threads: None, profile: false };
     let began = Instant::now();
-    let run = Run { job: &job, dir: &dir, resume, machine: &machine, limits: Limits::default(), began };
+    let run =
+        Run { job: &job, dir: &dir, resume, dry: false, machine: &machine, limits: Limits::default(), began };
     carry_out(&run, signals, &Console::new(false, true), engine)
 }
 
@@ -152,6 +154,7 @@ fn the_object_has_the_promised_keys() {
         step: 40,
         steps_here: 20,
         train_time: Duration::from_secs(4),
+        best_loss: f64::NAN,
         stopped_early: false,
         skipped: 0,
         save_failure: None,

@@ -109,6 +109,7 @@ pub(super) fn train(request: &Request<'_>, watch: &mut dyn Watch) -> Result<Outc
         step: 0,
         steps_here: 0,
         train_time,
+        best_loss: f64::NAN,
         stopped_early: false,
         skipped: 0,
         save_failure: failure.map(|error| error.to_string()),
