@@ -147,7 +147,7 @@ pub fn choose(m: usize, n: usize, k: usize, batch: usize, precision: Precision, 
 }
 
 /// The tile for a product of many rows whose sum is in one part, and each warp or group of warps of which has
-/// [`SUM_ROWS`](ironlearn_ir::plan::SUM_ROWS) rows.
+/// [`SUM_ROWS`] rows.
 pub fn choose_whole(m: usize, n: usize, k: usize, precision: Precision, sms: usize) -> Choice {
     best([m, n, k], 1, precision, sms, |tile| tile.part[0] == SUM_ROWS, false)
 }
