@@ -3,16 +3,9 @@
 
 mod common;
 
-use common::{folder, ironlearn, succeeds, text};
+use common::{folder, ironlearn, says, succeeds, text};
 use ironlearn::picture::Picture;
 use std::fs;
-use std::path::Path;
-
-fn says(at: &Path, arguments: &str) -> String {
-    let output = ironlearn(at, arguments);
-    assert!(output.status.success(), "{arguments}: {}", text(&output.stderr));
-    text(&output.stdout)
-}
 
 #[test]
 fn a_table_is_answered_in_its_own_words() {

@@ -12,13 +12,6 @@ fn fixture(name: &str) -> std::path::PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../learn/src").join(name)
 }
 
-#[cfg(any(feature = "parquet", feature = "tokenizers"))]
-fn says(at: &Path, arguments: &str) -> String {
-    let output = ironlearn(at, arguments);
-    assert!(output.status.success(), "{arguments}: {}", text(&output.stderr));
-    text(&output.stdout)
-}
-
 const RENT: &str = r#"
     [data]
     kind = "table"
@@ -48,7 +41,7 @@ fn with_rents() -> tempfile::TempDir {
 fn a_parquet_file_is_a_table() {
     let folder = with_rents();
     let at = folder.path();
-    let shown = says(at, "inspect rent.parquet");
+    let shown = common::says(at, "inspect rent.parquet");
     for expected in ["40 rows", "size [m²]", "3 different: north, south, west", "2 different: false, true"] {
         assert!(shown.contains(expected), "{shown}");
     }
@@ -59,7 +52,7 @@ fn a_parquet_file_is_a_table() {
     fs::write(at.join("rent.csv"), "town,new,size [m²]\nnorth,true,10\nwest,false,31\nsouth,false,13\n")
         .unwrap();
     let [parquet, csv] =
-        ["parquet", "csv"].map(|format| says(at, &format!("predict run --input rent.{format}")));
+        ["parquet", "csv"].map(|format| common::says(at, &format!("predict run --input rent.{format}")));
     assert_eq!(csv.lines().count(), 4, "{csv}");
     assert!(csv.lines().zip(parquet.lines()).all(|(a, b)| a == b), "{csv}{parquet}");
     let report = fs::read_to_string(at.join("run/report.html")).unwrap();
@@ -114,14 +107,14 @@ fn a_text_is_learned_and_written_in_the_tokens_of_a_file() {
     fs::remove_file(at.join("tokenizer.json")).unwrap();
     let measured = common::succeeds(at, "evaluate run --data poem.txt --json");
     assert!(measured["metrics"]["perplexity"].as_f64().unwrap() < 3.0, "{measured}");
-    let likeliest = says(at, "generate run --prompt the --temperature 0 --length 40");
+    let likeliest = common::says(at, "generate run --prompt the --temperature 0 --length 40");
     assert!(likeliest.contains("oak and the elm 🌳\n") && likeliest.contains("কি আছে? שלום"), "{likeliest}");
     assert!(!likeliest.trim_end().trim_end_matches('\u{fffd}').contains('\u{fffd}'), "{likeliest}");
     let lines = ironlearn(at, "generate run --lines 3 --temperature 0");
     let (out, err) = (text(&lines.stdout), text(&lines.stderr));
     assert!(out.lines().count() == 3 && err.contains("3 lines: "), "{out}{err}");
-    let whole = says(at, "generate run --length 30 --seed 3 --no-cache");
-    assert_eq!(whole, says(at, "generate run --length 30 --seed 3"));
+    let whole = common::says(at, "generate run --length 30 --seed 3 --no-cache");
+    assert_eq!(whole, common::says(at, "generate run --length 30 --seed 3"));
     let report = fs::read_to_string(at.join("run/report.html")).unwrap();
     assert!(report.matches("class=\"sample\"").count() == 3, "{report}");
     for (more, expected) in [

@@ -3,16 +3,9 @@
 
 mod common;
 
-use common::{folder, ironlearn, succeeds, text};
+use common::{folder, says, succeeds};
 use std::fmt::Write;
 use std::fs;
-use std::path::Path;
-
-fn says(at: &Path, arguments: &str) -> String {
-    let output = ironlearn(at, arguments);
-    assert!(output.status.success(), "{arguments}: {}", text(&output.stderr));
-    text(&output.stdout)
-}
 
 const RENT: &str = r#"
     [data]

@@ -25,27 +25,25 @@ __device__ __forceinline__ void il_row_tiles(const E& epi) {
     float none[8] = {};
     il_emit<P>(epi, 0, row + t * T::ROWS, col, none, in[t], sums);
   }
-  if constexpr (E::SUMS > 0) {
-    // The threads of a warp that share columns, then the warps, one after the other.
-    __shared__ float shared[T::WARPS][E::SUMS][T::COLS];
+  // The threads of a warp that share columns, then the warps, one after the other.
+  __shared__ float shared[T::WARPS][E::SUMS][T::COLS];
 #pragma unroll
-    for (unsigned step = T::ACROSS; step < 32; step *= 2)
+  for (unsigned step = T::ACROSS; step < 32; step *= 2)
 #pragma unroll
-      for (unsigned s = 0; s < E::SUMS; s++)
+    for (unsigned s = 0; s < E::SUMS; s++)
 #pragma unroll
-        for (unsigned j = 0; j < 8; j++) sums.of[s][j] += __shfl_xor_sync(~0u, sums.of[s][j], step);
-    if (threadIdx.x % 32 < T::ACROSS)
+      for (unsigned j = 0; j < 8; j++) sums.of[s][j] += __shfl_xor_sync(~0u, sums.of[s][j], step);
+  if (threadIdx.x % 32 < T::ACROSS)
 #pragma unroll
-      for (unsigned s = 0; s < E::SUMS; s++)
+    for (unsigned s = 0; s < E::SUMS; s++)
 #pragma unroll
-        for (unsigned j = 0; j < 8; j++) shared[threadIdx.x / 32][s][across * 8 + j] = sums.of[s][j];
-    __syncthreads();
-    for (unsigned i = threadIdx.x; i < E::SUMS * T::COLS; i += T::THREADS) {
-      const unsigned s = i / T::COLS, c = i % T::COLS;
-      float all = shared[0][s][c];
+      for (unsigned j = 0; j < 8; j++) shared[threadIdx.x / 32][s][across * 8 + j] = sums.of[s][j];
+  __syncthreads();
+  for (unsigned i = threadIdx.x; i < E::SUMS * T::COLS; i += T::THREADS) {
+    const unsigned s = i / T::COLS, c = i % T::COLS;
+    float all = shared[0][s][c];
 #pragma unroll
-      for (unsigned w = 1; w < T::WARPS; w++) all += shared[w][s][c];
-      if (n0 + c < P::N) *epi.sum(s, m0 / IL_SUM_ROWS, n0 + c) = all;
-    }
+    for (unsigned w = 1; w < T::WARPS; w++) all += shared[w][s][c];
+    if (n0 + c < P::N) *epi.sum(s, m0 / IL_SUM_ROWS, n0 + c) = all;
   }
 }

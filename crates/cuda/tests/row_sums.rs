@@ -58,7 +58,7 @@ fn outputs(graph: &Graph, program: &mut dyn Program, inputs: &[Array]) -> Vec<Ar
 fn begun(plan: &Plan) -> Vec<(usize, bool)> {
     let sums = |kind: &StepKind| match kind {
         StepKind::Product(p) => Some((p.sums.as_ref()?.values.len(), !p.stores.is_empty())),
-        StepKind::Rows(r) => Some((r.sums.as_ref()?.values.len(), !r.stores.is_empty())),
+        StepKind::Rows(r) => Some((r.sums.values.len(), !r.stores.is_empty())),
         _ => None,
     };
     plan.steps.iter().filter_map(|step| sums(&step.kind)).collect()

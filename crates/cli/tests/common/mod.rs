@@ -205,6 +205,13 @@ pub fn succeeds(folder: &Path, arguments: &str) -> Value {
     out.lines().last().and_then(|line| serde_json::from_str(line).ok()).unwrap_or_default()
 }
 
+/// Runs the program, which must succeed; what it writes to standard output.
+pub fn says(folder: &Path, arguments: &str) -> String {
+    let output = ironlearn(folder, arguments);
+    assert!(output.status.success(), "{arguments}: {}", text(&output.stderr));
+    text(&output.stdout)
+}
+
 /// Files by their names in a run directory.
 pub type Files = BTreeMap<PathBuf, Vec<u8>>;
 

@@ -37,7 +37,7 @@ pub fn rows(mut w: Writer<'_>, rows: &Rows) -> Result<Vec<Kernel>, No> {
     let Rows { program, stores, sums } = rows;
     let &[m, n] = &program.dims[..] else { return Err("rows of other than a matrix".into()) };
     let name = w.name.clone();
-    let end = End { program, product: None, stores, sums: sums.as_ref() };
+    let end = End { program, product: None, stores, sums: Some(sums) };
     let (types, epi) = end.text(&mut w, &name, Extent { batch: 1, m, n })?;
     w.line(format!("il_row_tiles<{name}_P>({epi});"));
     // As il_row_tile has it.

@@ -39,7 +39,7 @@ pub struct Rows {
     /// Values and where they go.
     pub stores: Vec<(Value, View)>,
     /// Sums over the rows.
-    pub sums: Option<RowSums>,
+    pub sums: RowSums,
 }
 
 /// Lets steps begin the sums that follow them.
@@ -60,7 +60,7 @@ pub(super) fn gather(plan: &mut Plan) {
 fn wait(plan: &mut Plan) {
     let begun = |kind: &StepKind| match kind {
         StepKind::Product(p) => p.sums.as_ref().map(|s| s.out.buffer),
-        StepKind::Rows(r) => r.sums.as_ref().map(|s| s.out.buffer),
+        StepKind::Rows(r) => Some(r.sums.out.buffer),
         _ => None,
     };
     let begun: HashSet<BufferId> = plan.steps.iter().filter_map(|s| begun(&s.kind)).collect();
@@ -234,9 +234,9 @@ fn begin(plan: &mut Plan, at: usize, found: Vec<Found>) {
     over_rows(&mut program, &mut stores, m, n);
     let values = terms(&mut program, &mut stores, &found, &plan.buffers, node);
     let (sums, parts) = (values.len(), m.div_ceil(SUM_ROWS));
-    let of = Some(RowSums { values, out: View::whole(buffer, &[sums, parts, n]) });
+    let of = RowSums { values, out: View::whole(buffer, &[sums, parts, n]) };
     match &mut plan.steps[at].kind {
-        StepKind::Product(p) => (p.program, p.stores, p.sums) = (program, stores, of),
+        StepKind::Product(p) => (p.program, p.stores, p.sums) = (program, stores, Some(of)),
         kind => *kind = StepKind::Rows(Box::new(Rows { program, stores, sums: of })),
     }
     let len = sums * parts * n;

@@ -151,9 +151,7 @@ impl PlanStep {
         match &self.kind {
             StepKind::Fused { stores, .. } => stores.iter().map(|(_, view)| view).collect(),
             StepKind::Dot(dot) => vec![&dot.out],
-            StepKind::Rows(r) => {
-                r.stores.iter().map(|(_, view)| view).chain(r.sums.iter().map(|s| &s.out)).collect()
-            }
+            StepKind::Rows(r) => r.stores.iter().map(|(_, view)| view).chain([&r.sums.out]).collect(),
             StepKind::Product(p) => {
                 p.stores.iter().map(|(_, view)| view).chain(p.sums.iter().map(|s| &s.out)).collect()
             }

@@ -183,11 +183,11 @@ fn program_is_sound(plan: &Plan, step: &PlanStep) -> Result<(), String> {
                     p.dot.out.dims, p.program.dims
                 ));
             }
-            let sums = sums_are_sound(&p.sums, &p.dot.out.dims)?;
+            let sums = sums_are_sound(p.sums.as_ref(), &p.dot.out.dims)?;
             (&p.program, p.stores.iter().map(|s| s.0).chain(sums).collect())
         }
         StepKind::Rows(r) => {
-            let sums = sums_are_sound(&r.sums, &r.program.dims)?;
+            let sums = sums_are_sound(Some(&r.sums), &r.program.dims)?;
             (&r.program, r.stores.iter().map(|s| s.0).chain(sums).collect())
         }
         _ => return Ok(()),
@@ -216,7 +216,7 @@ fn program_is_sound(plan: &Plan, step: &PlanStep) -> Result<(), String> {
 }
 
 /// Checks that sums over the rows of a matrix have a place of their shape; gives what is added up.
-fn sums_are_sound(sums: &Option<RowSums>, dims: &[usize]) -> Result<Vec<u32>, String> {
+fn sums_are_sound(sums: Option<&RowSums>, dims: &[usize]) -> Result<Vec<u32>, String> {
     let (Some(sums), [.., m, n]) = (sums, dims) else { return Ok(vec![]) };
     let RowSums { values, out } = sums;
     if out.dims != [values.len(), m.div_ceil(super::SUM_ROWS), *n] || !out.is_contiguous() {

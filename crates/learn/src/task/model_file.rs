@@ -8,7 +8,7 @@ use crate::job::Job;
 use crate::quant::IntegerModel;
 use ironlearn_ir::{Array, Role, Store};
 use serde::de::DeserializeOwned;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::{Path, PathBuf};
 
@@ -123,10 +123,12 @@ impl ModelFile {
     pub(super) fn same_preparation(&self, now: &Preparation) -> Result<(), Error> {
         let object = |preparation: &Preparation| serde_json::to_value(preparation).unwrap_or_default();
         let (before, now) = (object(&self.preparation), object(now));
-        let keys = before.as_object().into_iter().flat_map(|object| object.keys());
+        // Either may lack what the other has.
+        let keys: BTreeSet<&String> =
+            [&before, &now].into_iter().filter_map(|o| o.as_object()).flat_map(|o| o.keys()).collect();
         let differing: Vec<&str> =
-            keys.filter(|key| before.get(key) != now.get(key)).map(String::as_str).collect();
-        if before == now {
+            keys.into_iter().filter(|key| before.get(key) != now.get(key)).map(String::as_str).collect();
+        if differing.is_empty() {
             return Ok(());
         }
         Err(Error::usage(
