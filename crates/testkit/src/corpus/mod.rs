@@ -191,7 +191,7 @@ fn byte(at: impl Display) -> String {
 }
 
 fn line(line: usize, column: usize) -> String {
-    format!(", line {line}, column {column}: ")
+    format!(", line {line}, character {column}: ")
 }
 
 fn key(key: &str) -> String {
