@@ -18,6 +18,7 @@ pub mod plan;
 pub mod prim;
 pub mod profile;
 pub mod program;
+pub mod ranks;
 mod region;
 mod scan;
 pub mod shape;

@@ -65,6 +65,6 @@ impl Primitive for Max {
 }
 
 /// `a == b`, spelled so that comparing a value with itself is seen to be meant.
-pub(super) fn is_same<T: PartialEq>(a: T, b: T) -> bool {
+pub(crate) fn is_same<T: PartialEq>(a: T, b: T) -> bool {
     a == b
 }

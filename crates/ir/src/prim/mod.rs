@@ -44,6 +44,7 @@ pub use elementwise::{Elementwise, Map, MapRef};
 pub use flip::Flip;
 pub use gather::{Gather, is_index};
 pub use iota::Iota;
+pub(crate) use max::is_same;
 pub use max::Max;
 pub use pad::Pad;
 pub use permute::Permute;

@@ -1,0 +1,131 @@
+//! [`Group`]: a transport on a thread of its own, which reduces while others compute.
+
+use super::{BEAT, Ranks, Reduction, Transport, reduce};
+use crate::Array;
+use std::collections::HashMap;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::{Mutex, PoisonError};
+use std::thread::{self, JoinHandle};
+use std::fmt;
+
+/// A transport, and the thread that it lives on.
+pub struct Group {
+    rank: usize,
+    count: usize,
+    jobs: Mutex<Option<Sender<Job>>>,
+    waiting: Mutex<HashMap<u32, Receiver<Result<Array, String>>>>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+enum Job {
+    Reduce(Reduction, Sender<Result<Array, String>>),
+    Gather(Vec<u8>, Sender<Result<Vec<Vec<u8>>, String>>),
+}
+
+impl Group {
+    /// Makes a transport on a new thread. Where another rank falls silent while this one computes, `lost` is called on that
+    /// thread with its name; it is meant to end the process.
+    ///
+    /// # Errors
+    /// Those of `make`.
+    pub fn start<T: Transport>(
+        make: impl FnOnce() -> Result<T, String> + Send + 'static,
+        lost: impl Fn(&str) + Send + 'static,
+    ) -> Result<Group, String> {
+        let (jobs, taken) = channel();
+        let (ready, made) = channel();
+        let work = move || match make() {
+            Ok(mut transport) => {
+                let _ = ready.send(Ok((transport.rank(), transport.count())));
+                serve(&mut transport, &taken, &lost);
+            }
+            Err(problem) => drop(ready.send(Err(problem))),
+        };
+        let thread = thread::Builder::new().name("ranks".into()).spawn(work).map_err(|e| e.to_string())?;
+        let (rank, count) = made.recv().map_err(|_| "the thread that talks to other ranks has ended")??;
+        let (jobs, thread) = (Mutex::new(Some(jobs)), Mutex::new(Some(thread)));
+        Ok(Group { rank, count, jobs, waiting: Mutex::default(), thread })
+    }
+
+    fn send(&self, job: Job) -> Result<(), String> {
+        let jobs = self.jobs.lock().unwrap_or_else(PoisonError::into_inner);
+        jobs.as_ref().and_then(|jobs| jobs.send(job).ok()).ok_or_else(ended)
+    }
+
+    /// Waits until all that was begun is done, and ends the thread.
+    pub fn end(&self) {
+        drop(self.jobs.lock().unwrap_or_else(PoisonError::into_inner).take());
+        if let Some(thread) = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+fn ended() -> String {
+    "the connection to the other ranks has ended".into()
+}
+
+/// Does what it is asked to, in order, until nobody can ask any more.
+fn serve(transport: &mut impl Transport, jobs: &Receiver<Job>, lost: &dyn Fn(&str)) {
+    loop {
+        match jobs.recv_timeout(BEAT) {
+            Ok(Job::Reduce(reduction, to)) => {
+                let _ = to.send(reduce(transport, reduction));
+            }
+            Ok(Job::Gather(mine, to)) => {
+                let _ = to.send(transport.exchange(vec![mine; transport.count()]));
+            }
+            Err(RecvTimeoutError::Timeout) => {
+                if let Err(problem) = transport.idle() {
+                    lost(&problem);
+                    return;
+                }
+            }
+            Err(RecvTimeoutError::Disconnected) => return,
+        }
+    }
+}
+
+impl Ranks for Group {
+    fn rank(&self) -> usize {
+        self.rank
+    }
+
+    fn count(&self) -> usize {
+        self.count
+    }
+
+    fn begin(&self, key: u32, mine: Reduction) -> Result<(), String> {
+        let (to, result) = channel();
+        self.send(Job::Reduce(mine, to))?;
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        match waiting.insert(key, result) {
+            None => Ok(()),
+            Some(_) => Err(format!("reduction {key} is begun twice")),
+        }
+    }
+
+    fn finish(&self, key: u32) -> Result<Array, String> {
+        let result = self.waiting.lock().unwrap_or_else(PoisonError::into_inner).remove(&key);
+        let result = result.ok_or_else(|| format!("reduction {key} was not begun"))?;
+        result.recv().map_err(|_| ended())?
+    }
+
+    fn gather(&self, mine: Vec<u8>) -> Result<Vec<Vec<u8>>, String> {
+        let (to, result) = channel();
+        self.send(Job::Gather(mine, to))?;
+        result.recv().map_err(|_| ended())?
+    }
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+impl fmt::Debug for Group {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "rank {} of {}", self.rank, self.count)
+    }
+}

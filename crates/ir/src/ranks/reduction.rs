@@ -1,0 +1,160 @@
+//! [`Reduction`]: what one rank knows of a sum, or a maximum, over the rows of all; and [`reduce`].
+
+use super::{Shares, Transport};
+use crate::lanes::NumLanes;
+use crate::plan::Fold;
+use crate::prim::is_same;
+use crate::{Array, DType, TensorType};
+use std::ops::Range;
+
+/// A sum, or a maximum, over chunks of rows, of which each rank has computed its own.
+#[derive(Clone, Debug)]
+pub struct Reduction {
+    /// Sum or maximum.
+    pub fold: Fold,
+    /// Who owns which chunk.
+    pub shares: Shares,
+    /// Rows of the batch: a chunk without rows gives nothing.
+    pub rows: usize,
+    /// The type of what is reduced.
+    pub ty: TensorType,
+    /// This rank's results for its [`Shares::pieces`], in order.
+    pub pieces: Vec<Array>,
+}
+
+impl Reduction {
+    /// True where arrays of the type can be reduced.
+    pub fn takes(dtype: DType, fold: Fold) -> bool {
+        let is_number = !matches!(dtype, DType::Bool | DType::F16 | DType::Bf16);
+        is_number && (fold == Fold::Sum || !matches!(dtype, DType::C64 | DType::C128))
+    }
+}
+
+/// Reduces what all ranks know. Each rank folds one part of the elements, along the tree, and gives it to all: every rank
+/// sends and receives about twice the bytes of the result, whatever the number of ranks.
+///
+/// # Errors
+/// Those of the transport.
+pub fn reduce(transport: &mut dyn Transport, mine: Reduction) -> Result<Array, String> {
+    let dtype = mine.ty.dtype;
+    if !Reduction::takes(dtype, mine.fold) {
+        return Err(format!("ranks cannot reduce `{dtype}`"));
+    }
+    match mine.fold {
+        Fold::Sum => numbers!(dtype, T => reduce_by(transport, mine, |a: T, b: T| a.plus(b))),
+        // A NaN is not equal to itself: it replaces, and is never replaced, as in a maximum over rows.
+        Fold::Max => ordered!(dtype, T => reduce_by(transport, mine, |a: T, b: T| {
+            let replaces = b > a || (!is_same(b, b) && is_same(a, a));
+            if replaces { b } else { a }
+        })),
+    }
+}
+
+fn reduce_by<T: crate::Stored + Default + bytemuck::Pod>(
+    transport: &mut dyn Transport,
+    mine: Reduction,
+    fold: impl Fn(T, T) -> T,
+) -> Result<Array, String> {
+    let Reduction { shares, rows, ty, pieces, .. } = mine;
+    let (ranks, rank, n) = (transport.count(), transport.rank(), ty.shape.elements());
+    let own = shares.pieces(rank, rows);
+    if own.len() != pieces.len() {
+        return Err(format!("rank {rank} has {} subtrees of chunks, and gives {}", own.len(), pieces.len()));
+    }
+    let part = |rank: usize| rank * n / ranks..(rank + 1) * n / ranks;
+    let to = (0..ranks).map(|to| {
+        let slices = pieces.iter().map(|p| p.as_slice::<T>().unwrap_or_default().get(part(to)));
+        slices.flat_map(|s| bytemuck::cast_slice::<T, u8>(s.unwrap_or_default()).iter().copied()).collect()
+    });
+    let to = to.collect();
+    let received = transport.exchange(to)?;
+    let width = part(rank).len();
+    let mut known: Vec<(Range<usize>, Vec<T>)> = Vec::new();
+    for (from, bytes) in received.iter().enumerate() {
+        let theirs = shares.pieces(from, rows);
+        let expected = theirs.len() * width * size_of::<T>();
+        if bytes.len() != expected {
+            return Err(format!("rank {from} has sent {} bytes of a sum, not {expected}", bytes.len()));
+        }
+        let values = bytemuck::pod_collect_to_vec::<u8, T>(bytes);
+        known.extend(theirs.into_iter().enumerate().map(|(i, p)| (p, values[i * width..(i + 1) * width].to_vec())));
+    }
+    let find = &mut |node: &Range<usize>| {
+        let at = known.iter().position(|(piece, _)| piece == node)?;
+        Some(std::mem::take(&mut known[at].1))
+    };
+    let sum = shares.fold(rows, find, &mut |mut a: Vec<T>, b: Vec<T>| {
+        a.iter_mut().zip(b).for_each(|(a, b)| *a = fold(*a, b));
+        a
+    });
+    let sum = sum.unwrap_or_else(|| vec![T::default(); width]);
+    let bytes = bytemuck::cast_slice::<T, u8>(&sum).to_vec();
+    let parts = transport.exchange(vec![bytes; ranks])?;
+    let all = parts.concat();
+    if all.len() != n * size_of::<T>() {
+        return Err(format!("the parts of a sum of {ty} have {} bytes", all.len()));
+    }
+    Array::of(ty.shape, bytemuck::pod_collect_to_vec::<u8, T>(&all))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ranks::{Local, Ranks};
+    use std::thread;
+
+    /// What each of some ranks gets, of values that each chunk has.
+    fn reduced<T: crate::Element>(
+        ranks: usize,
+        rows: usize,
+        fold: Fold,
+        n: usize,
+        value: fn(usize, usize) -> T,
+        add: fn(T, T) -> T,
+    ) -> Vec<Array> {
+        let of = |group: crate::ranks::Group| {
+            let shares = Shares::new(8, ranks);
+            let ty = TensorType::new(T::DTYPE, [n]);
+            let leaf = |chunk: usize| (0..n).map(|i| value(chunk, i)).collect::<Vec<T>>();
+            let piece = |piece| {
+                let leaf = &mut |n: &Range<usize>| (n.len() == 1).then(|| leaf(n.start));
+                let add = &mut |a: Vec<T>, b: Vec<T>| a.into_iter().zip(b).map(|(a, b)| add(a, b)).collect();
+                Array::of([n], shares.fold_below(piece, rows, leaf, add).unwrap()).unwrap()
+            };
+            let pieces = shares.pieces(group.rank(), rows).into_iter().map(piece).collect();
+            group.begin(3, Reduction { fold, shares, rows, ty, pieces }).unwrap();
+            assert!(group.gather(vec![group.rank() as u8; 2]).unwrap().iter().enumerate().all(|(i, b)| *b == [i as u8; 2]));
+            group.finish(3).unwrap()
+        };
+        thread::scope(|scope| {
+            let threads: Vec<_> =
+                Local::groups(ranks).into_iter().map(|group| scope.spawn(move || of(group))).collect();
+            threads.into_iter().map(|t| t.join().unwrap()).collect()
+        })
+    }
+
+    #[test]
+    fn any_number_of_ranks_gives_the_same_bits() {
+        // Sums of these depend on their order.
+        let value = |chunk: usize, i: usize| ((chunk * 37 + i * 11) % 101) as f32 * 1.1e-3 + (chunk as f32).exp();
+        for (rows, n) in [(100, 1), (100, 13), (8, 5), (5, 7), (1, 2), (0, 3), (64, 0)] {
+            let alone = reduced(1, rows, Fold::Sum, n, value, |a, b| a + b);
+            for ranks in 2..=8 {
+                for found in reduced(ranks, rows, Fold::Sum, n, value, |a, b| a + b) {
+                    assert_eq!(found, alone[0], "{ranks} ranks, {rows} rows, {n} elements");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_maximum_keeps_what_is_no_number() {
+        let value = |chunk: usize, i: usize| if (chunk, i) == (5, 1) { f32::NAN } else { (chunk * 7 % 5) as f32 };
+        for found in reduced(3, 80, Fold::Max, 3, value, f32::max) {
+            let found = found.as_slice::<f32>().unwrap();
+            assert!(found[1].is_nan() && found[0] == 4.0, "{found:?}");
+        }
+        let found = reduced(4, 80, Fold::Sum, 2, |chunk, i| (chunk + i) as i32, |a, b| a + b);
+        assert_eq!(found[3].as_slice::<i32>(), Some(&[28, 36][..]));
+    }
+}
