@@ -72,6 +72,10 @@ macro_rules! data {
             pub fn is_empty(self) -> bool {
                 self.len() == 0
             }
+            /// Some of the elements; none where there are not so many.
+            pub fn part(self, range: std::ops::Range<usize>) -> DataRef<'a> {
+                match self { $(DataRef::$variant(v) => DataRef::$variant(v.get(range).unwrap_or_default())),* }
+            }
             /// A copy that is owned.
             pub fn to_owned(self) -> Data {
                 match self { $(DataRef::$variant(v) => Data::$variant(v.to_vec())),* }

@@ -1,9 +1,11 @@
 //! The graph: nodes in the order they were traced, each an operation on earlier nodes.
 
 use crate::prim::Op;
+use crate::ranks::Ranks;
 use crate::{DType, Shape};
 use std::fmt;
 use std::panic::Location;
+use std::sync::Arc;
 
 /// The place of a node in its graph. Inputs of a node always have smaller ids.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -119,6 +121,14 @@ impl Graph {
         let (node, layer) = (self.node(id), self.layer(id));
         let place = if layer.is_empty() { String::new() } else { format!(" in layer `{layer}`") };
         format!("{}: {what}\n  --> {}{place}", node.op.name(), node.site.location)
+    }
+
+    /// The ranks that this is a part of, where it is one.
+    pub fn ranks(&self) -> Option<&Arc<dyn Ranks>> {
+        self.nodes.iter().find_map(|node| match &node.op {
+            Op::AllReduceStart(start) => Some(&start.ranks),
+            _ => None,
+        })
     }
 
     /// Ids in order.

@@ -17,6 +17,7 @@ pub mod nn;
 pub mod optim;
 pub mod picture;
 pub mod quant;
+pub mod ranks;
 pub mod report;
 mod rows;
 pub mod schedule;

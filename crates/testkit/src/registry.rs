@@ -66,7 +66,7 @@ pub fn case(kind: OpKind, rng: &mut Rng) -> Option<Case> {
             let maps: Vec<MapRef> = differentiable().collect();
             elementwise(rng.pick(&maps), rng)
         }
-        OpKind::StopGradient => return None,
+        OpKind::StopGradient | OpKind::AllReduceStart | OpKind::AllReduceDone => return None,
         OpKind::Source => {
             Case::new(name, vec![x], |tape, x| x[0] * tape.control(Control::LearningRate) + x[0])
         }

@@ -52,7 +52,9 @@ impl Tally {
     /// Every operation is counted, those that never come included.
     fn new() -> Tally {
         let maps = elementwise::ALL.iter().map(|map| map.0.name().to_string());
-        let kinds = OpKind::ALL.iter().map(|kind| format!("{kind:?}"));
+        // Ranks share a graph that is there already: no graph is drawn with these.
+        let is_drawn = |kind: &&OpKind| !matches!(kind, OpKind::AllReduceStart | OpKind::AllReduceDone);
+        let kinds = OpKind::ALL.iter().filter(is_drawn).map(|kind| format!("{kind:?}"));
         Tally { uses: maps.chain(kinds).map(|name| (name, 0)).collect(), ..Tally::default() }
     }
 

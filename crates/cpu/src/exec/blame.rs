@@ -7,7 +7,7 @@
 use super::finite::any_not_finite;
 use super::memory::address;
 use super::{Cpu, CpuProgram};
-use ironlearn_ir::blame::{Kernels, Reference, blame};
+use ironlearn_ir::blame::{Kernels, Reference, alone, blame};
 use ironlearn_ir::plan::Options;
 use ironlearn_ir::prim::Source;
 use ironlearn_ir::{
@@ -104,7 +104,7 @@ fn suspects(
         watched: vec![],
         ..graph.clone()
     };
-    let gradients = run(&program.cpu, &again, inputs, store, control).unwrap_or_default();
+    let gradients = alone(graph, || run(&program.cpu, &again, inputs, store, control)).unwrap_or_default();
     let name = |slot: &SlotId| store.slot(*slot).name.as_str();
     for ((slot, _), _) in graph.gradients.iter().zip(&gradients).filter(|(_, x)| bad(x.view())) {
         values.push(format!("the gradient of `{}`", name(slot)));

@@ -43,8 +43,17 @@ impl Kernels for Reference {
 pub fn blame(graph: &Graph, env: &Env, kernels: &mut dyn Kernels) -> Result<Option<Blame>, String> {
     let rows = Rows::of(graph);
     let mut run = Rerun::new(graph, env, Some(&rows), false);
-    run.all(kernels)?;
+    alone(graph, || run.all(kernels))?;
     Ok(run.culprit().map(|made| made.blame))
+}
+
+/// Runs a graph again without asking other ranks for what they have given already.
+pub fn alone<T>(graph: &Graph, run: impl FnOnce() -> T) -> T {
+    let replay = |again| graph.ranks().into_iter().for_each(|ranks| ranks.replay(again));
+    replay(true);
+    let done = run();
+    replay(false);
+    done
 }
 
 /// How far a value is from being finite.

@@ -3,8 +3,10 @@
 mod precision;
 mod rewrite;
 mod simplify;
+mod split;
 mod thin;
 
 pub use precision::{narrow_products, narrow_values};
 pub use simplify::simplify;
+pub use split::{Sharing, split};
 pub use thin::thin_products;

@@ -5,6 +5,7 @@
 
 pub mod elementwise;
 
+mod all_reduce;
 mod argmax;
 mod broadcast;
 pub mod cast;
@@ -31,6 +32,7 @@ mod source;
 mod stop_gradient;
 mod sum;
 
+pub use all_reduce::{AllReduceDone, AllReduceStart};
 pub use argmax::ArgMax;
 pub use broadcast::{Broadcast, repeated_axes};
 pub use cast::Cast;
@@ -44,8 +46,8 @@ pub use elementwise::{Elementwise, Map, MapRef};
 pub use flip::Flip;
 pub use gather::{Gather, is_index};
 pub use iota::Iota;
-pub(crate) use max::is_same;
 pub use max::Max;
+pub(crate) use max::is_same;
 pub use pad::Pad;
 pub use permute::Permute;
 pub use pool::{Pool, PoolKind, PoolPart};
@@ -231,6 +233,7 @@ ops! {
     Gather(Gather), ScatterAdd(ScatterAdd),
     Scan(Scan), ScanOutput(ScanOutput),
     StopGradient(StopGradient), CustomGrad(CustomGrad),
+    AllReduceStart(AllReduceStart), AllReduceDone(AllReduceDone),
 }
 
 impl Op {
@@ -250,11 +253,12 @@ impl Op {
             | Op::Max(_)
             | Op::ArgMax(_)
             | Op::StopGradient(_)
+            | Op::AllReduceDone(_)
             | Op::ScanOutput(_) => 1,
             Op::Compare(_) | Op::Dot(_) | Op::Conv(_) | Op::Gather(_) | Op::ScatterAdd(_) => 2,
             Op::Pool(pool) => pool.arity(),
             Op::Select(_) | Op::RandomBits(_) => 3,
-            Op::Concat(_) | Op::Scan(_) | Op::CustomGrad(_) => return None,
+            Op::Concat(_) | Op::Scan(_) | Op::CustomGrad(_) | Op::AllReduceStart(_) => return None,
         })
     }
 }

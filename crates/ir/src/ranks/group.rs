@@ -3,10 +3,11 @@
 use super::{BEAT, Ranks, Reduction, Transport, reduce};
 use crate::Array;
 use std::collections::HashMap;
+use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
-use std::fmt;
 
 /// A transport, and the thread that it lives on.
 pub struct Group {
@@ -14,6 +15,9 @@ pub struct Group {
     count: usize,
     jobs: Mutex<Option<Sender<Job>>>,
     waiting: Mutex<HashMap<u32, Receiver<Result<Array, String>>>>,
+    /// The last result of each key, and whether it is given again.
+    last: Mutex<HashMap<u32, Array>>,
+    again: AtomicBool,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -44,7 +48,8 @@ impl Group {
         let thread = thread::Builder::new().name("ranks".into()).spawn(work).map_err(|e| e.to_string())?;
         let (rank, count) = made.recv().map_err(|_| "the thread that talks to other ranks has ended")??;
         let (jobs, thread) = (Mutex::new(Some(jobs)), Mutex::new(Some(thread)));
-        Ok(Group { rank, count, jobs, waiting: Mutex::default(), thread })
+        let (waiting, last, again) = (Mutex::default(), Mutex::default(), AtomicBool::new(false));
+        Ok(Group { rank, count, jobs, waiting, last, again, thread })
     }
 
     fn send(&self, job: Job) -> Result<(), String> {
@@ -96,19 +101,30 @@ impl Ranks for Group {
     }
 
     fn begin(&self, key: u32, mine: Reduction) -> Result<(), String> {
+        if self.again.load(Ordering::Relaxed) {
+            return Ok(());
+        }
         let (to, result) = channel();
         self.send(Job::Reduce(mine, to))?;
-        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-        match waiting.insert(key, result) {
-            None => Ok(()),
-            Some(_) => Err(format!("reduction {key} is begun twice")),
-        }
+        // A rank that has no rows of a batch may have no use for the result of the last time.
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner).insert(key, result);
+        Ok(())
     }
 
     fn finish(&self, key: u32) -> Result<Array, String> {
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.again.load(Ordering::Relaxed) {
+            return last.get(&key).cloned().ok_or_else(|| format!("reduction {key} has no result"));
+        }
         let result = self.waiting.lock().unwrap_or_else(PoisonError::into_inner).remove(&key);
         let result = result.ok_or_else(|| format!("reduction {key} was not begun"))?;
-        result.recv().map_err(|_| ended())?
+        let result = result.recv().map_err(|_| ended())??;
+        last.insert(key, result.clone());
+        Ok(result)
+    }
+
+    fn replay(&self, again: bool) {
+        self.again.store(again, Ordering::Relaxed);
     }
 
     fn gather(&self, mine: Vec<u8>) -> Result<Vec<Vec<u8>>, String> {

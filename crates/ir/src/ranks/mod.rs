@@ -3,7 +3,7 @@
 //! The rows of a batch are cut into a fixed number of chunks ([`Shares`]), whatever the number of ranks. What is summed
 //! over the rows is summed within each chunk, and the sums of chunks along one fixed balanced binary tree: so any number of
 //! ranks gives the same bits, those of one process with the same chunks included. [`passes::split`](crate::passes::split)
-//! makes of a step's graph the part of one rank; its [`Reduce`](crate::prim::Reduce) nodes meet here.
+//! makes of a step's graph the part of one rank; its [`AllReduceStart`](crate::prim::AllReduceStart) nodes meet here.
 //!
 //! A [`Transport`] only moves bytes; [`Group`] gives it a thread of its own, so that sums are reduced while the backward
 //! pass goes on.
@@ -30,11 +30,15 @@ pub trait Ranks: fmt::Debug + Send + Sync {
     /// How many there are.
     fn count(&self) -> usize;
 
-    /// Begins to reduce. A key is finished before it is begun again.
+    /// Begins to reduce. A key that was begun before and not finished is forgotten.
     fn begin(&self, key: u32, mine: Reduction) -> Result<(), String>;
 
     /// Waits for the end of what was begun under this key.
     fn finish(&self, key: u32) -> Result<Array, String>;
+
+    /// While `again`, nothing is asked of other ranks, and every reduction has the result that it had last: a step that
+    /// failed can be run again by one rank alone.
+    fn replay(&self, again: bool);
 
     /// What each rank gives, in the order of ranks. Waits for all.
     fn gather(&self, mine: Vec<u8>) -> Result<Vec<Vec<u8>>, String>;

@@ -1,7 +1,7 @@
 //! [`Reduction`]: what one rank knows of a sum, or a maximum, over the rows of all; and [`reduce`].
 
 use super::{Shares, Transport};
-use crate::lanes::NumLanes;
+use crate::lanes::{NumLanes, OrdLanes};
 use crate::plan::Fold;
 use crate::prim::is_same;
 use crate::{Array, DType, TensorType};
@@ -41,13 +41,22 @@ pub fn reduce(transport: &mut dyn Transport, mine: Reduction) -> Result<Array, S
         return Err(format!("ranks cannot reduce `{dtype}`"));
     }
     match mine.fold {
-        Fold::Sum => numbers!(dtype, T => reduce_by(transport, mine, |a: T, b: T| a.plus(b))),
+        Fold::Sum => match dtype {
+            DType::F32 => reduce_by(transport, mine, |a: f32, b: f32| flushed(a + b, f32::MIN_POSITIVE)),
+            DType::F64 => reduce_by(transport, mine, |a: f64, b: f64| flushed(a + b, f64::MIN_POSITIVE)),
+            _ => numbers!(dtype, T => reduce_by(transport, mine, |a: T, b: T| a.plus(b))),
+        },
         // A NaN is not equal to itself: it replaces, and is never replaced, as in a maximum over rows.
         Fold::Max => ordered!(dtype, T => reduce_by(transport, mine, |a: T, b: T| {
             let replaces = b > a || (!is_same(b, b) && is_same(a, a));
             if replaces { b } else { a }
         })),
     }
+}
+
+/// Denormal sums as zeros, as the executors have them.
+fn flushed<T: OrdLanes + PartialOrd + Default>(sum: T, least: T) -> T {
+    if sum.magnitude() < least { sum.times(T::default()) } else { sum }
 }
 
 fn reduce_by<T: crate::Stored + Default + bytemuck::Pod>(
@@ -77,7 +86,9 @@ fn reduce_by<T: crate::Stored + Default + bytemuck::Pod>(
             return Err(format!("rank {from} has sent {} bytes of a sum, not {expected}", bytes.len()));
         }
         let values = bytemuck::pod_collect_to_vec::<u8, T>(bytes);
-        known.extend(theirs.into_iter().enumerate().map(|(i, p)| (p, values[i * width..(i + 1) * width].to_vec())));
+        known.extend(
+            theirs.into_iter().enumerate().map(|(i, p)| (p, values[i * width..(i + 1) * width].to_vec())),
+        );
     }
     let find = &mut |node: &Range<usize>| {
         let at = known.iter().position(|(piece, _)| piece == node)?;
@@ -123,7 +134,14 @@ mod tests {
             };
             let pieces = shares.pieces(group.rank(), rows).into_iter().map(piece).collect();
             group.begin(3, Reduction { fold, shares, rows, ty, pieces }).unwrap();
-            assert!(group.gather(vec![group.rank() as u8; 2]).unwrap().iter().enumerate().all(|(i, b)| *b == [i as u8; 2]));
+            assert!(
+                group
+                    .gather(vec![group.rank() as u8; 2])
+                    .unwrap()
+                    .iter()
+                    .enumerate()
+                    .all(|(i, b)| *b == [i as u8; 2])
+            );
             group.finish(3).unwrap()
         };
         thread::scope(|scope| {
@@ -136,7 +154,8 @@ mod tests {
     #[test]
     fn any_number_of_ranks_gives_the_same_bits() {
         // Sums of these depend on their order.
-        let value = |chunk: usize, i: usize| ((chunk * 37 + i * 11) % 101) as f32 * 1.1e-3 + (chunk as f32).exp();
+        let value =
+            |chunk: usize, i: usize| ((chunk * 37 + i * 11) % 101) as f32 * 1.1e-3 + (chunk as f32).exp();
         for (rows, n) in [(100, 1), (100, 13), (8, 5), (5, 7), (1, 2), (0, 3), (64, 0)] {
             let alone = reduced(1, rows, Fold::Sum, n, value, |a, b| a + b);
             for ranks in 2..=8 {
@@ -149,7 +168,8 @@ mod tests {
 
     #[test]
     fn a_maximum_keeps_what_is_no_number() {
-        let value = |chunk: usize, i: usize| if (chunk, i) == (5, 1) { f32::NAN } else { (chunk * 7 % 5) as f32 };
+        let value =
+            |chunk: usize, i: usize| if (chunk, i) == (5, 1) { f32::NAN } else { (chunk * 7 % 5) as f32 };
         for found in reduced(3, 80, Fold::Max, 3, value, f32::max) {
             let found = found.as_slice::<f32>().unwrap();
             assert!(found[1].is_nan() && found[0] == 4.0, "{found:?}");

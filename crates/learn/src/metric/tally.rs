@@ -87,11 +87,21 @@ impl Tally {
     /// # Errors
     /// [`Error::Usage`] where their shapes do not fit a metric.
     pub fn add(&mut self, predicted: ArrayView<'_>, target: ArrayView<'_>) -> Result<(), Error> {
-        for (metric, sum) in self.metrics.iter().zip(&mut self.sums) {
-            let (more, count) = metric.share(predicted, target)?;
+        let shares = self.shares(predicted, target)?;
+        self.add_shares(&shares);
+        Ok(())
+    }
+
+    /// What a batch adds to the sum and to the count of each metric.
+    pub fn shares(&self, predicted: ArrayView<'_>, target: ArrayView<'_>) -> Result<Vec<(f64, f64)>, Error> {
+        self.metrics.iter().map(|metric| metric.share(predicted, target)).collect()
+    }
+
+    /// Adds what a batch has given.
+    pub fn add_shares(&mut self, shares: &[(f64, f64)]) {
+        for (sum, (more, count)) in self.sums.iter_mut().zip(shares) {
             *sum = (sum.0 + more, sum.1 + count);
         }
-        Ok(())
     }
 
     /// Names and values.

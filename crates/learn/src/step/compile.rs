@@ -1,10 +1,13 @@
 //! From a traced graph to a program that runs: the one place that chooses an executor.
 
+use super::share;
 use crate::{Error, memory};
 use ironlearn_cpu::Cpu;
 use ironlearn_cpu::isa::Isa;
+use ironlearn_ir::passes::Sharing;
 use ironlearn_ir::plan::Options as PlanOptions;
 use ironlearn_ir::program::Interpreted;
+use ironlearn_ir::ranks::Ranks;
 use ironlearn_ir::{Array, DType, Failure, Graph, Program, passes};
 use std::sync::{Arc, OnceLock};
 
@@ -19,6 +22,7 @@ pub struct Options {
     profile: bool,
     unchecked: bool,
     edit: Option<Edit>,
+    sharing: Option<Sharing>,
 }
 
 /// Changes a graph before it is compiled.
@@ -112,6 +116,17 @@ impl Options {
         Options { edit: Some(Arc::new(edit)), ..self }
     }
 
+    /// Steps of which this process computes its share: a batch is given to them whole, and they take the rows of this rank.
+    /// See [`ironlearn_ir::ranks`].
+    pub fn shared(self, sharing: impl Into<Option<Sharing>>) -> Options {
+        Options { sharing: sharing.into(), ..self }
+    }
+
+    /// The ranks among which steps are shared, where they are.
+    pub(crate) fn ranks(&self) -> Option<Arc<dyn Ranks>> {
+        self.sharing.as_ref()?.ranks.clone()
+    }
+
     /// What decides the bits of results: an instruction set of the CPU, or a GPU. Checkpoints name it.
     pub fn arithmetic(&self) -> String {
         match &self.executor {
@@ -158,11 +173,21 @@ pub fn compile(graph: Graph, options: &Options) -> Result<Box<dyn Program>, Erro
         None => graph,
         Some(edit) => edit(graph),
     };
+    match &options.sharing {
+        None => compile_all(graph, options),
+        Some(sharing) => share::compile(&graph, sharing, |part| compile_all(part, options)),
+    }
+}
+
+/// The graph as a program of this process alone.
+fn compile_all(graph: Graph, options: &Options) -> Result<Box<dyn Program>, Error> {
     let narrowed = |graph: Graph| match options.precision {
         Precision::Full | Precision::Tf32 => graph,
         Precision::Bf16 => passes::narrow_products(&graph, DType::Bf16),
     };
     let cpu = match &options.executor {
+        #[cfg(feature = "cuda")]
+        Executor::Cuda(_) if graph.ranks().is_some() => return Err(no_ranks_on_gpus()),
         #[cfg(feature = "cuda")]
         Executor::Cuda(cuda) => return on_gpu(&graph, cuda, options),
         _ if options.precision == Precision::Tf32 => return Err(no_tf32()),
@@ -171,12 +196,19 @@ pub fn compile(graph: Graph, options: &Options) -> Result<Box<dyn Program>, Erro
         Executor::Shared => shared_cpu()?,
     };
     let graph = narrowed(graph);
-    let plan_options = PlanOptions { check: !options.unchecked, ..PlanOptions::default() };
+    // What other ranks are asked for is waited for when all else is done.
+    let updates_last = graph.ranks().is_some();
+    let plan_options = PlanOptions { check: !options.unchecked, updates_last, ..PlanOptions::default() };
     let mut program = cpu.compile(&graph, plan_options).map_err(|failure| failed(failure, 0))?;
     if options.profile {
         program.profile();
     }
     Ok(Box::new(program))
+}
+
+#[cfg(feature = "cuda")]
+fn no_ranks_on_gpus() -> Error {
+    Error::usage("ranks compute their steps on CPUs, and this is a GPU", "use `--device cpu`, or one process")
 }
 
 fn no_tf32() -> Error {

@@ -7,6 +7,7 @@ mod plans;
 mod profile;
 mod rate;
 mod report;
+mod share;
 pub mod signature;
 mod trace;
 

@@ -81,7 +81,8 @@ impl<'d> Floats<'d> {
         if let (true, Some(warning)) = (training.pace.strict, step.warnings().first()) {
             return Err(Error::usage(warning.to_string(), "correct it, or train without `strict`"));
         }
-        let health = Health::build(&training.options, model, data)?;
+        let alone = training.options.clone().shared(None);
+        let health = Health::build(&alone, model, data)?;
         let options = training.options.clone().averaged(true);
         let seen = validation.unwrap_or(data);
         let evaluation = Evaluation::build(&options, model, &training.loss, &training.metrics, seen)?;

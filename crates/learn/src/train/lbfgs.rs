@@ -72,8 +72,8 @@ impl LbfgsTraining {
     ) -> Result<Trainer<'d>, Error> {
         data.check_finite()?;
         validation.map_or(Ok(()), Dataset::check_finite)?;
-        let pace = self.pace.clone();
-        Trainer::new(Box::new(Whole::build(self, model, data, validation)?), pace)
+        let (pace, ranks) = (self.pace.clone(), self.options.ranks());
+        Trainer::new(Box::new(Whole::build(self, model, data, validation)?), pace, ranks)
     }
 }
 

@@ -1,5 +1,6 @@
 //! Training: epochs, evaluation; what a run reports while it goes on, and how it is steered.
 
+mod agreement;
 mod best;
 pub(crate) mod course;
 mod evaluation;

@@ -1,5 +1,6 @@
 //! [`Trainer`]: epochs of steps over a data set, with evaluations between them.
 
+use super::agreement::Agreement;
 use super::best::Best;
 use super::course::{Course, Pace};
 use super::evaluation::Evaluated;
@@ -8,6 +9,8 @@ use super::progress::{Progress, ProgressSlots};
 use super::watch::{Control, EpochReport, Save, Start, Watch};
 use crate::{Error, Profile};
 use ironlearn_ir::Store;
+use ironlearn_ir::ranks::Ranks;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// Writes the state of a run.
@@ -54,16 +57,22 @@ pub struct Trainer<'d> {
     slots: ProgressSlots,
     findings: Findings,
     best: Option<Best>,
+    agreement: Agreement,
     train_time: Duration,
 }
 
 impl<'d> Trainer<'d> {
-    /// A run over a course.
-    pub(crate) fn new(course: Box<dyn Course + 'd>, pace: Pace) -> Result<Trainer<'d>, Error> {
+    /// A run over a course, of this process or of several ranks.
+    pub(crate) fn new(
+        course: Box<dyn Course + 'd>,
+        pace: Pace,
+        ranks: Option<Arc<dyn Ranks>>,
+    ) -> Result<Trainer<'d>, Error> {
         let slots = ProgressSlots::of(course.scope())?;
         let findings = Findings::new(pace.strict);
         let best = if pace.patience > 0 { Some(Best::of(course.scope())?) } else { None };
-        Ok(Trainer { course, pace, slots, findings, best, train_time: Duration::ZERO })
+        let agreement = Agreement::of(ranks);
+        Ok(Trainer { course, pace, slots, findings, best, agreement, train_time: Duration::ZERO })
     }
 
     /// Trains from where the store says the run stands to its end, or until `watch` stops it. `save` is called
@@ -92,7 +101,9 @@ impl<'d> Trainer<'d> {
                 self.end_epoch(progress, watch, save)?
             } else if progress.epoch < epochs && !self.is_over(&progress) {
                 self.advance(progress, watch)?;
-                watch.after_step(self.course.steps())
+                let step = self.course.steps();
+                let own = watch.after_step(step);
+                self.agreement.after_step(step, own, watch.last_step())?
             } else {
                 break;
             };
@@ -137,6 +148,9 @@ impl<'d> Trainer<'d> {
     /// Saves the store, and tells the watcher.
     fn save(&mut self, which: Save, watch: &mut dyn Watch, save: &mut SaveStore<'_>) -> Result<(), Error> {
         self.course.complete()?;
+        if !self.agreement.is_first() {
+            return Ok(());
+        }
         watch.before_save(which);
         match save(which, &self.course.scope().store()) {
             Ok(()) => {
@@ -186,8 +200,9 @@ impl<'d> Trainer<'d> {
         // Asked before `observe`, which may change it for the next step.
         let learning_rate = self.course.last_learning_rate();
         let evaluated = self.course.evaluate_epoch(loss, &|| watch.is_stopping())?;
-        let Some(evaluated) = evaluated else { return Ok(Control::Stop) };
-        let Some(mut metrics) = watch.measure(epoch)? else { return Ok(Control::Stop) };
+        let Some(evaluated) = self.agreement.unless_given_up(evaluated)? else { return Ok(Control::Stop) };
+        let metrics = watch.measure(epoch)?;
+        let Some(mut metrics) = self.agreement.unless_given_up(metrics)? else { return Ok(Control::Stop) };
         let validation_loss = self.course.has_validation().then_some(evaluated.loss);
         let judged = validation_loss.unwrap_or(loss);
         // Not a number where every step of the epoch was skipped.
@@ -204,11 +219,12 @@ impl<'d> Trainer<'d> {
         metrics.extend(skipped.map(|n| ("skipped".to_string(), n as f64)));
         let step = self.course.steps();
         let report = EpochReport { epoch, step, loss, validation_loss, learning_rate, metrics };
-        let control = watch.after_epoch(&report);
+        let own = watch.after_epoch(&report);
+        let control = self.agreement.control(own)?;
         if improved {
             self.save(Save::Best, watch, save)?;
         }
-        if watch.keeps(epoch, judged) {
+        if self.agreement.is_first() && watch.keeps(epoch, judged) {
             self.save(Save::Kept { epoch, loss: judged }, watch, save)?;
         }
         Ok(control)

@@ -127,7 +127,7 @@ impl Training {
     ) -> Result<Trainer<'d>, Error> {
         data.check_finite()?;
         validation.map_or(Ok(()), Dataset::check_finite)?;
-        let pace = self.pace.clone();
-        Trainer::new(Box::new(Floats::build(self, model, data, validation)?), pace)
+        let (pace, ranks) = (self.pace.clone(), self.options.ranks());
+        Trainer::new(Box::new(Floats::build(self, model, data, validation)?), pace, ranks)
     }
 }

@@ -77,6 +77,12 @@ pub trait Watch {
         Control::Continue
     }
 
+    /// The step after which [`Watch::after_step`] will say [`Control::Stop`], where that is known: ranks that train
+    /// together then ask each other there, and only now and then before.
+    fn last_step(&self) -> Option<u64> {
+        None
+    }
+
     /// Whether the run is asked to end as soon as it can. An evaluation that goes on is then given up, and made
     /// anew by a run that is resumed.
     fn is_stopping(&self) -> bool {

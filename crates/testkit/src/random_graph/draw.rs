@@ -61,7 +61,13 @@ impl<'a, 'g> Draw<'a, 'g> {
         let kinds: Vec<OpKind> = OpKind::ALL
             .iter()
             .copied()
-            .filter(|k| !self.without.contains(k) && !matches!(k, OpKind::Map | OpKind::ScanOutput))
+            .filter(|k| {
+                !self.without.contains(k)
+                    && !matches!(
+                        k,
+                        OpKind::Map | OpKind::ScanOutput | OpKind::AllReduceStart | OpKind::AllReduceDone
+                    )
+            })
             .collect();
         let kind = if self.rng.one_in(2) { OpKind::Map } else { self.rng.pick(&kinds) };
         let map = self.rng.pick(elementwise::ALL);
@@ -101,7 +107,8 @@ impl<'a, 'g> Draw<'a, 'g> {
     fn structural(&mut self, kind: OpKind) -> Option<Dyn<'g>> {
         let tape = self.tape;
         Some(match kind {
-            OpKind::Map => return None,
+            // Ranks share a graph that is there already.
+            OpKind::Map | OpKind::AllReduceStart | OpKind::AllReduceDone => return None,
             OpKind::Source => {
                 let fields = [Control::LearningRate, Control::Number(1), Control::Step, Control::FirstRow];
                 let field = tape.control(self.rng.pick(&fields));

@@ -90,8 +90,8 @@ impl IntegerTraining {
         data: &'d Dataset,
         validation: Option<&'d Dataset>,
     ) -> Result<Trainer<'d>, Error> {
-        let pace = self.pace.clone();
-        Trainer::new(Box::new(Integers::build(self, network, data, validation)?), pace)
+        let (pace, ranks) = (self.pace.clone(), self.options.ranks());
+        Trainer::new(Box::new(Integers::build(self, network, data, validation)?), pace, ranks)
     }
 }
 
@@ -149,6 +149,7 @@ impl<'d> Integers<'d> {
         let optimizer = training.optimizer.with_steps(training.pace.epochs * n.div_ceil(batch) as u64);
         let step = |rows| IntegerStep::build(options, network, optimizer, rows);
         let steps = Sized::all(n, batch, data, step)?;
+        let options = &options.clone().shared(None);
         let rows = n.min(ROWS);
         let mut exponents = Exponents::of(network, options, rows)?;
         let mut sample = batch_of(&data.types(rows))?;

@@ -1,0 +1,127 @@
+//! A program of which this process computes the rows of its rank.
+
+use crate::Error;
+use ironlearn_ir::passes::{Sharing, split};
+use ironlearn_ir::profile::StepProfile;
+use ironlearn_ir::program::check_inputs;
+use ironlearn_ir::{ArrayView, ControlBlock, Failure, Graph, Program, Shape, Store};
+use std::ops::Range;
+
+/// The share of this process of a graph whose first input begins with the axis of rows; `compile` makes it ready to run.
+///
+/// # Errors
+/// [`Error::Usage`] where the graph mixes rows in a way that cannot be shared, and those of `compile`.
+pub fn compile(
+    graph: &Graph,
+    sharing: &Sharing,
+    compile: impl FnOnce(Graph) -> Result<Box<dyn Program>, Error>,
+) -> Result<Box<dyn Program>, Error> {
+    let rows = graph.inputs.first().and_then(|ty| ty.shape.first()).copied().unwrap_or(0);
+    // Of a single row there is nothing to share: all compute it.
+    if rows < 2 {
+        return compile(graph.clone());
+    }
+    let part = split(graph, rows, sharing)
+        .map_err(|problem| Error::usage(problem, "train in one process, without `train.chunks`"))?;
+    let shapes = part.inputs.iter().map(|ty| ty.shape.clone()).collect();
+    let own = sharing.shares.rows_of(sharing.rank(), rows);
+    let chunks = sharing.shares.of(sharing.rank()).len();
+    let whole = Graph { inputs: graph.inputs.clone(), ..Graph::default() };
+    Ok(Box::new(Share { program: compile(part)?, part: Part { whole, rows, own, chunks, shapes } }))
+}
+
+/// A program that takes whole batches, and computes its own rows of them.
+struct Share {
+    program: Box<dyn Program>,
+    part: Part,
+}
+
+/// Which part of its inputs a program takes.
+struct Part {
+    /// Types of the inputs, in a graph without nodes.
+    whole: Graph,
+    /// Rows of a batch.
+    rows: usize,
+    /// Those of this process, of which it has so many chunks.
+    own: Range<usize>,
+    chunks: usize,
+    /// Shapes of the inputs of its part.
+    shapes: Vec<Shape>,
+}
+
+impl Part {
+    /// This rank's part of the inputs.
+    fn of<'a>(&'a self, inputs: &[ArrayView<'a>]) -> Result<Vec<ArrayView<'a>>, Failure> {
+        check_inputs(&self.whole, inputs)?;
+        let part = |(input, shape): (&ArrayView<'a>, &'a Shape)| {
+            if input.shape().first() != Some(&self.rows) {
+                return *input;
+            }
+            let width = input.shape().elements() / self.rows;
+            ArrayView::of(shape, input.data().part(self.own.start * width..self.own.end * width))
+        };
+        Ok(inputs.iter().zip(&self.shapes).map(part).collect())
+    }
+
+    /// A failure that names rows of the whole batch.
+    fn named(&self, failure: Failure) -> Failure {
+        match failure {
+            Failure::NonFinite(mut blame) => {
+                match self.chunks {
+                    1 => blame.rows.iter_mut().for_each(|row| *row += self.own.start),
+                    _ => blame.rows.clear(),
+                }
+                Failure::NonFinite(blame)
+            }
+            failure => failure,
+        }
+    }
+}
+
+impl Program for Share {
+    fn run(
+        &mut self,
+        inputs: &[ArrayView<'_>],
+        store: &mut Store,
+        control: &ControlBlock,
+    ) -> Result<(), Failure> {
+        let inputs = self.part.of(inputs)?;
+        self.program.run(&inputs, store, control).map_err(|failure| self.part.named(failure))
+    }
+
+    fn run_many(
+        &mut self,
+        n: usize,
+        inputs: &[ArrayView<'_>],
+        store: &mut Store,
+        control: &mut ControlBlock,
+        next: &mut dyn FnMut(&mut ControlBlock),
+    ) -> (usize, Result<(), Failure>) {
+        let inputs = match self.part.of(inputs) {
+            Ok(inputs) => inputs,
+            Err(failure) => return (0, Err(failure)),
+        };
+        let (done, result) = self.program.run_many(n, &inputs, store, control, next);
+        (done, result.map_err(|failure| self.part.named(failure)))
+    }
+
+    fn output(&self, index: usize) -> ArrayView<'_> {
+        self.program.output(index)
+    }
+
+    fn memory_bytes(&self) -> usize {
+        self.program.memory_bytes()
+    }
+
+    fn arena_bytes(&self) -> usize {
+        self.program.arena_bytes()
+    }
+
+    fn start_profile(&mut self) {
+        self.program.start_profile();
+    }
+
+    fn step_profiles(&self) -> Vec<StepProfile> {
+        self.program.step_profiles()
+    }
+}
