@@ -146,6 +146,14 @@ fn texts() {
             .unwrap();
         trained(&network, &data(), Training::new(loss(), Adam::new(0.01)).batch(9), shared)
     });
+    for (name, is_gru) in [("gru", true), ("lstm", false)] {
+        agree(name, 1e-4, |shared| {
+            let layers = Network::builder([6]).embedding(11, 8);
+            let layers = if is_gru { layers.gru(7) } else { layers.lstm(7) };
+            let network = layers.linear(11).build(5).unwrap();
+            trained(&network, &data(), Training::new(loss(), Sgd::new(0.5)).batch(9), shared)
+        });
+    }
 }
 
 #[test]

@@ -3,7 +3,7 @@
 //! Sums that nobody needs yet wait for others of their type, until they are [`FULL`] or one is needed. So the gradients of
 //! a small network are one reduction, and those of a large one are reduced while the backward pass goes on.
 
-use super::Split;
+use super::{NOT_SHARED, Split};
 use crate::plan::Fold;
 use crate::prim::{AllReduceDone, AllReduceStart, Concat, Range, Reshape, Slice, elementwise};
 use crate::{DType, NodeId, Site, TensorType};
@@ -91,6 +91,9 @@ impl Split<'_> {
     pub(super) fn reduced(&mut self, member: Member, site: Site) -> Result<NodeId, String> {
         if let Some(whole) = self.buckets.known(member) {
             return Ok(whole);
+        }
+        if self.given.is_some() {
+            return Err(NOT_SHARED.into());
         }
         if self.buckets.members[member.0].bucket.is_none() {
             if !self.buckets.waiting.contains(&member) {

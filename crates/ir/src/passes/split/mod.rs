@@ -7,11 +7,12 @@
 //! and its derivative those of the derivative, without knowing of ranks; and the bits do not depend on who owns which chunk.
 //!
 //! `rules` says for each operation how its operands are taken and what place the result has, `resize` writes an operation
-//! for fewer rows, `buckets` gathers what is reduced at the same time.
+//! for fewer rows, `scan` does the same for the body of a loop, `buckets` gathers what is reduced at the same time.
 
 mod buckets;
 mod resize;
 mod rules;
+mod scan;
 
 use crate::plan::Fold;
 use crate::prim::{Broadcast, Constant, Elementwise, MapRef, Op, Range, Slice, Source, elementwise};
@@ -64,8 +65,10 @@ enum Place {
     Rows(Axis, Vec<NodeId>),
     /// Nothing: nobody needs it.
     Unused,
-    /// A part of a sum or maximum for each of this rank's chunks, and where the whole will be.
+    /// A part of a sum or maximum for each of this rank's chunks.
     Parts(Member),
+    /// A loop for each of this rank's chunks, and the places of its results.
+    Loop(Vec<scan::Kind>, Vec<NodeId>),
 }
 
 struct Split<'a> {
@@ -77,6 +80,8 @@ struct Split<'a> {
     /// The rows of each of this rank's chunks that has any.
     chunks: Vec<std::ops::Range<usize>>,
     places: Vec<Place>,
+    /// The places of inputs, of the body of a loop.
+    given: Option<Vec<scan::Kind>>,
     /// True for nodes of which only other views are used.
     is_looked_at: Vec<bool>,
     /// The rows of each chunk, of nodes that are the same on all ranks.
@@ -100,7 +105,7 @@ impl<'a> Split<'a> {
         for node in old.nodes.iter().filter(|node| !is_view(&node.op)) {
             node.inputs.iter().for_each(|x| is_looked_at[x.index()] = false);
         }
-        Split { old, new, sharing, rows, chunks, places, is_looked_at, restricted, buckets }
+        Split { old, new, sharing, rows, chunks, places, given: None, is_looked_at, restricted, buckets }
     }
 
     fn push(&mut self, op: Op, inputs: Vec<NodeId>, ty: TensorType, site: Site) -> NodeId {
@@ -126,16 +131,26 @@ impl<'a> Split<'a> {
         if let Op::Source(Source::Input(index)) = node.op {
             return Ok(self.input(index, node));
         }
-        let axes: Vec<Option<Axis>> = node.inputs.iter().map(|x| self.axis(*x)).collect();
-        if let (true, Some(Place::Parts(member))) =
-            (is_view(&node.op), node.inputs.first().map(|x| &self.places[x.index()]))
+        if let (Op::ScanOutput(output), Some(Place::Loop(kinds, loops))) = (&node.op, self.first(node)) {
+            let (kinds, loops) = (kinds.clone(), loops.clone());
+            return self.scan_output(id, output, &kinds, loops);
+        }
+        if self.given.is_some()
+            && let Some(place) = self.parts_in_body(id)?
         {
+            return Ok(place);
+        }
+        let axes: Vec<Option<Axis>> = node.inputs.iter().map(|x| self.axis(*x)).collect();
+        if let (true, Some(Place::Parts(member))) = (is_view(&node.op), self.first(node)) {
             return self.view_of_parts(id, *member);
         }
         if axes.iter().all(Option::is_none) {
             let inputs: Result<Vec<NodeId>, String> =
                 node.inputs.iter().map(|&x| self.whole(x, node.site)).collect();
             return Ok(Place::Whole(self.push(node.op.clone(), inputs?, node.ty.clone(), node.site)));
+        }
+        if let Op::Scan(scan) = &node.op {
+            return self.scan(id, scan);
         }
         let types: Vec<&TensorType> = node.inputs.iter().map(|&x| &self.old.node(x).ty).collect();
         let (taken, outcome) = rule(&node.op, &types, &node.ty, &axes, self.rows)
@@ -151,10 +166,15 @@ impl<'a> Split<'a> {
     fn parts(&mut self, id: NodeId, fold: Fold, parts: Vec<NodeId>) -> Result<Place, String> {
         let node = self.old.node(id);
         let member = self.buckets.add(fold, node.ty.clone(), parts);
-        if !self.is_looked_at[id.index()] {
+        if !self.is_looked_at[id.index()] && self.given.is_none() {
             self.will_be_needed(member, node.site)?;
         }
         Ok(Place::Parts(member))
+    }
+
+    /// The place of a node's first operand.
+    fn first(&self, node: &Node) -> Option<&Place> {
+        node.inputs.first().map(|x| &self.places[x.index()])
     }
 
     /// The node, once for each chunk.
@@ -196,6 +216,15 @@ impl<'a> Split<'a> {
 
     /// An input: the rows of the rank, cut into its chunks, where it has rows.
     fn input(&mut self, index: u32, node: &Node) -> Place {
+        if let Some(given) = &self.given {
+            let (kind, ty) = (given[index as usize], self.new.inputs[index as usize].clone());
+            let input = self.push(node.op.clone(), vec![], ty.clone(), node.site);
+            return match kind {
+                scan::Kind::Whole => Place::Whole(input),
+                scan::Kind::Rows(axis) => Place::Rows(axis, vec![input]),
+                scan::Kind::Parts(fold) => Place::Parts(self.buckets.add(fold, ty, vec![input])),
+            };
+        }
         let is_by_row = self.old.inputs[index as usize].shape.first() == Some(&self.rows);
         let ty = self.new.inputs[index as usize].clone();
         let whole = self.push(node.op.clone(), vec![], ty.clone(), node.site);
@@ -251,7 +280,7 @@ impl<'a> Split<'a> {
     fn whole(&mut self, id: NodeId, site: Site) -> Result<NodeId, String> {
         match self.places[id.index()].clone() {
             Place::Whole(node) => Ok(node),
-            Place::Rows(..) | Place::Unused => Err(self.old.located(id, NOT_SHARED)),
+            Place::Rows(..) | Place::Loop(..) | Place::Unused => Err(self.old.located(id, NOT_SHARED)),
             Place::Parts(member) => self.reduced(member, site),
         }
     }
@@ -260,7 +289,7 @@ impl<'a> Split<'a> {
     fn rows_of(&mut self, id: NodeId, axis: Axis) -> Result<Vec<NodeId>, String> {
         match self.places[id.index()].clone() {
             Place::Rows(own, parts) if own == axis => Ok(parts),
-            Place::Rows(..) | Place::Unused => Err(self.old.located(id, NOT_SHARED)),
+            Place::Rows(..) | Place::Loop(..) | Place::Unused => Err(self.old.located(id, NOT_SHARED)),
             Place::Whole(_) | Place::Parts(_) => self.restrict(id, axis),
         }
     }
