@@ -1,0 +1,48 @@
+//! Ranks of Iron Learn that a launcher of MPI has started: `mpirun -n 4 ironlearn train JOB.toml`.
+//!
+//! - [`is_launched`] looks at the environment alone: a run that no launcher has started never initialises MPI.
+//! - `start` initialises MPI on the thread of a [`Group`](https://docs.rs/ironlearn-ir), which alone calls it.
+//! - `Mpi` is the [transport](ironlearn_ir::ranks::Transport): messages that do not block, polled.
+//!
+//! Without the feature `mpi` only [`is_launched`] is there, and neither MPI nor a C compiler is needed.
+//!
+//! # How ranks end
+//!
+//! - **All are done**: the groups are dropped, each waits for the others, MPI is finalised.
+//! - **One has an error**: it prints it and ends its process *without dropping its group*
+//!   ([`std::process::exit`]): the launcher sees a process that has not finalised MPI, and ends the others. A group that is
+//!   dropped while others still exchange ends them too, but then they tell their reason, not the first one.
+//! - **One is killed**: the launcher ends the others, and names it.
+//! - **One falls silent** (its process is stopped, its host hangs or is cut off), or the launcher does not end the others:
+//!   whoever watches it tells its name and ends all with the exit code `LOST`, within ten seconds.
+#![forbid(unsafe_code)]
+
+#[cfg(feature = "mpi")]
+mod ending;
+mod launch;
+#[cfg(feature = "mpi")]
+mod pause;
+#[cfg(feature = "mpi")]
+mod transport;
+#[cfg(feature = "mpi")]
+mod watch;
+
+pub use launch::is_launched;
+
+#[cfg(feature = "mpi")]
+pub use {ending::LOST, transport::Mpi};
+
+#[cfg(feature = "mpi")]
+use ironlearn_ir::ranks::Group;
+
+/// This process among those that the launcher has started. MPI is initialised, and finalised when the group is dropped; a
+/// process does both at most once.
+///
+/// Where another rank falls silent, however long this one computes, all end with the exit code [`LOST`].
+///
+/// # Errors
+/// What keeps the ranks from finding each other. Errors within MPI end all ranks with a message of MPI.
+#[cfg(feature = "mpi")]
+pub fn start() -> Result<Group, String> {
+    Group::start(Mpi::new, |problem| ending::end_all(problem))
+}
