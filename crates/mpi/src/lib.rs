@@ -1,10 +1,11 @@
 //! Ranks of Iron Learn that a launcher of MPI has started: `mpirun -n 4 ironlearn train JOB.toml`.
 //!
 //! - [`is_launched`] looks at the environment alone: a run that no launcher has started never initialises MPI.
-//! - `start` initialises MPI on the thread of a [`Group`](https://docs.rs/ironlearn-ir), which alone calls it.
-//! - `Mpi` is the [transport](ironlearn_ir::ranks::Transport): messages that do not block, polled.
+//! - `start` gives the `Group` of this process and the others. MPI is initialised on its thread, which alone calls it.
+//! - `Mpi` is the `Transport` below it: messages that do not block, polled; and signs of life.
 //!
-//! Without the feature `mpi` only [`is_launched`] is there, and neither MPI nor a C compiler is needed.
+//! Without the feature `mpi` only [`is_launched`] is there, and neither MPI nor a C compiler is needed. With it, `mpicc`
+//! and libclang are.
 //!
 //! # How ranks end
 //!
@@ -19,9 +20,13 @@
 
 #[cfg(feature = "mpi")]
 mod ending;
+#[cfg(feature = "mpi")]
+mod hearing;
 mod launch;
 #[cfg(feature = "mpi")]
 mod pause;
+#[cfg(feature = "mpi")]
+mod requests;
 #[cfg(feature = "mpi")]
 mod transport;
 #[cfg(feature = "mpi")]

@@ -2,27 +2,18 @@
 
 use crate::ending::end_all;
 use crate::pause::Pause;
+use crate::requests::{HEAD, LENGTH, Requests, fits_head, head, length};
 use crate::watch::Watch;
 use ironlearn_ir::ranks::Transport;
+use mpi::Threading;
 use mpi::environment::Universe;
-use mpi::request::{LocalScope, RequestCollection, multiple_scope};
+use mpi::request::multiple_scope;
 use mpi::topology::SimpleCommunicator;
-use mpi::traits::{Communicator, Destination, Source};
-use mpi::{Rank, Tag, Threading};
-use std::time::Instant;
+use mpi::traits::Communicator;
+use std::time::{Duration, Instant};
 
-/// The first message of a rank to another, in each exchange: how many bytes there are, and the bytes themselves where
-/// they fit. MPI sends messages of this size without asking the receiver.
-const HEAD: usize = 2048;
-/// The number of bytes in a head.
-const LENGTH: usize = size_of::<u64>();
-/// In the place of the number: the sender has nothing more to exchange.
-const LEAVING: u64 = u64::MAX;
 /// The most bytes of a message: MPI counts them in 31 bits.
 const PIECE: usize = 1 << 30;
-
-const HEAD_TAG: Tag = 2;
-const DATA_TAG: Tag = 3;
 
 /// Ranks as MPI has started them. Where one of them is lost in an exchange, all end: MPI cannot take back what is on its way.
 pub struct Mpi {
@@ -83,181 +74,88 @@ impl Mpi {
         format!("rank {rank} ({})", self.names[rank])
     }
 
-    /// Exchanges; or, without bytes, waits until all ranks have nothing more to exchange.
+    /// Exchanges; or, where this rank leaves, waits until all others do.
     fn round(&mut self, mut to: Vec<Vec<u8>>, leaves: bool) -> Vec<Vec<u8>> {
         let mut received = vec![Vec::new(); self.count];
         received[self.rank] = std::mem::take(&mut to[self.rank]);
-        let heads_out: Vec<Vec<u8>> = to.iter().map(|bytes| head(bytes, leaves)).collect();
-        let mut heads = std::mem::take(&mut self.heads);
+        let heads: Vec<Vec<u8>> = to.iter().map(|bytes| head((!leaves).then_some(&**bytes))).collect();
+        let mut heads_in = std::mem::take(&mut self.heads);
+        // All that messages lie in has to be there before this scope, which is not left while one is on its way.
         multiple_scope(4 * self.count, |scope, requests| {
-            let all = Requests { requests, scope, kinds: Vec::new(), left: 0 };
-            self.carry_out(all, &mut heads, &heads_out, &to, &mut received, leaves);
-        });
-        self.heads = heads;
-        received
-    }
-
-    fn carry_out<'a>(
-        &mut self,
-        mut all: Requests<'a, '_>,
-        heads: &'a mut [Vec<u8>],
-        heads_out: &'a [Vec<u8>],
-        to: &'a [Vec<u8>],
-        received: &'a mut [Vec<u8>],
-        leaves: bool,
-    ) {
-        let mut peers = vec![Peer::default(); self.count];
-        for (from, head) in heads.iter_mut().enumerate().filter(|(from, _)| *from != self.rank) {
-            all.receive(&self.world, from, head, Kind::Head(from));
-            peers[from].receives = 1;
-        }
-        // From the next rank on: not all to the same one first.
-        for to_rank in (1..self.count).map(|i| (self.rank + i) % self.count) {
-            all.send(&self.world, to_rank, &heads_out[to_rank], HEAD_TAG);
-            peers[to_rank].sends = 1;
-            if to[to_rank].len() > HEAD - LENGTH {
-                for piece in to[to_rank].chunks(self.piece) {
-                    all.send(&self.world, to_rank, piece, DATA_TAG);
-                    peers[to_rank].sends += 1;
+            let mut requests = Requests::new(&self.world, scope, requests);
+            let mut rooms: Vec<_> = received.iter_mut().map(Some).collect();
+            // From the next rank on: not all to the same one first.
+            let others = (1..self.count).map(|i| (self.rank + i) % self.count);
+            for (from, head) in heads_in.iter_mut().enumerate().filter(|(from, _)| *from != self.rank) {
+                requests.receive_head(from, head);
+            }
+            for rank in others {
+                requests.send_head(rank, &heads[rank]);
+                if !fits_head(to[rank].len()) {
+                    to[rank].chunks(self.piece).for_each(|piece| requests.send_data(rank, piece));
                 }
             }
-        }
-        let mut room: Vec<Option<&'a mut Vec<u8>>> = received.iter_mut().map(Some).collect();
-        let (mut pause, mut done) = (Pause::new(), Vec::new());
-        loop {
-            let now = Instant::now();
-            if self.watch.is_due(now)
-                && let Err((rank, silent)) = self.watch.beat(&self.world, now)
-            {
-                let waits: Vec<_> =
-                    (0..self.count).filter(|r| peers[*r].receives > 0).map(|r| r.to_string()).collect();
-                let waits = if waits.is_empty() { "no rank".into() } else { waits.join(", ") };
-                end_all(&format!(
-                    "{}, while rank {} waits for: {waits}",
-                    self.silence(rank, silent),
-                    self.rank
-                ));
-            }
-            if all.left == 0 {
-                return;
-            }
-            all.requests.test_some(&mut done);
-            if done.is_empty() {
-                pause.wait(now, || peers.iter().any(Peer::is_moving));
-                continue;
-            }
-            pause.restart();
-            all.left -= done.len();
-            for (request, _, data) in done.drain(..) {
-                match all.kinds[request] {
-                    Kind::Sent(rank) => peers[rank].sends -= 1,
-                    Kind::Data(rank) => peers[rank].receives -= 1,
-                    Kind::Head(rank) => {
-                        peers[rank].receives -= 1;
-                        peers[rank].is_there = true;
-                        let Some(room) = room[rank].take() else { continue };
-                        let length = length(data);
-                        if (length == LEAVING) != leaves {
-                            // The other one finds out as well.
+            let (mut pause, mut came) = (Pause::new(), Vec::new());
+            loop {
+                let now = Instant::now();
+                if self.watch.is_due(now)
+                    && let Err((rank, silent)) = self.watch.beat(&self.world, now)
+                {
+                    let (silence, missing) = (self.silence(rank, silent), requests.missing());
+                    end_all(&format!("{silence}, while rank {} exchanges with {missing}", self.rank));
+                }
+                if requests.is_empty() {
+                    return;
+                }
+                if !requests.look(&mut came) {
+                    pause.wait(now, || requests.is_moving());
+                    continue;
+                }
+                pause.restart();
+                for (rank, head) in came.drain(..) {
+                    match (length(head), rooms[rank].take()) {
+                        (Some(length), Some(room)) if !leaves => {
+                            self.receive(&mut requests, rank, length, head, room);
+                        }
+                        (None, _) if leaves => {}
+                        // The other one finds out as well.
+                        _ => {
                             let (ended, goes_on) = if leaves { (self.rank, rank) } else { (rank, self.rank) };
                             end_all(&format!("{} has ended, while rank {goes_on} goes on", self.name(ended)));
-                        }
-                        if !leaves {
-                            peers[rank].receives += self.receive(&mut all, rank, length, data, room);
                         }
                     }
                 }
             }
-        }
+        });
+        self.heads = heads_in;
+        received
     }
 
-    /// Takes the bytes out of a head, or begins to receive them. Gives the number of messages to come.
+    /// Takes the bytes out of a head, or begins to receive them.
     fn receive<'a>(
         &self,
-        all: &mut Requests<'a, '_>,
+        requests: &mut Requests<'a, '_>,
         from: usize,
         length: u64,
         head: &[u8],
         room: &'a mut Vec<u8>,
-    ) -> usize {
+    ) {
         let length = usize::try_from(length).unwrap_or(usize::MAX);
-        if room.try_reserve_exact(length).is_err() {
+        // Asked for first: where there is no memory for zeros, Rust ends the process without a word of ours.
+        if Vec::<u8>::new().try_reserve_exact(length).is_err() {
             end_all(&format!("rank {} has no memory for {length} bytes of {}", self.rank, self.name(from)));
         }
-        if length <= HEAD - LENGTH {
+        if fits_head(length) {
             room.extend_from_slice(&head[LENGTH..LENGTH + length]);
-            return 0;
+            return;
         }
-        room.resize(length, 0);
-        let pieces = room.chunks_mut(self.piece);
-        let count = pieces.len();
-        pieces.for_each(|piece| all.receive(&self.world, from, piece, Kind::Data(from)));
-        count
+        *room = vec![0; length];
+        room.chunks_mut(self.piece).for_each(|piece| requests.receive_data(from, piece));
     }
 
-    fn silence(&self, rank: usize, silent: std::time::Duration) -> String {
+    fn silence(&self, rank: usize, silent: Duration) -> String {
         format!("{} has not been heard of for {} s", self.name(rank), silent.as_secs())
     }
-}
-
-/// What is on its way to and from one rank.
-#[derive(Clone, Default)]
-struct Peer {
-    is_there: bool,
-    receives: usize,
-    sends: usize,
-}
-
-impl Peer {
-    /// Both ranks are in the exchange, and it has not ended.
-    fn is_moving(&self) -> bool {
-        self.is_there && self.receives + self.sends > 0
-    }
-}
-
-#[derive(Clone, Copy)]
-enum Kind {
-    Head(usize),
-    Data(usize),
-    Sent(usize),
-}
-
-struct Requests<'a, 's> {
-    requests: &'s mut RequestCollection<'a, [u8]>,
-    scope: &'s LocalScope<'a>,
-    kinds: Vec<Kind>,
-    /// How many have not ended.
-    left: usize,
-}
-
-impl<'a> Requests<'a, '_> {
-    fn receive(&mut self, world: &SimpleCommunicator, from: usize, bytes: &'a mut [u8], kind: Kind) {
-        let tag = if matches!(kind, Kind::Head(_)) { HEAD_TAG } else { DATA_TAG };
-        let from = world.process_at_rank(from as Rank);
-        self.requests.add(from.immediate_receive_into_with_tag(self.scope, bytes, tag));
-        self.kinds.push(kind);
-        self.left += 1;
-    }
-
-    fn send(&mut self, world: &SimpleCommunicator, to: usize, bytes: &'a [u8], tag: Tag) {
-        let process = world.process_at_rank(to as Rank);
-        self.requests.add(process.immediate_send_with_tag(self.scope, bytes, tag));
-        self.kinds.push(Kind::Sent(to));
-        self.left += 1;
-    }
-}
-
-fn head(bytes: &[u8], leaves: bool) -> Vec<u8> {
-    let length = if leaves { LEAVING } else { bytes.len() as u64 };
-    let mut head = length.to_le_bytes().to_vec();
-    if bytes.len() <= HEAD - LENGTH {
-        head.extend_from_slice(bytes);
-    }
-    head
-}
-
-fn length(head: &[u8]) -> u64 {
-    head.first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes))
 }
 
 impl Transport for Mpi {

@@ -3,19 +3,13 @@
 //! On such a ring a rank needs one small message each [`BEAT`], whatever the number of ranks; and where some have stopped,
 //! but not all, a rank that has not comes after one that has.
 
+use crate::hearing::Hearing;
 use ironlearn_ir::ranks::BEAT;
 use mpi::Rank;
 use mpi::request::{Request, StaticScope};
 use mpi::topology::SimpleCommunicator;
 use mpi::traits::{Communicator, Destination, Source};
 use std::time::{Duration, Instant};
-
-/// A rank that is silent for longer is lost.
-pub(crate) const SILENCE: Duration = Duration::from_secs(8);
-
-/// A rank that has not listened for longer was stopped itself, or its host was: it has heard nobody, which says nothing of
-/// the others.
-const ABSENCE: Duration = Duration::from_secs(2);
 
 const TAG: mpi::Tag = 1;
 static ALIVE: [u8; 1] = [1];
@@ -24,8 +18,7 @@ pub(crate) struct Watch {
     next: Rank,
     before: Rank,
     sent: Instant,
-    listened: Instant,
-    heard: Instant,
+    hearing: Hearing,
     /// Signs of life on their way.
     sending: Vec<Request<'static, [u8]>>,
 }
@@ -38,8 +31,7 @@ impl Watch {
             next: next as Rank,
             before: before as Rank,
             sent: now,
-            listened: now,
-            heard: now,
+            hearing: Hearing::new(now),
             sending: Vec::new(),
         }
     }
@@ -51,25 +43,15 @@ impl Watch {
 
     /// Tells that this rank is alive, and listens. Gives the rank that is silent for too long, and for how long it is.
     pub(crate) fn beat(&mut self, world: &SimpleCommunicator, now: Instant) -> Result<(), (usize, Duration)> {
-        if self.next == self.before && self.next == world.rank() {
-            self.sent = now;
+        if self.next == world.rank() {
             return Ok(());
         }
         self.sending = self.sending.drain(..).filter_map(|request| request.test().err()).collect();
         let next = world.process_at_rank(self.next);
         self.sending.push(next.immediate_send_with_tag(StaticScope, &ALIVE[..], TAG));
         self.sent = now;
-        if now.duration_since(self.listened) > ABSENCE {
-            self.heard = now;
-        }
-        self.listened = now;
-        if self.listen(world) {
-            self.heard = now;
-        }
-        match now.duration_since(self.heard) {
-            silent if silent > SILENCE => Err((self.before as usize, silent)),
-            _ => Ok(()),
-        }
+        let has_heard = self.listen(world);
+        self.hearing.listen(now, has_heard).map_or(Ok(()), |silent| Err((self.before as usize, silent)))
     }
 
     /// Takes all signs of life that have come.
