@@ -10,9 +10,9 @@
 //! # How ranks end
 //!
 //! - **All are done**: the groups are dropped, each waits for the others, MPI is finalised.
-//! - **One has an error**: it prints it and ends its process *without dropping its group*
-//!   ([`std::process::exit`]): the launcher sees a process that has not finalised MPI, and ends the others. A group that is
-//!   dropped while others still exchange ends them too, but then they tell their reason, not the first one.
+//! - **One has an error**: it tells it and ends its process with an exit code. The launcher sees a process that has not
+//!   finalised MPI, ends the others, and has its exit code. Best it does so at once, by [`std::process::exit`]: where
+//!   it drops its group before, it waits there until another one exchanges, and is let go without finalising.
 //! - **One is killed**: the launcher ends the others, and names it.
 //! - **One falls silent** (its process is stopped, its host hangs or is cut off), or the launcher does not end the others:
 //!   whoever watches it tells its name and ends all with the exit code `LOST`, within ten seconds.
@@ -49,5 +49,5 @@ use ironlearn_ir::ranks::Group;
 /// What keeps the ranks from finding each other. Errors within MPI end all ranks with a message of MPI.
 #[cfg(feature = "mpi")]
 pub fn start() -> Result<Group, String> {
-    Group::start(Mpi::new, |problem| ending::end_all(problem))
+    Group::start(Mpi::new, |problem| ending::end_all(problem, ending::SILENT))
 }

@@ -27,7 +27,7 @@ impl Pause {
         *self = Pause::new();
     }
 
-    /// Waits; false where it did not, and there is no need to look at the clock either.
+    /// Waits, where `is_moving` says that a message is being moved not for long.
     pub(crate) fn wait(&mut self, now: Instant, is_moving: impl FnOnce() -> bool) {
         let waited = now.duration_since(self.since);
         if waited < SPIN {

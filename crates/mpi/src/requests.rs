@@ -11,23 +11,24 @@ use mpi::{Rank, Tag};
 pub(crate) const HEAD: usize = 2048;
 /// The number of bytes in a head.
 pub(crate) const LENGTH: usize = size_of::<u64>();
-/// In the place of the number: the sender has nothing more to exchange.
-const LEAVING: u64 = u64::MAX;
+/// The head of a rank that has nothing more to exchange: no number of bytes.
+pub(crate) static LEAVING: [u8; LENGTH] = u64::MAX.to_le_bytes();
 
-const HEAD_TAG: Tag = 2;
+pub(crate) const HEAD_TAG: Tag = 2;
 const DATA_TAG: Tag = 3;
 
-/// What tells another rank of these bytes; or, without any, that there will be no more.
-pub(crate) fn head(bytes: Option<&[u8]>) -> Vec<u8> {
-    let mut head = bytes.map_or(LEAVING, |bytes| bytes.len() as u64).to_le_bytes().to_vec();
-    head.extend_from_slice(bytes.filter(|bytes| fits_head(bytes.len())).unwrap_or_default());
+/// What tells another rank of these bytes.
+pub(crate) fn head(bytes: &[u8]) -> Vec<u8> {
+    let mut head = (bytes.len() as u64).to_le_bytes().to_vec();
+    if fits_head(bytes.len()) {
+        head.extend_from_slice(bytes);
+    }
     head
 }
 
-/// The number of bytes that a head tells of.
+/// The number of bytes that a head tells of; nothing where its rank leaves.
 pub(crate) fn length(head: &[u8]) -> Option<u64> {
-    let length = head.first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes));
-    (length != LEAVING).then_some(length)
+    head.first_chunk().filter(|length| **length != LEAVING).map(|length| u64::from_le_bytes(*length))
 }
 
 /// True where so many bytes need no other message.
@@ -148,11 +149,11 @@ mod tests {
     fn a_head_has_what_fits() {
         for bytes in [0, 1, HEAD - LENGTH, HEAD - LENGTH + 1, 1 << 20] {
             let message = vec![7; bytes];
-            let head = head(Some(&message));
+            let head = head(&message);
             assert_eq!(length(&head), Some(bytes as u64));
             assert_eq!(head.len(), LENGTH + if fits_head(bytes) { bytes } else { 0 });
             assert!(head.len() <= HEAD);
         }
-        assert_eq!(length(&head(None)), None);
+        assert_eq!(length(&LEAVING), None);
     }
 }

@@ -1,19 +1,23 @@
 //! [`Mpi`]: the transport.
 
-use crate::ending::end_all;
+use crate::ending::{SILENT, end_all};
 use crate::pause::Pause;
-use crate::requests::{HEAD, LENGTH, Requests, fits_head, head, length};
+use crate::requests::{HEAD, HEAD_TAG, LEAVING, LENGTH, Requests, fits_head, head, length};
 use crate::watch::Watch;
 use ironlearn_ir::ranks::Transport;
 use mpi::Threading;
 use mpi::environment::Universe;
-use mpi::request::multiple_scope;
+use mpi::request::{Request, StaticScope, multiple_scope};
 use mpi::topology::SimpleCommunicator;
-use mpi::traits::Communicator;
+use mpi::traits::{Communicator, Destination, MatchedReceiveVec, Source};
+use std::thread;
 use std::time::{Duration, Instant};
 
 /// The most bytes of a message: MPI counts them in 31 bits.
 const PIECE: usize = 1 << 30;
+
+/// How long a rank that has left the others has to tell why.
+const GRACE: Duration = Duration::from_secs(3);
 
 /// Ranks as MPI has started them. Where one of them is lost in an exchange, all end: MPI cannot take back what is on its way.
 pub struct Mpi {
@@ -26,8 +30,8 @@ pub struct Mpi {
     /// Heads that are received.
     heads: Vec<Vec<u8>>,
     piece: usize,
-    // Dropped last: MPI is finalised.
-    _universe: Universe,
+    /// MPI is finalised where it is dropped.
+    universe: Option<Universe>,
 }
 
 impl Mpi {
@@ -55,7 +59,7 @@ impl Mpi {
         let names = vec!["not met yet".to_owned(); count];
         let watch = Watch::new(rank, count);
         let heads = vec![vec![0; HEAD]; count];
-        let mut mpi = Mpi { world, rank, count, names, watch, heads, piece: PIECE, _universe: universe };
+        let mut mpi = Mpi { world, rank, count, names, watch, heads, piece: PIECE, universe: Some(universe) };
         let host = mpi::environment::processor_name().unwrap_or_else(|_| "unknown".into());
         let name = format!("host {host}, process {}", std::process::id());
         let names = mpi.exchange(vec![name.into_bytes(); count])?;
@@ -74,11 +78,10 @@ impl Mpi {
         format!("rank {rank} ({})", self.names[rank])
     }
 
-    /// Exchanges; or, where this rank leaves, waits until all others do.
-    fn round(&mut self, mut to: Vec<Vec<u8>>, leaves: bool) -> Vec<Vec<u8>> {
+    fn round(&mut self, mut to: Vec<Vec<u8>>) -> Vec<Vec<u8>> {
         let mut received = vec![Vec::new(); self.count];
         received[self.rank] = std::mem::take(&mut to[self.rank]);
-        let heads: Vec<Vec<u8>> = to.iter().map(|bytes| head((!leaves).then_some(&**bytes))).collect();
+        let heads: Vec<Vec<u8>> = to.iter().map(|bytes| head(bytes)).collect();
         let mut heads_in = std::mem::take(&mut self.heads);
         // All that messages lie in has to be there before this scope, which is not left while one is on its way.
         multiple_scope(4 * self.count, |scope, requests| {
@@ -102,7 +105,8 @@ impl Mpi {
                     && let Err((rank, silent)) = self.watch.beat(&self.world, now)
                 {
                     let (silence, missing) = (self.silence(rank, silent), requests.missing());
-                    end_all(&format!("{silence}, while rank {} exchanges with {missing}", self.rank));
+                    let problem = format!("{silence}, while rank {} exchanges with {missing}", self.rank);
+                    end_all(&problem, SILENT);
                 }
                 if requests.is_empty() {
                     return;
@@ -113,16 +117,9 @@ impl Mpi {
                 }
                 pause.restart();
                 for (rank, head) in came.drain(..) {
-                    match (length(head), rooms[rank].take()) {
-                        (Some(length), Some(room)) if !leaves => {
-                            self.receive(&mut requests, rank, length, head, room);
-                        }
-                        (None, _) if leaves => {}
-                        // The other one finds out as well.
-                        _ => {
-                            let (ended, goes_on) = if leaves { (self.rank, rank) } else { (rank, self.rank) };
-                            end_all(&format!("{} has ended, while rank {goes_on} goes on", self.name(ended)));
-                        }
+                    let Some(length) = length(head) else { self.left_by(rank) };
+                    if let Some(room) = rooms[rank].take() {
+                        self.receive(&mut requests, rank, length, head, room);
                     }
                 }
             }
@@ -143,7 +140,9 @@ impl Mpi {
         let length = usize::try_from(length).unwrap_or(usize::MAX);
         // Asked for first: where there is no memory for zeros, Rust ends the process without a word of ours.
         if Vec::<u8>::new().try_reserve_exact(length).is_err() {
-            end_all(&format!("rank {} has no memory for {length} bytes of {}", self.rank, self.name(from)));
+            let problem =
+                format!("rank {} has no memory for {length} bytes of {}", self.rank, self.name(from));
+            end_all(&problem, "give each process more memory, or start fewer on each host");
         }
         if fits_head(length) {
             room.extend_from_slice(&head[LENGTH..LENGTH + length]);
@@ -151,6 +150,13 @@ impl Mpi {
         }
         *room = vec![0; length];
         room.chunks_mut(self.piece).for_each(|piece| requests.receive_data(from, piece));
+    }
+
+    /// Ends all, as another rank has left them. It may have an error to tell, and end all sooner by that.
+    fn left_by(&self, rank: usize) -> ! {
+        thread::sleep(GRACE);
+        let problem = format!("{} has ended, while rank {} goes on", self.name(rank), self.rank);
+        end_all(&problem, "see what it has said above")
     }
 
     fn silence(&self, rank: usize, silent: Duration) -> String {
@@ -171,7 +177,7 @@ impl Transport for Mpi {
         if to.len() != self.count {
             return Err(format!("{} ranks exchange, and there are messages for {}", self.count, to.len()));
         }
-        Ok(self.round(to, false))
+        Ok(self.round(to))
     }
 
     fn idle(&mut self) -> Result<(), String> {
@@ -181,9 +187,50 @@ impl Transport for Mpi {
 }
 
 impl Drop for Mpi {
-    /// Goes on to watch until all ranks are done, as nobody is watched while MPI is finalised.
+    /// Finalises MPI once all ranks are here. Where others go on, this one has failed: it is let go without, as the
+    /// launcher ends all with a process that ends so.
     fn drop(&mut self) {
-        self.round(vec![Vec::new(); self.count], true);
+        // Nobody is watched while MPI is finalised: until all are about to, they watch each other.
+        let all_leave = self.leave();
         self.watch.end();
+        let universe = self.universe.take();
+        if !all_leave {
+            std::mem::forget(universe);
+        }
+    }
+}
+
+impl Mpi {
+    /// Tells all that this rank leaves. True when all do, false once one does not.
+    fn leave(&mut self) -> bool {
+        let others: Vec<usize> = (0..self.count).filter(|rank| *rank != self.rank).collect();
+        let told = others.iter().map(|rank| {
+            let process = self.world.process_at_rank(*rank as mpi::Rank);
+            process.immediate_send_with_tag(StaticScope, &LEAVING[..], HEAD_TAG)
+        });
+        let told: Vec<_> = told.collect();
+        let (mut left, mut pause) = (others.len(), Pause::new());
+        // Nothing is received before it has come: what is begun would have to be ended.
+        while left > 0 {
+            let now = Instant::now();
+            if self.watch.is_due(now)
+                && let Err((rank, silent)) = self.watch.beat(&self.world, now)
+            {
+                let problem = format!("{}, while rank {} ends", self.silence(rank, silent), self.rank);
+                end_all(&problem, SILENT);
+            }
+            let Some(message) = self.world.any_process().immediate_matched_probe_with_tag(HEAD_TAG) else {
+                pause.wait(now, || false);
+                continue;
+            };
+            pause.restart();
+            let (head, _) = message.matched_receive_vec::<u8>();
+            if length(&head).is_some() {
+                break;
+            }
+            left -= 1;
+        }
+        told.into_iter().for_each(Request::wait_without_status);
+        left == 0
     }
 }

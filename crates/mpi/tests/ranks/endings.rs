@@ -1,6 +1,6 @@
 //! How ranks end where one of them does not go on.
 
-use crate::launcher::{End, Launch, runs, signal};
+use crate::launcher::{End, Launch, launch, runs, signal};
 use ironlearn_mpi::LOST;
 use std::thread::sleep;
 use std::time::Duration;
@@ -64,15 +64,18 @@ fn all_end_with_one_that_is_stopped_in_an_exchange() {
 
 #[test]
 fn all_end_with_one_that_has_an_error() {
-    let Some(end) = Launch::start(3, "fail").map(Launch::end) else { return };
-    assert!(end.seconds() < SOON, "{end:#?}");
-    assert_eq!(end.code, Some(5), "{end:#?}");
-    assert!(end.stderr.contains("error: rank 1 has no more disk"), "{end:#?}");
+    for part in ["fail", "fail-late"] {
+        let Some(end) = launch(3, part) else { return };
+        assert!(end.seconds() < SOON, "{end:#?}");
+        assert_eq!(end.code, Some(5), "{end:#?}");
+        assert!(end.stderr.contains("error: rank 1 has no more disk"), "{end:#?}");
+        assert!(!end.stderr.contains("has ended"), "{end:#?}");
+    }
 }
 
 #[test]
 fn all_end_with_one_that_leaves_them() {
-    let Some(end) = Launch::start(3, "leave").map(Launch::end) else { return };
+    let Some(end) = launch(3, "leave") else { return };
     assert!(end.seconds() < SOON, "{end:#?}");
     assert_eq!(end.code, Some(LOST.into()), "{end:#?}");
     assert!(end.stderr.contains("has ended, while rank"), "{end:#?}");

@@ -24,6 +24,7 @@ pub fn take(part: &str) {
         "wait" => wait(),
         "transfer" => transfer(),
         "fail" => fail(),
+        "fail-late" => fail_late(),
         "leave" => leave(),
         "beat" => beat(),
         other => panic!("no part {other}"),
@@ -174,7 +175,20 @@ fn fail() {
     std::thread::sleep(FOREVER);
 }
 
-/// Rank 1 leaves the others.
+/// The same, after its group is dropped.
+fn fail_late() {
+    let group = start();
+    if group.rank() == 1 {
+        drop(group);
+        eprintln!("error: rank 1 has no more disk");
+        std::process::exit(5);
+    }
+    std::thread::sleep(Duration::from_secs(2));
+    let _ = group.gather(vec![1; 100]);
+    std::thread::sleep(FOREVER);
+}
+
+/// Rank 1 leaves the others, and does not end.
 fn leave() {
     let group = start();
     if group.rank() == 1 {
