@@ -12,6 +12,7 @@ pub use runs::{CompareOptions, LrFindOptions, SweepOptions};
 pub use serve::ServeOptions;
 
 use crate::device::Device;
+use crate::ranks::Team;
 use crate::session::Limits;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Args, Parser, Subcommand};
@@ -137,6 +138,20 @@ pub struct MachineOptions {
     /// Threads to compute with; the results do not depend on it [default: one per core]
     #[arg(long, value_name = "N", value_parser = threads)]
     pub threads: Option<NonZeroUsize>,
+}
+
+impl MachineOptions {
+    /// The same with what a rank is given where they leave it open.
+    pub fn of(&self, team: Option<&Team>) -> MachineOptions {
+        let open = (self.device, self.threads());
+        let (device, threads) = team.map_or(open, |team| team.machine(self.device, self.threads()));
+        MachineOptions { device, threads: threads.and_then(NonZeroUsize::new) }
+    }
+
+    /// The number of threads, where it is given.
+    pub fn threads(&self) -> Option<usize> {
+        self.threads.map(NonZeroUsize::get)
+    }
 }
 
 #[derive(Args)]

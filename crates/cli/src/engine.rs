@@ -4,10 +4,12 @@ use crate::device::Machine;
 use crate::{metrics, predictions};
 use ironlearn::job::Job;
 use ironlearn::quant::from_float::Quantized;
+use ironlearn::ranks::Ranks;
 use ironlearn::task::{self, Measures, QuantizeRequest, Request, Trained};
 use ironlearn::train::{Silent, Watch};
 use ironlearn::{Error, Tensor};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 pub use ironlearn::task::Outcome;
 
@@ -15,6 +17,8 @@ pub use ironlearn::task::Outcome;
 pub struct TrainRequest<'a> {
     pub job: &'a Job,
     pub machine: &'a Machine,
+    /// Those who carry it out together with this process.
+    pub ranks: Option<Arc<dyn Ranks>>,
     /// The checkpoint to go on from; `None`: from the beginning.
     pub resume_from: Option<&'a Path>,
     /// Where the state after the last save goes.
@@ -61,6 +65,7 @@ impl Engine for Library {
             &Request {
                 job,
                 options: request.machine.options()?,
+                ranks: request.ranks.clone(),
                 resume_from: request.resume_from,
                 directory: request.directory,
                 last: request.last.clone(),
@@ -68,7 +73,8 @@ impl Engine for Library {
             },
             watch,
         )?;
-        if job.output.report {
+        let is_first = request.ranks.as_ref().is_none_or(|ranks| ranks.rank() == 0);
+        if job.output.report && is_first {
             let written = metrics::history(request.directory)
                 .and_then(|history| task::write_report(request.directory, job, &outcome, &history));
             if let Err(error) = written {

@@ -54,6 +54,16 @@ pub fn cores() -> usize {
     std::thread::available_parallelism().map_or(1, |cores| cores.get())
 }
 
+/// Which cores these are, where the system tells it.
+pub fn core_list() -> String {
+    read("/proc/self/status").and_then(|text| field(&text, "Cpus_allowed_list")).unwrap_or_default()
+}
+
+/// The name of this machine, where the system tells it.
+pub fn host() -> String {
+    read("/proc/sys/kernel/hostname").map_or_else(|| "this machine".into(), |name| name.trim().to_owned())
+}
+
 /// The most memory that this process has used so far, in bytes, where the system tells it.
 pub fn peak_memory() -> Option<u64> {
     kibibytes(&read("/proc/self/status")?, "VmHWM")

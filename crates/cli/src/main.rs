@@ -15,6 +15,7 @@ mod plot;
 mod predictions;
 mod profile;
 mod progress;
+mod ranks;
 mod run_dir;
 mod runs;
 #[cfg(feature = "serve")]
@@ -41,10 +42,7 @@ fn main() -> ExitCode {
     let console = Console::new(arguments.json(), arguments.quiet());
     match carry_out(arguments.command, &console) {
         Ok(code) => ExitCode::from(code),
-        Err(error) => {
-            console.error(&error);
-            ExitCode::from(error.exit_code())
-        }
+        Err(error) => ExitCode::from(ranks::fail(&error, &console)),
     }
 }
 

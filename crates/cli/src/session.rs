@@ -128,6 +128,10 @@ impl Watch for Session {
         self.control(step, now)
     }
 
+    fn last_step(&self) -> Option<u64> {
+        self.limits.steps
+    }
+
     fn is_stopping(&self) -> bool {
         self.signals.interruption().is_some()
     }

@@ -165,7 +165,8 @@ fn graphs(name: &str) -> Vec<Graph> {
         graph
     });
     let [last, best] = ["last", "best"].map(|name| scratch.path().join(name));
-    let request = Request { job: &job, options, resume_from: None, directory: scratch.path(), last, best };
+    let request =
+        Request { job: &job, options, ranks: None, resume_from: None, directory: scratch.path(), last, best };
     let ended = train(&request, &mut Built).unwrap_err();
     assert!(ended.to_string().contains("all is built"), "{name}: {ended}");
     std::mem::take(&mut seen.lock().unwrap())

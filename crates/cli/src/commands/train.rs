@@ -6,6 +6,7 @@ use crate::console::Console;
 use crate::device::Machine;
 use crate::engine::{Engine, TrainRequest};
 use crate::profile;
+use crate::ranks::{self, Team};
 use crate::run_dir::RunDir;
 use crate::session::{Limits, Session};
 use crate::signals::Signals;
@@ -17,17 +18,24 @@ use std::time::Instant;
 pub fn run(options: &TrainOptions, console: &Console, engine: &dyn Engine) -> Result<u8, Error> {
     let began = Instant::now();
     let signals = Signals::install()?;
-    let machine = Machine { profile: options.run.profile, ..machine(&options.run.machine, console)? };
+    let team = ranks::join()?;
+    let asked = options.run.machine.of(team.as_ref());
+    if let Some(team) = team.as_ref().filter(|team| !team.is_first()) {
+        return team.follow(asked.device, asked.threads(), signals, engine);
+    }
+    let machine = Machine { profile: options.run.profile, ..machine(&asked, console)? };
     let mut overrides = options.run.overrides();
     overrides.extend(options.overfit_batches.map(|count| format!("train.overfit_batches={count}")));
-    let job = Job::load(&options.job, &overrides)?;
-    let machine = machine.for_job(&job, options.run.machine.device)?;
+    let mut job = Job::load(&options.job, &overrides)?;
+    team.iter().for_each(|team| team.cut(&mut job));
+    let machine = machine.for_job(&job, asked.device)?;
     let limits = options.run.limits(&job)?;
     if let Some(steps) = options.dry_run {
-        return try_out(&job, steps, &machine, signals, console, engine);
+        return try_out(&job, steps, &machine, team.as_ref(), signals, console, engine);
     }
     let dir = RunDir::create(options.run.out.as_deref(), &job)?;
-    let run = Run { job: &job, dir: &dir, resume: false, dry: false, machine: &machine, limits, began };
+    let team = team.as_ref();
+    let run = Run { job: &job, dir: &dir, resume: false, dry: false, machine: &machine, team, limits, began };
     let result = carry_out(&run, signals, console, engine);
     if result.is_err() {
         dir.discard_if_nothing_came_of_it();
@@ -40,6 +48,7 @@ fn try_out(
     job: &Job,
     steps: u64,
     machine: &Machine,
+    team: Option<&Team>,
     signals: Signals,
     console: &Console,
     engine: &dyn Engine,
@@ -49,7 +58,7 @@ fn try_out(
     // What learns all at once has no steps to count.
     let limits = Limits { steps: job.model.is_network().then_some(steps), ..Limits::default() };
     let began = Instant::now();
-    let run = Run { job, dir: &dir, resume: false, dry: true, machine, limits, began };
+    let run = Run { job, dir: &dir, resume: false, dry: true, machine, team, limits, began };
     let result = carry_out(&run, signals, console, engine);
     // What cannot be removed is the system's to remove.
     let _ = std::fs::remove_dir_all(&path);
@@ -71,6 +80,8 @@ pub struct Run<'a> {
     /// Nothing is kept of it.
     pub dry: bool,
     pub machine: &'a Machine,
+    /// The ranks that carry it out together with this process, which is the first.
+    pub team: Option<&'a Team>,
     /// When it stops before its end.
     pub limits: Limits,
     /// When the program began.
@@ -91,10 +102,16 @@ pub fn carry_out(
         console.note(&format!("run directory: {}", path.display()));
     }
     let last = run.dir.last();
+    let resume_from = run.resume.then_some(last.as_path());
+    if let Some(team) = run.team {
+        console.note(&team.text(run.job));
+        team.tell(run.job, resume_from, run.limits)?;
+    }
     let request = TrainRequest {
         job: run.job,
         machine: run.machine,
-        resume_from: run.resume.then_some(last.as_path()),
+        ranks: run.team.map(Team::ranks),
+        resume_from,
         last: last.clone(),
         best: run.dir.best(),
         directory: path,
@@ -118,6 +135,7 @@ pub fn carry_out(
         console.failure(&format!("not everything was written: {failure}"));
     }
     console.object(&summary::object(&outcome, &device, run.began.elapsed(), path, session.stop.is_none()));
+    run.team.map_or(Ok(()), Team::leave)?;
     Ok(summary::exit_code(&outcome, &session))
 }
 

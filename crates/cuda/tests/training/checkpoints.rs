@@ -41,6 +41,7 @@ fn run(directory: &Path, options: &Options, resume: bool, stop: u64) -> Outcome 
     let request = Request {
         job: &job,
         options: options.clone(),
+        ranks: None,
         resume_from: resume.then_some(last.as_path()),
         directory,
         last: last.clone(),

@@ -69,7 +69,8 @@ fn run(job: &Job, options: Options) -> (Named, Named, Outcome) {
     let directory = tempfile::tempdir().unwrap();
     let [last, best] = ["last", "best"].map(|name| directory.path().join(format!("{name}.safetensors")));
     let mut curve = Curve::default();
-    let request = Request { job, options, resume_from: None, directory: directory.path(), last, best };
+    let request =
+        Request { job, options, ranks: None, resume_from: None, directory: directory.path(), last, best };
     let outcome = train(&request, &mut curve).unwrap();
     assert_eq!((outcome.epoch, &outcome.save_failure), (job.train.epochs, &None));
     (curve.0, values(directory.path()), outcome)

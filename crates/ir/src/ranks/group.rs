@@ -56,14 +56,6 @@ impl Group {
         let jobs = self.jobs.lock().unwrap_or_else(PoisonError::into_inner);
         jobs.as_ref().and_then(|jobs| jobs.send(job).ok()).ok_or_else(ended)
     }
-
-    /// Waits until all that was begun is done, and ends the thread.
-    pub fn end(&self) {
-        drop(self.jobs.lock().unwrap_or_else(PoisonError::into_inner).take());
-        if let Some(thread) = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take() {
-            let _ = thread.join();
-        }
-    }
 }
 
 fn ended() -> String {
@@ -131,6 +123,13 @@ impl Ranks for Group {
         let (to, result) = channel();
         self.send(Job::Gather(mine, to))?;
         result.recv().map_err(|_| ended())?
+    }
+
+    fn end(&self) {
+        drop(self.jobs.lock().unwrap_or_else(PoisonError::into_inner).take());
+        if let Some(thread) = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            let _ = thread.join();
+        }
     }
 }
 

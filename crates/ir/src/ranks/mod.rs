@@ -42,6 +42,9 @@ pub trait Ranks: fmt::Debug + Send + Sync {
 
     /// What each rank gives, in the order of ranks. Waits for all.
     fn gather(&self, mine: Vec<u8>) -> Result<Vec<Vec<u8>>, String>;
+
+    /// Takes leave of the others, once all is done.
+    fn end(&self);
 }
 
 /// Moves bytes between ranks. One thread makes it, uses it and drops it.

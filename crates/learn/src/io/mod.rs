@@ -17,7 +17,7 @@ pub mod atomic;
 pub(crate) mod base64;
 pub(crate) mod bytes;
 pub mod checkpoint;
-mod checksum;
+pub(crate) mod checksum;
 mod crc32c;
 pub mod csv;
 pub mod events;

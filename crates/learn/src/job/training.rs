@@ -5,6 +5,8 @@ use super::setting::{Check, Reader, Setting, check, choice};
 use super::tree::{Node, Value};
 use std::time::Duration;
 
+const CHUNKS: Check<usize> =
+    Check::new(|chunks| *chunks == 0 || chunks.is_power_of_two(), "0, or a power of two");
 const FOLDS: Check<usize> = Check::new(|folds| *folds != 1, "0, or at least 2");
 const SEED: Check<u64> = Check::new(|seed| *seed <= i64::MAX as u64, "below 2^63");
 
@@ -17,6 +19,10 @@ section! {
         batch: Batch = Batch::Full;
         /// Portions in which the gradient of a step is computed, to save memory.
         accumulate: usize = 1, check::AT_LEAST_1;
+        /// Parts of a batch whose gradients are computed one by one, and added along a fixed tree: a power of two. So many ranks
+        /// under MPI, or fewer, give the same bits, as one process does. 0: 1, and under MPI 8, or more where there are
+        /// more ranks.
+        chunks: usize = 0, CHUNKS;
         /// Seed of everything random: first weights, order of rows, dropout. The same seed gives the
         /// same bits.
         seed: u64 = 0, SEED;

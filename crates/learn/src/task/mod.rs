@@ -15,7 +15,7 @@
 //! let best = directory.path().join("best.safetensors");
 //! let options = Options::default();
 //! let request = Request {
-//!     job: &job, options: options.clone(), resume_from: None, directory: directory.path(), last, best,
+//!     job: &job, options: options.clone(), ranks: None, resume_from: None, directory: directory.path(), last, best,
 //! };
 //! let outcome = train(&request, &mut Silent)?;
 //! assert_eq!(outcome.epoch, 3);
@@ -40,6 +40,7 @@ mod original;
 mod predictor;
 mod quantize;
 mod range_test;
+pub mod ranks;
 mod recipe;
 mod report;
 mod samples;

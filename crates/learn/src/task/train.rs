@@ -8,7 +8,7 @@ use super::model_file::{self, ModelFile};
 use super::observer::{Finish, Observer};
 use super::predictor::Predictor;
 use super::trained::network;
-use super::{data, integers, recipe, samples, unsupervised};
+use super::{data, integers, ranks, recipe, samples, unsupervised};
 use crate::error::Error;
 use crate::job::{Batch, Job};
 use crate::optim::Lbfgs;
@@ -16,8 +16,10 @@ use crate::quant::training::IntegerTraining;
 use crate::report::Chart;
 use crate::train::{LbfgsTraining, Save, Trainer, Watch};
 use crate::{Network, Options, Profile, Scope, Training};
+use ironlearn_ir::ranks::Ranks;
 use ironlearn_ir::{DType, Real, Store};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// A run to be carried out.
@@ -26,6 +28,8 @@ pub struct Request<'a> {
     pub job: &'a Job,
     /// How steps are built.
     pub options: Options,
+    /// The ranks that carry it out together; none where this process does so alone.
+    pub ranks: Option<Arc<dyn Ranks>>,
     /// The model file to go on from; none for a new run.
     pub resume_from: Option<&'a Path>,
     /// Where pictures go; has to exist.
@@ -37,7 +41,7 @@ pub struct Request<'a> {
 }
 
 /// What came of a run.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Outcome {
     /// Training loss of the last epoch; NaN where none was completed.
     pub loss: f64,
@@ -92,7 +96,7 @@ pub fn train(request: &Request<'_>, watch: &mut dyn Watch) -> Result<Outcome, Er
     }
     if let Some(search) = recipe::search(request.job)? {
         return train_floats::<f64>(request, watch, |network, data| {
-            minimising(request, search, data).build(network, &data.train, data.validation.as_ref())
+            minimising(request, search, data)?.build(network, &data.train, data.validation.as_ref())
         });
     }
     match data::dtype(request.job) {
@@ -122,7 +126,8 @@ fn train_floats<T: Real>(
     )?;
     let (scope, table) = (network.scope(), network.to_string());
     let mut outcome = carry_out(request, watch, &data, Run { scope, trainer, predictor, warnings, table })?;
-    if let Some(form) = data.preparation.text.as_ref().filter(|_| job.output.report) {
+    let wants_samples = job.output.report && request.is_first();
+    if let Some(form) = data.preparation.text.as_ref().filter(|_| wants_samples) {
         let options = recipe::options(job, &request.options).averaged(true);
         match samples::of(&network, form, &options, job.train.seed, &|| watch.is_stopping()) {
             Ok(samples) => outcome.samples = samples,
@@ -141,7 +146,7 @@ fn train_integers(request: &Request<'_>, watch: &mut dyn Watch) -> Result<Outcom
     let network = integers::network(job, &data.preparation)?;
     let warnings = resumed(request, network.scope(), &data)?;
     let training = IntegerTraining::new(optimizer)
-        .options(request.options.clone())
+        .options(request.step_options()?)
         .epochs(job.train.epochs)
         .batch(rows_of_step(job, data.train.rows()))
         .evaluate_every(job.train.evaluate_every)
@@ -197,6 +202,10 @@ fn carry_out(
     warnings.extend(trainer.warnings());
     warnings.extend(duplicates(job, data));
     strict(job, &warnings)?;
+    ranks::compare(request, data, &arithmetic(request), &scope.store())?;
+    if !request.is_first() {
+        return follow(watch, trainer, table);
+    }
     watch.describe(&format!("{}\n{}", table.trim_end(), data.sizes()));
     let mut observer = Observer::new(watch, request, data, predictor, trainer.steps_per_epoch());
     let arithmetic = arithmetic(request);
@@ -252,6 +261,24 @@ fn carry_out(
     })
 }
 
+/// The part of a rank that writes nothing.
+fn follow(watch: &mut dyn Watch, mut trainer: Trainer<'_>, table: String) -> Result<Outcome, Error> {
+    let ran = trainer.run(watch, &mut |_, _| Ok(()))?;
+    trainer.complete()?;
+    Ok(Outcome {
+        loss: ran.loss,
+        epoch: ran.epoch,
+        step: ran.step,
+        steps_here: ran.steps_here,
+        train_time: ran.train_time,
+        best_loss: ran.best_loss,
+        stopped_early: ran.stopped_early,
+        skipped: ran.skipped,
+        network: table,
+        ..Outcome::default()
+    })
+}
+
 /// An error where a strict run has warnings.
 pub(super) fn strict(job: &Job, warnings: &[String]) -> Result<(), Error> {
     match warnings.first().filter(|_| job.train.strict) {
@@ -294,21 +321,21 @@ fn descending<'d, T: Real>(
     network: &Network<T>,
     data: &'d Data,
 ) -> Result<Trainer<'d>, Error> {
-    let training = training(request.job, &request.options, data)?;
+    let training = training(request.job, &request.step_options()?, data)?;
     training.build(network, &data.train, data.validation.as_ref())
 }
 
 /// A search for the minimum of the loss over all rows.
-fn minimising(request: &Request<'_>, search: Lbfgs, data: &Data) -> LbfgsTraining {
+fn minimising(request: &Request<'_>, search: Lbfgs, data: &Data) -> Result<LbfgsTraining, Error> {
     let job = request.job;
-    LbfgsTraining::new(recipe::loss(&job.loss, &data.train, data.preparation.outputs), search)
+    Ok(LbfgsTraining::new(recipe::loss(&job.loss, &data.train, data.preparation.outputs), search)
         .penalty(job.optimizer.weight_decay)
-        .options(recipe::options(job, &request.options))
+        .options(recipe::options(job, &request.step_options()?))
         .epochs(job.train.epochs)
         .evaluate_every(job.train.evaluate_every)
         .patience(job.train.patience)
         .min_improvement(job.train.min_improvement)
-        .strict(job.train.strict)
+        .strict(job.train.strict))
 }
 
 /// Gradient descent, step by step.

@@ -51,6 +51,7 @@ pub fn run(job: &Job, directory: &Path, resume: bool, watch: &mut dyn Watch) -> 
     let request = Request {
         job,
         options: Options::default(),
+        ranks: None,
         resume_from: resume.then_some(last.as_path()),
         directory,
         last: last.clone(),

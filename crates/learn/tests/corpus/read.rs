@@ -77,6 +77,7 @@ fn run(path: &Path) -> Result<(), Error> {
     let request = task::Request {
         job: &job,
         options: Options::default(),
+        ranks: None,
         resume_from: None,
         directory: folder.path(),
         last: folder.path().join("last.safetensors"),

@@ -54,6 +54,7 @@ fn model() -> Checkpoint {
     let request = task::Request {
         job: &job,
         options: Options::default(),
+        ranks: None,
         resume_from: None,
         directory: folder.path(),
         last: last.clone(),

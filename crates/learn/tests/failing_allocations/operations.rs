@@ -156,6 +156,7 @@ fn trained(job: &Job, folder: &Path, resume_from: Option<&Path>) -> Told {
     let request = Request {
         job,
         options: cpu(),
+        ranks: None,
         resume_from,
         directory: folder,
         last: folder.join("last.safetensors"),

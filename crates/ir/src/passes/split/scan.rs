@@ -32,7 +32,9 @@ impl<'a> Split<'a> {
         for (i, &x) in node.inputs.iter().enumerate() {
             let is_sequence = (scan.carries..scan.carries + scan.xs).contains(&i);
             given.push(match self.axis(x) {
-                Some(axis) if is_sequence => Kind::Rows(axis.at(axis.axis.checked_sub(1).ok_or(()).map_err(refused)?)),
+                Some(axis) if is_sequence => {
+                    Kind::Rows(axis.at(axis.axis.checked_sub(1).ok_or(()).map_err(refused)?))
+                }
                 Some(axis) => Kind::Rows(axis),
                 None => Kind::Whole,
             });
@@ -127,7 +129,12 @@ impl<'a> Split<'a> {
         for node in loops {
             let Op::Scan(scan) = &self.new.node(node).op else { continue };
             let ty = scan.results().swap_remove(output.index);
-            made.push(self.push(ScanOutput { index: output.index, ty: ty.clone() }.into(), vec![node], ty, site));
+            made.push(self.push(
+                ScanOutput { index: output.index, ty: ty.clone() }.into(),
+                vec![node],
+                ty,
+                site,
+            ));
         }
         if let Op::Scan(scan) = &self.old.node(self.old.node(id).inputs[0]).op {
             carries = scan.carries;

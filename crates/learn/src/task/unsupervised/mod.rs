@@ -79,6 +79,10 @@ pub(super) fn train(request: &Request<'_>, watch: &mut dyn Watch) -> Result<Outc
     let Learned { fitted, losses: [loss, validation_loss], measures, charts, tables, warnings: further } =
         learned;
     let (loss, train_time) = (loss.unwrap_or(f64::NAN), start.elapsed());
+    // Ranks learn the same, each for itself: the first writes it.
+    if !request.is_first() {
+        return Ok(Outcome { loss, train_time, ..Outcome::default() });
+    }
     warnings.extend(further);
     strict(job, &warnings)?;
     let rows = data.train.rows() as u64;
@@ -130,6 +134,7 @@ fn check(job: &Job, is_profiled: bool) -> Result<(), Error> {
         ("train.epochs", t.epochs == none.epochs),
         ("train.batch", t.batch == none.batch),
         ("train.accumulate", t.accumulate == none.accumulate),
+        ("train.chunks", t.chunks == none.chunks),
         ("train.arithmetic", t.arithmetic == none.arithmetic),
         ("train.precision", t.precision == none.precision),
         ("train.overfit_batches", t.overfit_batches == none.overfit_batches),

@@ -43,6 +43,7 @@ fn carried_out(folder: &Path, job: &Job) -> Result<Outcome, Error> {
     let request = Request {
         job,
         options: Options::default(),
+        ranks: None,
         resume_from: None,
         directory: folder,
         last: path("last.safetensors"),
@@ -241,8 +242,15 @@ fn a_run_that_is_carried_out_again_says_so_and_gives_the_same_bytes() {
     let mut told = Told::default();
     let options = Options::default();
     let (directory, best) = (folder.path(), folder.path().join("best.safetensors"));
-    let request =
-        Request { job: &job, options, resume_from: Some(&last), directory, last: last.clone(), best };
+    let request = Request {
+        job: &job,
+        options,
+        ranks: None,
+        resume_from: Some(&last),
+        directory,
+        last: last.clone(),
+        best,
+    };
     let again = train(&request, &mut told).unwrap();
     assert!(told.1.contains("carried out again") && again.warnings.is_empty(), "{}", told.1);
     assert_eq!((again.measures, fs::read(&last).unwrap()), (outcome.measures, bytes));

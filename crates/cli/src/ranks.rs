@@ -1,0 +1,194 @@
+//! Ranks: what becomes of `train` and `resume` where a launcher of MPI has started several of them.
+//!
+//! The first rank reads the job, makes or opens the run directory, and tells the others; it alone writes files and talks.
+//! Whoever fails tells why and ends its process, upon which the launcher ends the others.
+
+use crate::console::Console;
+use crate::device::{Device, Machine};
+use crate::engine::{Engine, TrainRequest};
+use crate::machine;
+use crate::session::Limits;
+use crate::signals::Signals;
+use ironlearn::Error;
+use ironlearn::job::Job;
+use ironlearn::ranks::Ranks;
+use ironlearn::train::{Control, Start, Watch};
+use serde::{Deserialize, Serialize};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+/// How long a rank that is not the first keeps its error to itself: mostly the first has the same, and tells it.
+const DISCRETION: Duration = Duration::from_secs(1);
+
+/// The ranks of this process, if there are any. They outlive everything else: who ends without [`Team::leave`] ends all.
+static RANKS: OnceLock<Arc<dyn Ranks>> = OnceLock::new();
+
+/// The processes that carry out one job, as one of them sees them.
+pub struct Team {
+    ranks: Arc<dyn Ranks>,
+    /// Threads that do not get in the way of other ranks on the same cores.
+    threads: usize,
+    hosts: usize,
+}
+
+/// What the first rank tells the others.
+#[derive(Serialize, Deserialize)]
+struct Work {
+    /// The resolved job.
+    job: String,
+    resume_from: Option<PathBuf>,
+    /// Steps after which all stop.
+    steps: Option<u64>,
+}
+
+/// The ranks that a launcher has started; none where there was no launcher.
+///
+/// # Errors
+/// [`Error::Usage`] where this program knows nothing of MPI, [`Error::Device`] where the ranks do not find each other.
+pub fn join() -> Result<Option<Team>, Error> {
+    if !ironlearn_mpi::is_launched() {
+        return Ok(None);
+    }
+    let ranks = start()?;
+    let own = format!("{}\n{}", machine::host(), machine::core_list());
+    let all = ranks.gather(own.clone().into_bytes()).map_err(Error::device)?;
+    let beside = all.iter().filter(|theirs| theirs[..] == *own.as_bytes()).count();
+    let mut hosts: Vec<&[u8]> =
+        all.iter().filter_map(|theirs| theirs.split(|&byte| byte == b'\n').next()).collect();
+    hosts.sort_unstable();
+    hosts.dedup();
+    let (threads, hosts) = ((machine::cores() / beside.max(1)).max(1), hosts.len());
+    Ok(Some(Team { ranks: RANKS.get_or_init(|| ranks).clone(), threads, hosts }))
+}
+
+#[cfg(feature = "mpi")]
+fn start() -> Result<Arc<dyn Ranks>, Error> {
+    let group = ironlearn_mpi::start().map_err(Error::device)?;
+    Ok(Arc::new(group))
+}
+
+#[cfg(not(feature = "mpi"))]
+fn start() -> Result<Arc<dyn Ranks>, Error> {
+    let problem = "a launcher of MPI has started this program, which was built without MPI: every process would train alone";
+    Err(Error::usage(problem, "build it with `--features mpi`, or start it without the launcher"))
+}
+
+/// Ends a process with an error: where it is a rank, it takes the others along.
+pub fn fail(error: &Error, console: &Console) -> u8 {
+    let Some(ranks) = RANKS.get() else {
+        console.error(error);
+        return error.exit_code();
+    };
+    if ranks.rank() > 0 {
+        std::thread::sleep(DISCRETION);
+        console.warn(&format!("the next message is of rank {} on {}", ranks.rank(), machine::host()));
+    }
+    console.error(error);
+    std::process::exit(i32::from(error.exit_code()))
+}
+
+impl Team {
+    /// Whether this rank reads the job, writes files and talks.
+    pub fn is_first(&self) -> bool {
+        self.ranks.rank() == 0
+    }
+
+    pub fn ranks(&self) -> Arc<dyn Ranks> {
+        self.ranks.clone()
+    }
+
+    /// Cuts the batches of a network into as many chunks as the job says, or as is usual among ranks.
+    pub fn cut(&self, job: &mut Job) {
+        if job.model.is_network() {
+            job.train.chunks = ironlearn::task::ranks::chunks(job, self.ranks.count());
+        }
+    }
+
+    /// The device and the number of threads where the options leave them open.
+    pub fn machine(&self, device: Device, threads: Option<usize>) -> (Device, Option<usize>) {
+        let device = if device == Device::Auto { Device::Cpu } else { device };
+        (device, threads.or(Some(self.threads)))
+    }
+
+    /// What people are told of it.
+    pub fn text(&self, job: &Job) -> String {
+        let (count, hosts) = (self.ranks.count(), self.hosts);
+        let on = if hosts == 1 { "one host".to_string() } else { format!("{hosts} hosts") };
+        let cut = match job.train.chunks {
+            0 | 1 => String::new(),
+            chunks => format!(
+                "; batches in {chunks} chunks: any number of ranks up to {chunks} gives the same bits"
+            ),
+        };
+        format!("ranks: {count} on {on}{cut}")
+    }
+
+    /// Tells the others what is to be done.
+    pub fn tell(&self, job: &Job, resume_from: Option<&Path>, limits: Limits) -> Result<(), Error> {
+        let resume_from = resume_from.map(|path| std::path::absolute(path).unwrap_or(path.to_owned()));
+        let work = Work { job: job.to_toml(), resume_from, steps: limits.steps };
+        let text = serde_json::to_vec(&work).map_err(|e| Error::device(e.to_string()))?;
+        self.ranks.gather(text).map(drop).map_err(Error::device)
+    }
+
+    /// Does what the first rank tells, and writes nothing.
+    pub fn follow(
+        &self,
+        device: Device,
+        threads: Option<usize>,
+        signals: Signals,
+        engine: &dyn Engine,
+    ) -> Result<u8, Error> {
+        let told = self.ranks.gather(Vec::new()).map_err(Error::device)?;
+        let work: Work = serde_json::from_slice(&told[0]).map_err(|e| Error::device(e.to_string()))?;
+        let job = Job::parse(&work.job, &[] as &[&str]).map_err(|e| {
+            Error::usage(format!("the job of the first rank: {e:?}"), "install one version everywhere")
+        })?;
+        let (device, threads) = self.machine(device, threads);
+        let machine = Machine::find(device, threads, &Console::new(false, true))?.for_job(&job, device)?;
+        let nowhere = std::env::temp_dir();
+        let request = TrainRequest {
+            job: &job,
+            machine: &machine,
+            ranks: Some(self.ranks()),
+            resume_from: work.resume_from.as_deref(),
+            last: nowhere.join("last.safetensors"),
+            best: nowhere.join("best.safetensors"),
+            directory: &nowhere,
+        };
+        let outcome = engine.train(&request, &mut Follower { signals, steps: work.steps })?;
+        drop(outcome);
+        self.leave()?;
+        Ok(0)
+    }
+
+    /// Waits for the others, and takes leave of them.
+    pub fn leave(&self) -> Result<(), Error> {
+        self.ranks.gather(Vec::new()).map_err(Error::device)?;
+        self.ranks.end();
+        Ok(())
+    }
+}
+
+/// Watches the part of a rank that writes nothing.
+struct Follower {
+    signals: Signals,
+    steps: Option<u64>,
+}
+
+impl Watch for Follower {
+    fn begin(&mut self, _: &Start) -> Result<(), Error> {
+        self.signals.wait_for_steps();
+        Ok(())
+    }
+
+    fn after_step(&mut self, step: u64) -> Control {
+        let is_enough = self.steps.is_some_and(|steps| step >= steps);
+        if is_enough || self.signals.interruption().is_some() { Control::Stop } else { Control::Continue }
+    }
+
+    fn last_step(&self) -> Option<u64> {
+        self.steps
+    }
+}
