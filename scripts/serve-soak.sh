@@ -9,6 +9,6 @@ cd "$(dirname "$0")/.."
 
 [[ ${1:-120} =~ ^[1-9][0-9]*$ ]] || { sed -n '2,6s/^# \{0,1\}//p' "$0" >&2; exit 2; }
 
-# Of the workspace, so that nothing is compiled again after its tests.
-IRONLEARN_SOAK_SECONDS=${1:-120} cargo test --quiet --workspace --features ironlearn-cli/serve --test serve \
+# Of the workspace and with the features of the tests before, so that nothing is compiled again after them.
+IRONLEARN_SOAK_SECONDS=${1:-120} cargo test --quiet --workspace --features "${IRONLEARN_FEATURES:-ironlearn-cli/serve}" --test serve \
     -- --nocapture overload

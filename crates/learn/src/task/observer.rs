@@ -121,6 +121,10 @@ impl Watch for Observer<'_> {
         if self.rhythm.is_due(step) { control.max(Control::Save) } else { control }
     }
 
+    fn last_step(&self) -> Option<u64> {
+        self.watch.last_step()
+    }
+
     fn is_stopping(&self) -> bool {
         self.watch.is_stopping()
     }

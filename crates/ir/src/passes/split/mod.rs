@@ -82,6 +82,8 @@ struct Split<'a> {
     places: Vec<Place>,
     /// The places of inputs, of the body of a loop.
     given: Option<Vec<scan::Kind>>,
+    /// So many of the first are a guess.
+    guessed: usize,
     /// True for nodes of which only other views are used.
     is_looked_at: Vec<bool>,
     /// The rows of each chunk, of nodes that are the same on all ranks.
@@ -105,7 +107,19 @@ impl<'a> Split<'a> {
         for node in old.nodes.iter().filter(|node| !is_view(&node.op)) {
             node.inputs.iter().for_each(|x| is_looked_at[x.index()] = false);
         }
-        Split { old, new, sharing, rows, chunks, places, given: None, is_looked_at, restricted, buckets }
+        Split {
+            old,
+            new,
+            sharing,
+            rows,
+            chunks,
+            places,
+            given: None,
+            guessed: 0,
+            is_looked_at,
+            restricted,
+            buckets,
+        }
     }
 
     fn push(&mut self, op: Op, inputs: Vec<NodeId>, ty: TensorType, site: Site) -> NodeId {

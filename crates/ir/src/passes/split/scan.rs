@@ -7,7 +7,7 @@ use super::buckets::Member;
 use super::rules::Axis;
 use super::{NOT_SHARED, Place, Split, with_length};
 use crate::plan::Fold;
-use crate::prim::{MapRef, Op, Scan, ScanOutput, elementwise};
+use crate::prim::{MapRef, Op, Scan, ScanOutput, Source, elementwise};
 use crate::{Graph, NodeId, Stored};
 use std::ops::Range;
 use std::sync::Arc;
@@ -51,7 +51,7 @@ impl<'a> Split<'a> {
         }
         let mut loops = Vec::with_capacity(self.chunks.len());
         for (i, chunk) in self.chunks.clone().into_iter().enumerate() {
-            let (body, _) = self.body(scan, &given, chunk)?;
+            let (body, _) = self.body(scan, &given, chunk, false)?;
             let op = Scan { body: Arc::new(body), ..scan.clone() };
             let inputs = operands.iter().map(|of| of[i]).collect();
             loops.push(self.infer(op.into(), inputs, node.site)?);
@@ -64,7 +64,7 @@ impl<'a> Split<'a> {
         // Which chunk makes no difference to places.
         let any = 0..1;
         for _ in 0..=scan.carries {
-            let (_, results) = self.body(scan, given, any.clone())?;
+            let (_, results) = self.body(scan, given, any.clone(), true)?;
             let mut is_settled = true;
             for (carry, result) in given.iter_mut().zip(&results[..scan.carries]) {
                 if *carry == Kind::Whole && *result != Kind::Whole {
@@ -73,14 +73,22 @@ impl<'a> Split<'a> {
                 }
             }
             if is_settled {
-                return Ok(results);
+                // What was let pass for carries that were not yet known is an error now.
+                return Ok(self.body(scan, given, any, false)?.1);
             }
         }
         Err(NOT_SHARED.into())
     }
 
-    /// The body for the rows of one chunk, and the places of its results.
-    fn body(&self, scan: &Scan, given: &[Kind], chunk: Range<usize>) -> Result<(Graph, Vec<Kind>), String> {
+    /// The body for the rows of one chunk, and the places of its results. While carries are a guess, one that seems to be
+    /// the same on all ranks may turn out to be a sum.
+    fn body(
+        &self,
+        scan: &Scan,
+        given: &[Kind],
+        chunk: Range<usize>,
+        is_guess: bool,
+    ) -> Result<(Graph, Vec<Kind>), String> {
         let live = scan.body.live();
         let mut split = Split::new(&scan.body, self.rows, self.sharing);
         split.new.inputs = scan.body.inputs.clone();
@@ -91,6 +99,7 @@ impl<'a> Split<'a> {
         }
         split.chunks = vec![chunk];
         split.given = Some(given.to_vec());
+        split.guessed = if is_guess { scan.carries } else { 0 };
         for id in scan.body.ids() {
             // Inputs stand first, in order, whether anything needs them or not.
             let is_input = matches!(scan.body.node(id).op, Op::Source(_));
@@ -158,17 +167,31 @@ impl<'a> Split<'a> {
             Place::Parts(member) => Some(member),
             _ => None,
         };
+        let is_guessed = |x: &NodeId| match self.old.node(*x).op {
+            Op::Source(Source::Input(index)) => (index as usize) < self.guessed,
+            _ => false,
+        };
         let is_linear = match &node.op {
             Op::Map(map) => *map == MapRef::of::<elementwise::Add>(),
             op => matches!(op, Op::Cast(_)),
         };
-        let parts: Option<Vec<Member>> = node.inputs.iter().map(part).collect();
-        let Some(parts) = parts.filter(|parts| is_linear && !parts.is_empty()) else { return Ok(None) };
+        if !is_linear || !node.inputs.iter().all(|x| part(x).is_some() || is_guessed(x)) {
+            return Ok(None);
+        }
+        let parts: Vec<Member> = node.inputs.iter().filter_map(part).collect();
+        if parts.is_empty() {
+            return Ok(None);
+        }
         let fold = self.buckets.fold(parts[0]);
         if parts.iter().any(|&part| self.buckets.fold(part) != fold) || fold != Fold::Sum {
             return Ok(None);
         }
-        let inputs = parts.iter().map(|&part| self.buckets.parts(part)[0]).collect();
+        let operand = |x: &NodeId| match &self.places[x.index()] {
+            Place::Parts(member) => self.buckets.parts(*member).to_vec(),
+            Place::Whole(node) => vec![*node],
+            _ => vec![],
+        };
+        let inputs = node.inputs.iter().flat_map(operand).collect();
         let made = self.push(node.op.clone(), inputs, node.ty.clone(), node.site);
         Ok(Some(self.parts(id, fold, vec![made])?))
     }

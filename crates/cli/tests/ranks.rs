@@ -1,0 +1,275 @@
+//! Runs that several ranks carry out leave the same files, byte for byte, as one process does; one that is killed or
+//! stopped ends all, and the run goes on to the same files.
+#![allow(clippy::unwrap_used, reason = "a test may fail by it")]
+
+mod common;
+
+#[cfg(not(feature = "mpi"))]
+#[test]
+fn a_program_without_mpi_does_not_train_the_same_run_several_times() {
+    let folder = common::folder();
+    let mut program = common::program(folder.path());
+    program.env("OMPI_COMM_WORLD_SIZE", "2").args(["train", "picture.toml"]);
+    let output = program.output().unwrap();
+    let said = common::text(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{said}");
+    assert!(said.contains("built without MPI") && said.contains("--features mpi"), "{said}");
+}
+
+#[cfg(feature = "mpi")]
+mod under_a_launcher {
+    use super::common::{self, KINDS, difference, files, folder, in_folder, program, succeeds, text};
+    use ironlearn_testkit::rng::Rng;
+    use ironlearn_testkit::tier::{report, seed, skipped, trials};
+    use std::fs;
+    use std::os::unix::fs::MetadataExt;
+    use std::path::Path;
+    use std::process::{Child, Command, Output, Stdio};
+    use std::sync::{Mutex, MutexGuard, PoisonError};
+    use std::thread::sleep;
+    use std::time::{Duration, Instant};
+
+    /// One launch at a time: some measure how long ranks take to end.
+    static ONE: Mutex<()> = Mutex::new(());
+
+    /// All ranks end within this time.
+    const SOON: Duration = Duration::from_secs(10);
+
+    /// A run of about a second that is always saving.
+    const SAVING: &str = "picture.toml --set train.epochs=60 --set train.save_every=1 --set picture.frames=0";
+
+    /// Nothing, and a word of it, where there is no launcher.
+    fn launcher(what: &str) -> Option<MutexGuard<'static, ()>> {
+        if Command::new("mpirun").arg("--version").output().is_err() {
+            skipped(what, "there is no mpirun");
+            return None;
+        }
+        Some(ONE.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn mpirun(folder: &Path) -> Command {
+        let mut command = in_folder(Command::new("mpirun"), folder);
+        // Containers have one user, and few cores.
+        command.env("OMPI_ALLOW_RUN_AS_ROOT", "1").env("OMPI_ALLOW_RUN_AS_ROOT_CONFIRM", "1");
+        command.args(["--oversubscribe", "--bind-to", "none"]);
+        command
+    }
+
+    fn ranks(folder: &Path, count: usize, arguments: &str) -> Command {
+        let mut command = mpirun(folder);
+        command.args(["-n", &count.to_string(), env!("CARGO_BIN_EXE_ironlearn")]);
+        command.args(arguments.split_whitespace()).stdin(Stdio::null());
+        command
+    }
+
+    fn succeed(folder: &Path, count: usize, arguments: &str) -> Output {
+        let output = ranks(folder, count, arguments).output().unwrap();
+        let said = text(&output.stderr);
+        assert!(output.status.success(), "{count} ranks, {arguments}: {:?}\n{said}", output.status);
+        output
+    }
+
+    /// The process of a rank that works in this folder.
+    fn process(folder: &Path, rank: usize) -> Option<u32> {
+        let here = fs::metadata(folder).ok()?;
+        let variable = format!("OMPI_COMM_WORLD_RANK={rank}\0");
+        fs::read_dir("/proc").ok()?.flatten().find_map(|entry| {
+            let pid = entry.file_name().to_str()?.parse().ok()?;
+            let place = fs::metadata(entry.path().join("cwd")).ok()?;
+            let environment = fs::read(entry.path().join("environ")).ok()?;
+            let is_rank = text(&environment).contains(&variable);
+            (is_rank && (place.dev(), place.ino()) == (here.dev(), here.ino())).then_some(pid)
+        })
+    }
+
+    fn start(folder: &Path, count: usize, arguments: &str) -> Child {
+        // Files, which no launcher that is stopped leaves open.
+        let file = |name| fs::File::create(folder.join(name)).unwrap();
+        ranks(folder, count, arguments).stdout(file("stdout")).stderr(file("stderr")).spawn().unwrap()
+    }
+
+    /// Waits for a launch to end, which must be soon; its exit code and what it says.
+    fn ends_soon(folder: &Path, mut child: Child) -> (Option<i32>, String) {
+        let began = Instant::now();
+        loop {
+            if let Some(status) = child.try_wait().unwrap() {
+                return (status.code(), fs::read_to_string(folder.join("stderr")).unwrap());
+            }
+            assert!(began.elapsed() < SOON, "the ranks go on");
+            sleep(Duration::from_millis(5));
+        }
+    }
+
+    fn signal(name: &str, process: u32) {
+        let sent = Command::new("kill").args(["-s", name, &process.to_string()]).status().unwrap();
+        assert!(sent.success(), "no signal was sent");
+    }
+
+    #[test]
+    fn any_number_of_ranks_leaves_the_files_of_one_process() {
+        let Some(_one) = launcher("runs of several ranks") else { return };
+        let folder = folder();
+        let at = folder.path();
+        let counts: &[usize] = if trials(0, 1) == 1 { &[1, 2, 3, 4, 8] } else { &[2] };
+        let mut compared = 0;
+        for (kind, _) in KINDS {
+            for limit in ["", " --max-steps 5"] {
+                let remove = |name: &str| fs::remove_dir_all(at.join(name)).unwrap();
+                succeeds(at, &format!("train {kind}.toml --out alone --set train.chunks=8{limit}"));
+                let whole = files(&at.join("alone"));
+                for &count in counts {
+                    succeed(at, count, &format!("train {kind}.toml --out ranks{limit}"));
+                    let found = files(&at.join("ranks"));
+                    assert_eq!(difference(&whole, &found), None, "{kind}{limit}, {count} ranks");
+                    remove("ranks");
+                    compared += 1;
+                }
+                remove("alone");
+            }
+        }
+        report("ranks", format!("{compared} runs of {} kinds: the bytes of one process", KINDS.len()));
+    }
+
+    #[test]
+    fn a_run_goes_on_with_any_number_of_ranks() {
+        let Some(_one) = launcher("runs that other numbers of ranks go on with") else { return };
+        let folder = folder();
+        let at = folder.path();
+        succeeds(at, "train colours.toml --out whole --set train.chunks=8");
+        succeed(at, 2, "train colours.toml --out run --max-steps 3");
+        succeed(at, 3, "resume run --max-steps 7");
+        succeeds(at, "resume run --max-steps 9");
+        succeed(at, 4, "resume run");
+        assert_eq!(difference(&files(&at.join("whole")), &files(&at.join("run"))), None);
+    }
+
+    #[test]
+    fn a_rank_that_is_killed_ends_all_and_the_run_goes_on_to_the_same_files() {
+        let Some(_one) = launcher("ranks that are killed") else { return };
+        let folder = folder();
+        let at = folder.path();
+        succeeds(at, &format!("train {SAVING} --out whole --quiet --set train.chunks=8"));
+        let whole = files(&at.join("whole"));
+        let began = Instant::now();
+        succeed(at, 2, &format!("train {SAVING} --out timed --quiet"));
+        let time = began.elapsed().as_secs_f64();
+        let mut random = Rng::new(seed());
+        let (wanted, mut kills, mut slowest) = (trials(4, 50), 0, Duration::ZERO);
+        while kills < wanted {
+            let resumes = at.join("run/job.toml").exists();
+            let command = if resumes {
+                "resume run --quiet".into()
+            } else {
+                format!("train {SAVING} --out run --quiet")
+            };
+            let child = start(at, 2, &command);
+            sleep(Duration::from_secs_f64(random.float(0.0, 0.6 * time)));
+            let rank = random.below(2);
+            // Nothing happens where it has not begun, or has come to its end by itself.
+            let Some(process) = process(at, rank) else {
+                ends_later(child);
+                continue;
+            };
+            signal("KILL", process);
+            let killed = Instant::now();
+            let (code, said) = ends_soon(at, child);
+            slowest = slowest.max(killed.elapsed());
+            assert_eq!(common::damaged(&at.join("run")), None, "after {kills} kills");
+            if code != Some(0) {
+                assert!(said.contains(&format!("rank {rank}")), "rank {rank} was killed: {code:?} {said}");
+                kills += 1;
+            }
+            if at.join("run/job.toml").exists() && kills % 3 == 0 {
+                succeed(at, 2, "resume run --quiet");
+                assert_eq!(difference(&whole, &files(&at.join("run"))), None, "after {kills} kills");
+                fs::remove_dir_all(at.join("run")).unwrap();
+            }
+        }
+        report(
+            "ranks killed",
+            format!("{kills}: all ended within {:.1} s, same bytes", slowest.as_secs_f64()),
+        );
+    }
+
+    fn ends_later(mut child: Child) {
+        child.wait().unwrap();
+    }
+
+    #[test]
+    fn a_rank_that_is_stopped_ends_all() {
+        let Some(_one) = launcher("a rank that is stopped") else { return };
+        let folder = folder();
+        let at = folder.path();
+        let child = start(
+            at,
+            2,
+            "train picture.toml --out run --set train.epochs=100000000 --set train.save_interval=0.2s --quiet",
+        );
+        let began = Instant::now();
+        while !at.join("run/last.safetensors").exists() {
+            assert!(began.elapsed() < Duration::from_secs(60), "nothing is saved");
+            sleep(Duration::from_millis(5));
+        }
+        signal("STOP", process(at, 1).unwrap());
+        let (code, said) = ends_soon(at, child);
+        assert_eq!(code, Some(8), "{said}");
+        assert!(said.contains("rank 1 (host ") && said.contains("has not been heard of"), "{said}");
+        assert_eq!(common::damaged(&at.join("run")), None);
+    }
+
+    #[test]
+    fn ranks_that_are_not_alike_do_not_begin() {
+        let Some(_one) = launcher("ranks that are not alike") else { return };
+        let folder = folder();
+        let at = folder.path();
+        let program = env!("CARGO_BIN_EXE_ironlearn");
+        let isa = |name: &str| format!("IRONLEARN_ISA={name}");
+        let mut command = mpirun(at);
+        command.args([
+            "-n",
+            "1",
+            "-x",
+            &isa("scalar"),
+            program,
+            "train",
+            "picture.toml",
+            "--out",
+            "run",
+            ":",
+        ]);
+        command.args(["-n", "1", "-x", &isa(&best()), program, "train", "picture.toml", "--out", "run"]);
+        let output = command.stdin(Stdio::null()).output().unwrap();
+        let said = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{said}");
+        assert!(said.contains("rank 1 has another instruction set than rank 0"), "{said}");
+        assert!(!at.join("run").exists(), "a run that came to nothing leaves nothing");
+    }
+
+    /// An instruction set of this machine that is not the plainest.
+    fn best() -> String {
+        if cfg!(target_arch = "x86_64") { "avx2".into() } else { "neon".into() }
+    }
+
+    #[test]
+    fn a_mistake_is_told_once_and_more_ranks_than_chunks_are_refused() {
+        let Some(_one) = launcher("mistakes told by ranks") else { return };
+        let folder = folder();
+        let at = folder.path();
+        let refused = |arguments: &str| {
+            let output = ranks(at, 3, arguments).output().unwrap();
+            (output.status.code(), text(&output.stderr))
+        };
+        let (code, said) = refused("train picture.toml --set optimizer.rat=1");
+        assert_eq!((code, said.matches("error: ").count()), (Some(2), 1), "{said}");
+        let (code, said) = refused("train picture.toml --set train.chunks=2");
+        assert_eq!(code, Some(2), "{said}");
+        assert!(said.contains("3 ranks") && said.contains("2 chunks"), "{said}");
+    }
+
+    #[test]
+    fn a_program_that_no_launcher_has_started_knows_nothing_of_ranks() {
+        let folder = folder();
+        let output = program(folder.path()).args(["train", "picture.toml"]).output().unwrap();
+        assert!(output.status.success() && !text(&output.stderr).contains("ranks"));
+    }
+}
