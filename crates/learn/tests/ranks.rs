@@ -110,7 +110,7 @@ fn pictures() {
         let same = ConvOptions::new([3, 3]).padding([1, 1]);
         let network = Network::builder([2, 8, 8])
             .augment(Augmentation::Flip)
-            .conv2d(4, same.clone())
+            .conv2d(4, same)
             .batch_norm()
             .relu()
             .max_pool([2, 2])
@@ -169,6 +169,43 @@ fn portions_of_a_batch_and_a_batch_of_few_rows() {
             let network = Network::builder([3]).linear(8).tanh().linear(1).build(5).unwrap();
             trained(&network, &data, Training::new(Loss::Mse, Adam::new(0.01)), shared)
         });
+    }
+}
+
+#[test]
+fn a_number_that_is_not_finite_is_named_alike_by_all_ranks() {
+    let said = |shared: Shared| {
+        let mut x: Vec<f32> = random(1, 24).map(|v| v as f32 + 2.0).collect();
+        x[17] = 3e38;
+        let data = Dataset::new(Array::of([24, 1], x).unwrap(), floats(2, &[24, 1])).unwrap();
+        let network = Network::<f32>::builder([1]).linear(2).linear(1).build(5).unwrap();
+        let options = Options::default().shared(shared);
+        let training = Training::new(Loss::Mse, Sgd::new(0.1)).epochs(2).options(options);
+        let mut trainer = training.build(&network, &data, None).unwrap();
+        let error = trainer.run(&mut Silent, &mut |_, _| Ok(())).unwrap_err();
+        assert_eq!(trainer.steps(), 0, "no state has moved");
+        error.to_string()
+    };
+    let whole = said(None);
+    assert!(whole.contains("row 17 of the batch"), "{whole}");
+    let of = |count: usize| {
+        let run = |group| {
+            let ranks: Arc<dyn ironlearn::ranks::Ranks> = Arc::new(group);
+            said(Some(Sharing { shares: Shares::new(CHUNKS, count), ranks: Some(ranks) }))
+        };
+        let run = &run;
+        thread::scope(|scope| {
+            let threads: Vec<_> =
+                Local::groups(count).into_iter().map(|group| scope.spawn(move || run(group))).collect();
+            threads.into_iter().map(|thread| thread.join().unwrap()).collect::<Vec<String>>()
+        })
+    };
+    for count in [1, 2, 8] {
+        let all = of(count);
+        assert!(all.iter().all(|said| *said == all[0]), "{all:?}");
+        assert!(!all[0].contains("all_reduce"), "{}", all[0]);
+        // A rank with one chunk knows which row it is.
+        assert_eq!(all[0].contains("row 17 of the batch"), count == 8, "{}", all[0]);
     }
 }
 

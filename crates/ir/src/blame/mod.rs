@@ -150,10 +150,15 @@ impl<'a> Rerun<'a> {
     /// What is to be said of the value of a node, where it is not finite. `inner` is what the body of a loop did.
     fn judge(&self, id: NodeId, values: &[Array], inner: Option<Made>) -> Option<Bad> {
         let node = self.graph.node(id);
+        if let Op::AllReduceStart(start) = &node.op {
+            return self.handed_on(&node.inputs[..start.pieces]);
+        }
         let worst = values.iter().map(worst).max().filter(|&state| state != State::Finite)?;
         let of_input = |x: &NodeId| self.bad[x.index()].as_ref().map_or(State::Finite, |bad| bad.worst);
         let elementwise = is_elementwise(&node.op);
         let (mut from, mut element) = (vec![], None);
+        // What was made here goes through a token that is finite; the rest came from another rank.
+        let is_own = matches!(node.op, Op::AllReduceDone(_)) && of_input(&node.inputs[0]) != State::Finite;
         if elementwise {
             // Each element comes from those at its own place alone.
             let own = states(&values[0]);
@@ -166,7 +171,7 @@ impl<'a> Rerun<'a> {
                 before.iter_mut().zip(states).for_each(|(b, s)| *b = s.max(*b));
             }
             element = own.iter().zip(&before).position(|(y, x)| y > x);
-        } else if node.inputs.iter().map(of_input).max().is_none_or(|x| x < worst) {
+        } else if !is_own && node.inputs.iter().map(of_input).max().is_none_or(|x| x < worst) {
             element = states(&values[0]).iter().position(|&state| state == worst).or(Some(0));
         }
         if !elementwise {
@@ -179,6 +184,13 @@ impl<'a> Rerun<'a> {
         };
         let made = inner.or_else(|| element.filter(|_| !given).map(here));
         Some(Bad { worst, from, made })
+    }
+
+    /// What is to be said of a token that stands for values which are given to all ranks.
+    fn handed_on(&self, pieces: &[NodeId]) -> Option<Bad> {
+        let bad = pieces.iter().filter_map(|x| Some((*x, self.bad[x.index()].as_ref()?.worst)));
+        let (from, worst): (Vec<NodeId>, Vec<State>) = bad.unzip();
+        Some(Bad { worst: worst.into_iter().max()?, from, made: None })
     }
 
     fn here(&self, id: NodeId, value: &Array, element: usize) -> Blame {

@@ -143,7 +143,7 @@ mod tests {
         }
         assert_eq!(Shares::new(8, 9).chunks(), 16);
         assert_eq!(Shares::new(6, 1).chunks(), 8);
-        assert_eq!(Shares::new(8, 2).pieces(1, 100), [4..8]);
+        assert_eq!(Shares::new(8, 4).pieces(1, 100), vec![Range { start: 2, end: 4 }]);
         assert_eq!(Shares::new(8, 3).pieces(1, 100), [2..4, 4..5]);
     }
 }

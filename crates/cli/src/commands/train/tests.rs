@@ -99,8 +99,16 @@ fn go(path: &Path, resume: bool, signals: Signals, engine: &Pretend) -> Result<u
     };
     let machine = Machine { gpu: None, threads: None, profile: false };
     let began = Instant::now();
-    let run =
-        Run { job: &job, dir: &dir, resume, dry: false, machine: &machine, limits: Limits::default(), began };
+    let run = Run {
+        job: &job,
+        dir: &dir,
+        resume,
+        dry: false,
+        machine: &machine,
+        team: None,
+        limits: Limits::default(),
+        began,
+    };
     carry_out(&run, signals, &Console::new(false, true), engine)
 }
 

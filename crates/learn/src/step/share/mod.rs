@@ -1,11 +1,15 @@
 //! A program of which this process computes the rows of its rank.
 
+mod told;
+
 use crate::Error;
 use ironlearn_ir::passes::{Sharing, split};
 use ironlearn_ir::profile::StepProfile;
 use ironlearn_ir::program::check_inputs;
+use ironlearn_ir::ranks::Ranks;
 use ironlearn_ir::{ArrayView, ControlBlock, Failure, Graph, Program, Shape, Store};
 use std::ops::Range;
+use std::sync::Arc;
 
 /// The share of this process of a graph whose first input begins with the axis of rows; `compile` makes it ready to run.
 ///
@@ -27,7 +31,8 @@ pub fn compile(
     let own = sharing.shares.rows_of(sharing.rank(), rows);
     let chunks = sharing.shares.of(sharing.rank()).len();
     let whole = Graph { inputs: graph.inputs.clone(), ..Graph::default() };
-    Ok(Box::new(Share { program: compile(part)?, part: Part { whole, rows, own, chunks, shapes } }))
+    let ranks = sharing.ranks.clone();
+    Ok(Box::new(Share { program: compile(part)?, part: Part { whole, rows, own, chunks, shapes, ranks } }))
 }
 
 /// A program that takes whole batches, and computes its own rows of them.
@@ -47,6 +52,7 @@ struct Part {
     chunks: usize,
     /// Shapes of the inputs of its part.
     shapes: Vec<Shape>,
+    ranks: Option<Arc<dyn Ranks>>,
 }
 
 impl Part {
@@ -63,9 +69,10 @@ impl Part {
         Ok(inputs.iter().zip(&self.shapes).map(part).collect())
     }
 
-    /// A failure that names rows of the whole batch.
+    /// A failure that names rows of the whole batch. All ranks fail alike where a number is not finite, and what the first
+    /// has found that it comes from is what all say.
     fn named(&self, failure: Failure) -> Failure {
-        match failure {
+        let own = match failure {
             Failure::NonFinite(mut blame) => {
                 match self.chunks {
                     1 => blame.rows.iter_mut().for_each(|row| *row += self.own.start),
@@ -73,7 +80,17 @@ impl Part {
                 }
                 Failure::NonFinite(blame)
             }
-            failure => failure,
+            Failure::Unexplained(_) => failure,
+            failure => return failure,
+        };
+        let Some(ranks) = &self.ranks else { return own };
+        let blame = if let Failure::NonFinite(blame) = &own { Some(&**blame) } else { None };
+        match ranks.gather(told::told(blame)) {
+            Err(problem) => Failure::Device(problem),
+            Ok(all) => {
+                let first = all.iter().find_map(|bytes| told::heard(bytes));
+                first.map_or(own, |blame| Failure::NonFinite(Box::new(blame)))
+            }
         }
     }
 }
