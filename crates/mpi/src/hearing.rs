@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 /// A rank that is silent for longer is lost: all have ended within ten seconds.
-pub(crate) const SILENCE: Duration = Duration::from_secs(8);
+pub(crate) const SILENCE: Duration = Duration::from_secs(6);
 
 /// A rank that has not listened for longer was stopped itself, or its host was: that it has heard nobody says nothing of
 /// the others.
@@ -47,15 +47,15 @@ mod tests {
     fn who_is_silent_is_lost() {
         let every = |ms: usize| (0..60_000).step_by(ms);
         assert_eq!(silence(every(250).map(|t| (t, true))), None);
-        assert_eq!(silence(every(250).map(|t| (t, false))), Some(8250));
-        assert_eq!(silence(every(250).map(|t| (t, t == 5000))), Some(13_250));
-        assert_eq!(silence(every(1900).map(|t| (t, false))), Some(9500), "one who is often away listens too");
+        assert_eq!(silence(every(250).map(|t| (t, false))), Some(6250));
+        assert_eq!(silence(every(250).map(|t| (t, t == 5000))), Some(11_250));
+        assert_eq!(silence(every(1900).map(|t| (t, false))), Some(7600), "one who is often away listens too");
     }
 
     #[test]
     fn who_was_away_accuses_nobody_of_it() {
         let away = |from: u64, to: u64| (0..60_000).step_by(250).filter(move |t| *t < from || *t >= to);
-        assert_eq!(silence(away(1000, 20_000).map(|t| (t, t < 1000))), Some(28_250));
+        assert_eq!(silence(away(1000, 20_000).map(|t| (t, t < 1000))), Some(26_250));
         assert_eq!(silence(away(7000, 20_000).map(|t| (t, t > 21_000))), None);
     }
 }

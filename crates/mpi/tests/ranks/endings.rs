@@ -34,7 +34,7 @@ fn check_stopped(part: &str) {
     assert!(end.seconds() < SOON, "{end:#?}");
     assert_eq!(end.code, Some(LOST.into()), "{end:#?}");
     assert!(end.stderr.contains("error: rank 1 (host "), "{end:#?}");
-    assert!(end.stderr.contains("has not been heard of for 8 s"), "{end:#?}");
+    assert!(end.stderr.contains("has not been heard of for 6 s"), "{end:#?}");
 }
 
 #[test]
