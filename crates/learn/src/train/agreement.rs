@@ -67,7 +67,7 @@ impl Agreement {
         Ok(self.ask(0)?.0)
     }
 
-    /// What the first rank says, in so many bytes as it likes.
+    /// What is wanted most by any rank, and the first rank's number of steps until all are asked again.
     fn ask(&mut self, pause: u64) -> Result<(Control, u64), Error> {
         let mut mine = vec![self.wanted as u8];
         mine.extend(pause.to_le_bytes());
@@ -84,7 +84,7 @@ impl Agreement {
         Ok((control, said))
     }
 
-    /// The value that the first rank has; `None` where any has given up.
+    /// This rank's value; `None` where any rank has given up.
     pub fn unless_given_up<T>(&self, own: Option<T>) -> Result<Option<T>, Error> {
         if self.ranks.is_none() {
             return Ok(own);
