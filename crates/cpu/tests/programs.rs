@@ -2,8 +2,10 @@
 #![allow(missing_docs, clippy::unwrap_used)]
 
 use ironlearn_cpu::Cpu;
-use ironlearn_ir::plan::{Options, StepKind};
+use ironlearn_ir::passes::{Sharing, split};
+use ironlearn_ir::plan::{Options, Region, StepKind};
 use ironlearn_ir::prim::Control;
+use ironlearn_ir::ranks::Shares;
 use ironlearn_ir::*;
 
 /// Numbers that look random and are the same everywhere.
@@ -125,6 +127,38 @@ fn rows_of_a_large_batch_go_through_the_network_in_blocks() {
     let products = region.steps.iter().filter(|s| matches!(s.kind, StepKind::Dot(_))).count();
     assert_eq!(products, 8, "three forward, two backward, three gradients of weights");
     assert!(fused.arena_bytes < unfused.arena_bytes / 8, "{} {}", fused.arena_bytes, unfused.arena_bytes);
+}
+
+#[test]
+fn every_chunk_of_a_batch_goes_through_the_network_by_itself() {
+    let (mut graph, store, inputs) = training_step(4 * 4500);
+    // The place of the largest number is nothing that chunks know.
+    graph.outputs.truncate(1);
+    let sharing = Sharing { shares: Shares::new(4, 1), ranks: None };
+    let part = split(&graph, 4 * 4500, &sharing).unwrap();
+    let regions = |graph: &Graph| -> Vec<Region> {
+        let plan = ironlearn_ir::plan::plan(graph, Options::default()).unwrap();
+        let regions = plan.steps.into_iter().filter_map(|step| match step.kind {
+            StepKind::Region(region) => Some(*region),
+            _ => None,
+        });
+        regions.collect()
+    };
+    let (whole, chunks) = (regions(&graph), regions(&part));
+    assert_eq!(chunks.iter().map(|region| region.rows).collect::<Vec<_>>(), [4500; 4]);
+    for chunk in &chunks {
+        let products = chunk.steps.iter().filter(|s| matches!(s.kind, StepKind::Dot(_))).count();
+        assert_eq!(
+            products, 8,
+            "those of one chunk: three forward, two backward, three gradients of weights"
+        );
+        assert!(chunk.block_bytes <= whole[0].block_bytes, "a block has the rows of one chunk");
+    }
+    let case = (part, store, inputs);
+    let one = bits(&Cpu::new(1).unwrap(), &case, true);
+    for (threads, fuse) in [(2, true), (1, false)] {
+        assert!(one == bits(&Cpu::new(threads).unwrap(), &case, fuse), "{threads} threads, fuse: {fuse}");
+    }
 }
 
 #[test]

@@ -8,7 +8,7 @@
 
 use super::rowwise::{Role, role};
 use super::{Buffer, BufferId, Home, Plan, PlanStep, StepKind, View, leaves};
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 /// Steps that are run block by block of rows.
 #[derive(Clone, Debug)]
@@ -66,8 +66,8 @@ const BLOCK: usize = 64;
 /// Multiplications of a batch of one leaf that are worth a region.
 const WORTH: usize = 1 << 22;
 
-/// Most regions of one plan: normalisation over a batch ends one and begins the next.
-const MOST: usize = 64;
+/// Most regions of one plan: normalisation over a batch ends one and begins the next, and every chunk of a batch has its own.
+const MOST: usize = 256;
 
 /// Gathers steps into regions where that saves memory traffic.
 pub(super) fn gather(plan: &mut Plan) {
@@ -129,37 +129,102 @@ fn inputs(buffers: &[Buffer], rows: usize) -> HashSet<BufferId> {
     (0..buffers.len()).filter(|&i| is_input(&buffers[i])).map(|i| BufferId(i as u32)).collect()
 }
 
+/// What becomes of a step where there is a region.
+#[derive(Clone, Copy, PartialEq)]
+enum Place {
+    Before,
+    Rows,
+    Sum,
+    After,
+}
+
 /// Divides steps into those that a region over `rows` needs, the region, and the others; `None` where there
 /// is no region, or it would save nothing. `by_row` are buffers that hold values by row from the beginning.
-fn split(plan: &Plan, steps: &[PlanStep], rows: usize, mut by_row: HashSet<BufferId>) -> Option<Split> {
-    let (mut before, mut after) = (Vec::new(), Vec::new());
-    let mut region = Region { rows, steps: vec![], sums: vec![], locals: vec![], block_bytes: 0 };
+fn split(plan: &Plan, steps: &[PlanStep], rows: usize, by_row: HashSet<BufferId>) -> Option<Split> {
+    let all = vec![true; steps.len()];
+    let places = places(plan, steps, rows, by_row.clone(), &all);
+    let parts = connected(steps, &places);
+    if parts.len() < 2 {
+        return divide(plan, steps, rows, &places);
+    }
+    // Chunks of a batch have rows of equal number, and nothing in common: in one region a block would hold the values of
+    // all of them.
+    parts
+        .iter()
+        .find_map(|part| divide(plan, steps, rows, &self::places(plan, steps, rows, by_row.clone(), part)))
+}
+
+/// The place of each step, where a region takes no others than those that `may` says.
+fn places(
+    plan: &Plan,
+    steps: &[PlanStep],
+    rows: usize,
+    mut by_row: HashSet<BufferId>,
+    may: &[bool],
+) -> Vec<Place> {
     // Results that are complete only when the region has ended.
     let mut late: HashSet<BufferId> = HashSet::new();
-    for step in steps {
+    let mut place = |(step, &may): (&PlanStep, &bool)| {
         let (reads, writes) = (step.reads(), step.writes());
         let touches = |set: &HashSet<BufferId>| {
             reads.iter().any(|v| set.contains(&v.buffer)) || writes.iter().any(|v| set.contains(&v.buffer))
         };
         let role = if touches(&late) { None } else { role(&plan.buffers, step, rows, &by_row) };
-        match role {
-            Some(Role::Rows) => by_row.extend(writes.iter().map(|v| v.buffer)),
-            Some(Role::Sum) => {
-                late.extend(writes.iter().map(|v| v.buffer));
-                region.sums.extend(writes.iter().map(|v| v.buffer));
-            }
-            None if touches(&late) || touches(&by_row) => {
-                late.extend(writes.iter().map(|v| v.buffer));
-                after.push(step.clone());
-                continue;
-            }
-            None => {
-                before.push(step.clone());
-                continue;
-            }
+        let place = match role {
+            Some(Role::Rows) if may => Place::Rows,
+            Some(Role::Sum) if may => Place::Sum,
+            Some(_) => Place::After,
+            None if touches(&late) || touches(&by_row) => Place::After,
+            None => Place::Before,
+        };
+        let now = if place == Place::Rows { &mut by_row } else { &mut late };
+        if place != Place::Before {
+            now.extend(writes.iter().map(|v| v.buffer));
         }
-        region.steps.push(step.clone());
+        place
+    };
+    steps.iter().zip(may).map(&mut place).collect()
+}
+
+/// The steps of a region in parts, of which none reads rows that another has computed: for each part, which steps it has.
+fn connected(steps: &[PlanStep], places: &[Place]) -> Vec<Vec<bool>> {
+    let mut parts: Vec<Vec<bool>> = Vec::new();
+    let mut part_of: HashMap<BufferId, usize> = HashMap::new();
+    for (i, (step, place)) in steps.iter().zip(places).enumerate() {
+        if !matches!(place, Place::Rows | Place::Sum) {
+            continue;
+        }
+        let (reads, writes) = (step.reads(), step.writes());
+        let buffers = || reads.iter().map(|v| v.buffer).chain(writes.iter().map(|v| v.buffer));
+        let mut met: Vec<usize> = buffers().filter_map(|id| part_of.get(&id).copied()).collect();
+        met.sort_unstable();
+        met.dedup();
+        let part = met.first().copied().unwrap_or_else(|| {
+            parts.push(vec![false; steps.len()]);
+            parts.len() - 1
+        });
+        for &other in met.iter().skip(1) {
+            let joined = std::mem::take(&mut parts[other]);
+            parts[part].iter_mut().zip(joined).for_each(|(has, joined)| *has |= joined);
+            part_of.values_mut().filter(|of| **of == other).for_each(|of| *of = part);
+        }
+        parts[part][i] = true;
+        part_of.extend(writes.iter().map(|v| (v.buffer, part)));
     }
+    parts.retain(|part| !part.is_empty());
+    parts
+}
+
+/// The steps by their places; `None` where the region would keep nothing to itself.
+fn divide(plan: &Plan, steps: &[PlanStep], rows: usize, places: &[Place]) -> Option<Split> {
+    let of = |wanted: &[Place]| -> Vec<PlanStep> {
+        steps.iter().zip(places).filter(|(_, place)| wanted.contains(place)).map(|s| s.0.clone()).collect()
+    };
+    let written = |steps: &[PlanStep]| -> Vec<BufferId> {
+        steps.iter().flat_map(PlanStep::writes).map(|v| v.buffer).collect()
+    };
+    let [before, after] = [of(&[Place::Before]), of(&[Place::After])];
+    let (by_row, sums) = (written(&of(&[Place::Rows])), written(&of(&[Place::Sum])));
     let needed: HashSet<BufferId> = after
         .iter()
         .flat_map(PlanStep::reads)
@@ -167,8 +232,10 @@ fn split(plan: &Plan, steps: &[PlanStep], rows: usize, mut by_row: HashSet<Buffe
         .map(|v| v.buffer)
         .collect();
     let local = |id: &BufferId| !needed.contains(id) && matches!(plan.buffer(*id).home, Home::Arena(_));
-    region.locals = by_row.into_iter().filter(local).collect();
-    region.locals.sort();
+    let mut locals: Vec<BufferId> = by_row.into_iter().filter(local).collect();
+    locals.sort();
+    locals.dedup();
+    let region = Region { rows, steps: of(&[Place::Rows, Place::Sum]), sums, locals, block_bytes: 0 };
     (!region.locals.is_empty()).then_some(Split { before, region, after })
 }
 

@@ -15,7 +15,9 @@ mod rules;
 mod scan;
 
 use crate::plan::Fold;
-use crate::prim::{Broadcast, Constant, Elementwise, MapRef, Op, Range, Slice, Source, elementwise};
+use crate::prim::{
+    Broadcast, Constant, Elementwise, MapRef, Op, Range, Slice, Source, elementwise, repeated_axes,
+};
 use crate::ranks::{Ranks, Shares};
 use crate::{Array, DType, Graph, Node, NodeId, Shape, Site, TensorType};
 use buckets::{Buckets, Member};
@@ -315,10 +317,7 @@ impl<'a> Split<'a> {
             return Ok(known.clone());
         }
         let node = self.old.node(id);
-        let is_repeated = |from: &Shape| {
-            let new = node.ty.shape.rank() - from.rank();
-            axis.axis < new || (from[axis.axis - new] == 1 && node.ty.shape[axis.axis] != 1)
-        };
+        let is_repeated = |from: &Shape| repeated_axes(from, &node.ty.shape).contains(&axis.axis);
         let elementwise = crate::plan::is_elementwise(&node.op) && !node.inputs.is_empty();
         let operands: Option<Vec<Vec<NodeId>>> = match &node.op {
             Op::Broadcast(_) if is_repeated(&self.old.node(node.inputs[0]).ty.shape) => {
