@@ -2,14 +2,17 @@
 
 use super::filed::Filed;
 use super::order::{Apart, ascending, split, split_groups};
+use super::rows::{copy_range, copy_rows, type_of_rows};
 use crate::Error;
 use ironlearn_ir::prim::cast::{Convert, Wide, convert};
 use ironlearn_ir::prim::stream_of;
-use ironlearn_ir::{Array, DType, DataRef, Shape, TensorType, dispatch, memory};
+use ironlearn_ir::{Array, DType, DataRef, TensorType, dispatch, memory};
 use std::collections::{BTreeMap, HashMap};
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::ops::Range;
 use std::path::Path;
+
+/// Bytes of rows of files that are in memory at a time, where nothing else is said.
+const MEMORY: usize = 64 << 20;
 
 /// Inputs and targets with equally many rows, the first axis.
 ///
@@ -55,11 +58,12 @@ impl Dataset {
     /// [`Error::File`] for anything but whole arrays, [`Error::Io`]; [`Error::Usage`] where the numbers of rows
     /// differ or are 0.
     pub fn open(inputs: impl AsRef<Path>, targets: impl AsRef<Path>) -> Result<Dataset, Error> {
-        Dataset::open_within(inputs, targets, 64 << 20)
+        Dataset::open_within(inputs, targets, MEMORY)
     }
 
     /// [`Dataset::open`] with so many bytes of rows in memory: half of them in use, half for the rows that come
-    /// next; a row of inputs and targets at least. The order of the rows follows from it, too.
+    /// next; a row of inputs and targets at least. The order of the rows follows from it, too. Of ranks that train
+    /// together each holds its share.
     pub fn open_within(
         inputs: impl AsRef<Path>,
         targets: impl AsRef<Path>,
@@ -210,8 +214,8 @@ impl Dataset {
         let rows = first..first + x.shape()[0];
         match &self.0 {
             Kept::Held { inputs, targets } => {
-                copy_range(inputs, rows.clone(), x);
-                copy_range(targets, rows, y);
+                copy_range(inputs, rows.clone(), x, 0);
+                copy_range(targets, rows, y, 0);
                 Ok(())
             }
             Kept::Filed(filed) => filed.read(rows, x, y),
@@ -299,42 +303,6 @@ fn equal_rows<T: Convert>(own: &[T], others: &[T], width: usize) -> Vec<(usize, 
         equal.then_some((first, row))
     };
     others.chunks_exact(width).enumerate().filter_map(twin).collect()
-}
-
-/// The type of so many rows of an array.
-pub(super) fn type_of_rows(dtype: DType, shape: &Shape, rows: usize) -> TensorType {
-    let mut dims = shape.to_vec();
-    dims[0] = rows;
-    TensorType::new(dtype, dims)
-}
-
-/// Room for a batch of inputs and targets of these types.
-pub(crate) fn batch_of(types: &[TensorType]) -> Result<[Array; 2], Error> {
-    let room = |ty: &TensorType, what: &str| Array::try_zeros(ty.dtype, ty.shape.clone(), what);
-    Ok([room(&types[0], "a batch of inputs")?, room(&types[1], "a batch of targets")?])
-}
-
-/// Copies the rows of these numbers, without allocating, into `out` from its row `to` on.
-pub(super) fn copy_rows(from: &Array, rows: &[u32], out: &mut Array, to: usize) {
-    let width = from.shape().iter().skip(1).product::<usize>();
-    dispatch!(from.dtype(), T => {
-        if let (Some(from), Some(out)) = (from.as_slice::<T>(), out.as_slice_mut::<T>()) {
-            for (i, &row) in rows.iter().enumerate() {
-                let (at, to) = (row as usize * width, (to + i) * width);
-                out[to..to + width].copy_from_slice(&from[at..at + width]);
-            }
-        }
-    })
-}
-
-/// Copies neighbouring rows to the start of `out`.
-fn copy_range(from: &Array, rows: Range<usize>, out: &mut Array) {
-    let width = from.shape().iter().skip(1).product::<usize>();
-    dispatch!(from.dtype(), T => {
-        if let (Some(from), Some(out)) = (from.as_slice::<T>(), out.as_slice_mut::<T>()) {
-            out[..rows.len() * width].copy_from_slice(&from[rows.start * width..rows.end * width]);
-        }
-    })
 }
 
 #[cfg(test)]

@@ -1,8 +1,8 @@
 //! [`Filed`]: rows that stay in their files. What is read at a time is a block of neighbouring rows, large enough
 //! that a disk reads it nearly as fast as it can; a part of a data set is a set of blocks.
 
-use super::dataset::{batch_of, type_of_rows};
 use super::order::{Apart, shuffle, split};
+use super::rows::type_of_rows;
 use crate::Error;
 use crate::io::npy::Rows;
 use ironlearn_ir::prim::stream_of;
@@ -85,55 +85,49 @@ impl Filed {
             let these = self.rows_of(self.blocks[at / self.block]);
             let there =
                 these.start + at % self.block..these.end.min(these.start + at % self.block + rows.end - at);
-            self.inputs.read(there.clone(), x, at - rows.start)?;
-            self.targets.read(there.clone(), y, at - rows.start)?;
+            self.read_block(there.clone(), x, y, at - rows.start)?;
             at += there.len();
         }
         Ok(())
     }
 
-    /// The blocks in the order of an epoch, cut into windows.
-    pub fn order(&self, seed: Option<u64>, epoch: u64) -> Vec<u32> {
+    /// The blocks at these places of an epoch's order, as the rows of the files that stand there: of the first and the
+    /// last block perhaps some.
+    pub fn order(&self, seed: Option<u64>, epoch: u64, places: &Range<usize>) -> Vec<Range<usize>> {
         let mut order: Vec<u32> = (0..self.blocks.len() as u32).collect();
         if let Some(seed) = seed {
             shuffle(seed ^ stream_of("order of blocks", 0), epoch, &mut order);
         }
-        order.iter().map(|&i| self.blocks[i as usize]).collect()
+        let mut place = 0;
+        let within = |i: u32| {
+            let block = self.rows_of(self.blocks[i as usize]);
+            let (first, last) = (places.start.max(place), places.end.min(place + block.len()));
+            let rows = (first < last).then(|| block.start + first - place..block.start + last - place);
+            place += block.len();
+            rows
+        };
+        order.into_iter().filter_map(within).collect()
     }
 
-    /// The window that has this place of an epoch's order, and the place of its first row.
-    pub fn window_of(&self, order: &[u32], place: usize) -> (usize, usize) {
-        let mut first = 0;
-        for (number, blocks) in order.chunks(self.window).enumerate() {
-            let rows: usize = blocks.iter().map(|&b| self.rows_of(b).len()).sum();
-            if place < first + rows {
-                return (number, first);
-            }
-            first += rows;
-        }
-        (order.len().div_ceil(self.window), first)
-    }
-
-    /// Reads a window of an epoch's order; gives the number of its rows.
-    pub fn read_window(
+    /// Reads neighbouring rows of the files; they become those of `x` and `y` from `to` on.
+    pub fn read_block(
         &self,
-        order: &[u32],
-        number: usize,
+        rows: Range<usize>,
         x: &mut Array,
         y: &mut Array,
-    ) -> Result<usize, Error> {
-        let mut to = 0;
-        for &block in order.chunks(self.window).nth(number).unwrap_or_default() {
-            let rows = self.rows_of(block);
-            self.inputs.read(rows.clone(), x, to)?;
-            self.targets.read(rows.clone(), y, to)?;
-            to += rows.len();
-        }
-        Ok(to)
+        to: usize,
+    ) -> Result<(), Error> {
+        self.inputs.read(rows.clone(), x, to)?;
+        self.targets.read(rows, y, to)
     }
 
-    /// Room for a window.
-    pub fn buffers(&self) -> Result<[Array; 2], Error> {
-        batch_of(&self.types((self.block * self.window).min(self.rows())))
+    /// Rows of a block.
+    pub fn block(&self) -> usize {
+        self.block
+    }
+
+    /// Blocks that are read into memory together, and whose rows are shuffled, where there is one chunk.
+    pub fn window(&self) -> usize {
+        self.window
     }
 }

@@ -2,12 +2,16 @@
 //! training sees their rows.
 
 mod dataset;
+mod dealing;
 mod feed;
 mod filed;
 mod order;
+mod rows;
+mod windows;
 
 pub use dataset::Dataset;
-pub(crate) use dataset::batch_of;
+pub(crate) use dealing::{Dealing, cuts};
 pub(crate) use feed::Feed;
 pub use order::Apart;
 pub(crate) use order::picked;
+pub(crate) use rows::batch_of;

@@ -116,7 +116,7 @@ impl Options {
         Options { edit: Some(Arc::new(edit)), ..self }
     }
 
-    /// Steps of which this process computes its share: a batch is given to them whole, and they take the rows of this rank.
+    /// Steps of which this process computes its share: a batch is given to them whole, and they look at the rows of this rank only.
     /// See [`ironlearn_ir::ranks`].
     pub fn shared(self, sharing: impl Into<Option<Sharing>>) -> Options {
         Options { sharing: sharing.into(), ..self }
@@ -125,6 +125,11 @@ impl Options {
     /// The ranks among which steps are shared, where they are.
     pub(crate) fn ranks(&self) -> Option<Arc<dyn Ranks>> {
         self.sharing.as_ref()?.ranks.clone()
+    }
+
+    /// How steps are shared, where they are.
+    pub(crate) fn sharing(&self) -> Option<&Sharing> {
+        self.sharing.as_ref()
     }
 
     /// What decides the bits of results: an instruction set of the CPU, or a GPU. Checkpoints name it.

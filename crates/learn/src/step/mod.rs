@@ -22,6 +22,7 @@ pub use trace::Outputs;
 pub(crate) use compile::{failed, mistakes, shared_cpu};
 use plans::{Parts, Plan};
 use rate::RateSlots;
+pub(crate) use share::is_shared;
 pub(crate) use signature::matching;
 pub(crate) use trace::finished;
 use trace::{inputs, tape_for};

@@ -7,7 +7,7 @@ use super::health::Health;
 use super::model::Model;
 use super::resident::ResidentRows;
 use super::training::Training;
-use crate::data::{Feed, batch_of};
+use crate::data::{Dealing, Feed, batch_of, cuts};
 use crate::{Dataset, Error, Micro, Outputs, Profile, Scope, Step};
 use ironlearn_ir::{Array, Real, TensorType};
 
@@ -88,7 +88,8 @@ impl<'d> Floats<'d> {
         let evaluation = Evaluation::build(&options, model, &training.loss, &training.metrics, seen)?;
         let guard = Guard::new(&scope, training.not_finite)?;
         // A full batch is taken in the order of the data.
-        let feed = Feed::new(data, (batch < n).then(|| scope.seed()))?;
+        let dealing = Dealing::of(n, batch, training.accumulate, training.options.sharing());
+        let feed = Feed::new(data, (batch < n).then(|| scope.seed()), dealing)?;
         let buffers = signatures.iter().map(|types| match &types[..] {
             [places] => Ok(vec![Array::try_zeros(places.dtype, places.shape.clone(), "places of rows")?]),
             both => batch_of(both).map(Vec::from),
@@ -247,10 +248,4 @@ fn with_batch_that_fits(error: Error, rows: usize, fits: impl Fn(usize) -> bool)
         ),
     };
     Error::Memory { what: what.clone(), bytes: *bytes, hint }
-}
-
-/// The rows `start..end` in so many parts, equal but for the last.
-fn cuts(start: usize, end: usize, parts: usize) -> impl Iterator<Item = (usize, usize)> {
-    let size = (end - start).div_ceil(parts.max(1)).max(1);
-    (start..end).step_by(size).map(move |from| (from, (from + size).min(end)))
 }

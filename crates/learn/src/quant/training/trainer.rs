@@ -4,7 +4,7 @@ use super::infer::{Exponents, IntegerInfer};
 use super::network::IntegerNetwork;
 use super::optimizer::IntegerOptimizer;
 use super::step::IntegerStep;
-use crate::data::{Feed, batch_of};
+use crate::data::{Dealing, Feed, batch_of};
 use crate::step::number_at;
 use crate::train::course::{Course, Pace};
 use crate::train::{Evaluated, Trainer};
@@ -157,7 +157,8 @@ impl<'d> Integers<'d> {
         let seen = validation.unwrap_or(data);
         let infer = |rows| IntegerInfer::build(options, network, rows);
         let evaluations = Sized::all(seen.rows(), seen.rows().min(ROWS), seen, infer)?;
-        let feed = Feed::new(data, (batch < n).then(|| network.scope.seed()))?;
+        let dealing = Dealing::of(n, batch, 1, training.options.sharing());
+        let feed = Feed::new(data, (batch < n).then(|| network.scope.seed()), dealing)?;
         Ok(Integers {
             network,
             optimizer,

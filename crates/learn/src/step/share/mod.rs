@@ -11,6 +11,11 @@ use ironlearn_ir::{ArrayView, ControlBlock, Failure, Graph, Program, Shape, Stor
 use std::ops::Range;
 use std::sync::Arc;
 
+/// Whether a batch of so many rows is shared: of a single row there is nothing to share, and all compute it.
+pub fn is_shared(rows: usize) -> bool {
+    rows >= 2
+}
+
 /// The share of this process of a graph whose first input begins with the axis of rows; `compile` makes it ready to run.
 ///
 /// # Errors
@@ -21,8 +26,7 @@ pub fn compile(
     compile: impl FnOnce(Graph) -> Result<Box<dyn Program>, Error>,
 ) -> Result<Box<dyn Program>, Error> {
     let rows = graph.inputs.first().and_then(|ty| ty.shape.first()).copied().unwrap_or(0);
-    // Of a single row there is nothing to share: all compute it.
-    if rows < 2 {
+    if !is_shared(rows) {
         return compile(graph.clone());
     }
     let part = split(graph, rows, sharing)
@@ -35,7 +39,7 @@ pub fn compile(
     Ok(Box::new(Share { program: compile(part)?, part: Part { whole, rows, own, chunks, shapes, ranks } }))
 }
 
-/// A program that takes whole batches, and computes its own rows of them.
+/// A program that takes whole batches, and looks at its own rows of them only.
 struct Share {
     program: Box<dyn Program>,
     part: Part,

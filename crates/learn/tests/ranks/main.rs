@@ -2,6 +2,8 @@
 //! step as a whole gives but for rounding.
 #![allow(clippy::unwrap_used, reason = "a test that fails here says where")]
 
+mod filed;
+
 use ironlearn::prelude::*;
 use ironlearn::quant::training::{IntegerNetwork, IntegerSgd, IntegerTraining};
 use ironlearn::ranks::{Local, Shares, Sharing};
@@ -39,9 +41,9 @@ fn numbers(array: &Array) -> Vec<f64> {
     array.as_slice::<f32>().map_or_else(Vec::new, |values| values.iter().map(|&v| f64::from(v)).collect())
 }
 
-/// Ranks, chunks in one process, and the whole step agree.
+/// Ranks, and chunks in one process, whose state this gives, agree.
 #[track_caller]
-fn agree(name: &str, tolerance: f64, run: impl Fn(Shared) -> State + Sync) {
+fn ranks_agree(name: &str, run: impl Fn(Shared) -> State + Sync) -> State {
     let alone = run(Some(Sharing { shares: Shares::new(CHUNKS, 1), ranks: None }));
     for count in [1, 2, 3, 4, 8] {
         for (rank, found) in by_ranks(count, &run).into_iter().enumerate() {
@@ -51,6 +53,13 @@ fn agree(name: &str, tolerance: f64, run: impl Fn(Shared) -> State + Sync) {
             }
         }
     }
+    alone
+}
+
+/// Ranks, chunks in one process, and the whole step agree.
+#[track_caller]
+fn agree(name: &str, tolerance: f64, run: impl Fn(Shared) -> State + Sync) {
+    let alone = ranks_agree(name, &run);
     let whole = run(None);
     assert!(
         (whole.0 - alone.0).abs() <= tolerance * whole.0.abs().max(1e-3),
