@@ -69,7 +69,28 @@ impl Dataset {
         targets: impl AsRef<Path>,
         memory: usize,
     ) -> Result<Dataset, Error> {
-        Ok(Dataset(Kept::Filed(Filed::open(inputs.as_ref(), targets.as_ref(), memory)?)))
+        Dataset::open_shards_within(&[inputs], &[targets], memory)
+    }
+
+    /// [`Dataset::open`] of inputs, and of targets, that are in several files: their rows follow one another in the order
+    /// given. What is trained does not depend on where one file ends and the next begins. All files stay open.
+    ///
+    /// # Errors
+    /// As [`Dataset::open`], and [`Error::File`] where the rows of a file have another element type or shape than those of
+    /// the first; it names both.
+    pub fn open_shards(inputs: &[impl AsRef<Path>], targets: &[impl AsRef<Path>]) -> Result<Dataset, Error> {
+        Dataset::open_shards_within(inputs, targets, MEMORY)
+    }
+
+    /// [`Dataset::open_shards`] with so many bytes of rows in memory, as [`Dataset::open_within`].
+    pub fn open_shards_within(
+        inputs: &[impl AsRef<Path>],
+        targets: &[impl AsRef<Path>],
+        memory: usize,
+    ) -> Result<Dataset, Error> {
+        let inputs: Vec<&Path> = inputs.iter().map(AsRef::as_ref).collect();
+        let targets: Vec<&Path> = targets.iter().map(AsRef::as_ref).collect();
+        Ok(Dataset(Kept::Filed(Filed::open(&inputs, &targets, memory)?)))
     }
 
     /// The number of rows.

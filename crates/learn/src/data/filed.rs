@@ -3,8 +3,8 @@
 
 use super::order::{Apart, shuffle, split};
 use super::rows::type_of_rows;
+use super::shards::Shards;
 use crate::Error;
-use crate::io::npy::Rows;
 use ironlearn_ir::prim::stream_of;
 use ironlearn_ir::{Array, TensorType};
 use std::ops::Range;
@@ -16,12 +16,12 @@ const BLOCK_BYTES: usize = 256 << 10;
 /// Blocks of a window, at least, where a row is smaller than such a block.
 const BLOCKS: usize = 8;
 
-/// Some of the rows of a file of inputs and a file of targets.
+/// Some of the rows of files of inputs and files of targets.
 #[derive(Clone, Debug)]
 pub struct Filed {
-    inputs: Arc<Rows>,
-    targets: Arc<Rows>,
-    /// Rows of a block; the last one of the files may have fewer.
+    inputs: Arc<Shards>,
+    targets: Arc<Shards>,
+    /// Rows of a block, which may begin in one file and end in the next; the last one may have fewer.
     block: usize,
     /// Blocks that are read into memory together, and whose rows are shuffled.
     window: usize,
@@ -30,12 +30,12 @@ pub struct Filed {
 }
 
 impl Filed {
-    /// All rows of two files, of which so many bytes are held in memory: half for the rows in use, half for those
+    /// All rows of files, of which so many bytes are held in memory: half for the rows in use, half for those
     /// that come next.
-    pub fn open(inputs: &Path, targets: &Path, memory: usize) -> Result<Filed, Error> {
-        let (inputs, targets) = (Rows::open(inputs)?, Rows::open(targets)?);
+    pub fn open(inputs: &[&Path], targets: &[&Path], memory: usize) -> Result<Filed, Error> {
+        let (inputs, targets) = (Shards::open(inputs, "inputs")?, Shards::open(targets, "targets")?);
         if inputs.rows() != targets.rows() || inputs.rows() == 0 {
-            let of = |rows: &Rows| format!("{} {}", rows.path().display(), rows.shape());
+            let of = |shards: &Shards| format!("{} {}", shards.named(), shards.shape());
             return Err(Error::usage(
                 format!("inputs {} and targets {} are no data set", of(&inputs), of(&targets)),
                 "give both the same number of rows, at least one, as the first axis",

@@ -7,6 +7,7 @@ mod feed;
 mod filed;
 mod order;
 mod rows;
+mod shards;
 mod windows;
 
 pub use dataset::Dataset;
@@ -14,4 +15,5 @@ pub(crate) use dealing::{Dealing, cuts};
 pub(crate) use feed::Feed;
 pub use order::Apart;
 pub(crate) use order::picked;
-pub(crate) use rows::batch_of;
+pub(crate) use rows::{batch_of, copy_range};
+pub(crate) use shards::check_alike;
