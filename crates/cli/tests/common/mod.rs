@@ -85,7 +85,7 @@ pub const KINDS: [(&str, &str); 13] = [
     ),
     (
         "halves",
-        r#"data = { kind = "arrays", x = "x.npy", y = "y.npy", task = "classes" }
+        r#"data = { kind = "arrays", x = ["x-0.npy", "x-1.npy"], y = "y.npy", task = "classes" }
         network.layers = [{ linear = 16 }, "layer_norm", "silu", { sequential = [{ linear = 16 }, "rms_norm"], repeat = 2 }, { linear = "targets" }]
         optimizer = { kind = "adam", rate = 0.01 }
         loss.kind = "cross_entropy"
@@ -168,8 +168,15 @@ pub fn folder() -> tempfile::TempDir {
     }
     for (suffix, rows) in [("", 70), ("_test", 20)] {
         let x = (0..rows * 6).map(|i| wave(i * 3 + rows) as f32).collect();
-        npy::write(&at.join(format!("x{suffix}.npy")), Array::of([rows, 2, 3], x).unwrap().view()).unwrap();
+        let x: Array = Array::of([rows, 2, 3], x).unwrap();
+        npy::write(&at.join(format!("x{suffix}.npy")), x.view()).unwrap();
         let y: Vec<u8> = (0..rows).map(|i| (i * 7 % 5 % 3) as u8).collect();
+        // The same rows in two files.
+        for (i, range) in [0..30 * 6, 30 * 6..70 * 6].into_iter().enumerate().filter(|_| suffix.is_empty()) {
+            let part = x.as_slice::<f32>().unwrap()[range].to_vec();
+            let part = Array::of([part.len() / 6, 2, 3], part).unwrap();
+            npy::write(&at.join(format!("x-{i}.npy")), part.view()).unwrap();
+        }
         npy::write(&at.join(format!("y{suffix}.npy")), Array::of([rows], y).unwrap().view()).unwrap();
     }
     folder

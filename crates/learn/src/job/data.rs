@@ -1,5 +1,6 @@
 //! `[data]`: what is learned.
 
+use super::files::{self, Files};
 use super::section::kinds;
 use super::setting::{Check, check, choice};
 use std::path::PathBuf;
@@ -90,15 +91,16 @@ kinds! {
         /// Arrays in files, whose first axis counts the rows: NumPy's .npy and .npz, .csv, or IDX as MNIST has
         /// it, compressed (.gz) or not. Further axes of the inputs are the columns of a row, or what `shape` says.
         Arrays = "arrays" {
-            /// File of the inputs. An .npz file holds several arrays, with numpy.savez_compressed or without: those
+            /// File of the inputs, or a list of files, such as ["x-0.npy", "x-1.npy"], whose rows follow one another: so,
+            /// too, the targets and those of the validation part. An .npz file holds several arrays, with numpy.savez_compressed or without: those
             /// whose files the job does not name are taken from there, by their names.
-            x: PathBuf = PathBuf::new(), check::FILE;
+            x: Files = Files::new(), files::ANY;
             /// File of the targets, one number a row.
-            y: PathBuf = PathBuf::new();
+            y: Files = Files::new(), files::NAMED;
             /// File of the inputs of the validation part.
-            x_test: PathBuf = PathBuf::new();
+            x_test: Files = Files::new(), files::NAMED;
             /// File of the targets of the validation part.
-            y_test: PathBuf = PathBuf::new();
+            y_test: Files = Files::new(), files::NAMED;
             /// Names of the arrays of an .npz file: inputs and targets, or both and those of the validation part, such as
             /// ["x_train", "y_train", "x_test", "y_test"]. Unset: x and y, and x_test and y_test where it has them.
             names: Option<Vec<String>> = None, NAMES;

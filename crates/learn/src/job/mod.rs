@@ -18,6 +18,7 @@
 
 mod data;
 mod error;
+mod files;
 mod help;
 mod initial;
 mod loss;
@@ -36,6 +37,7 @@ mod write;
 
 pub use data::{Colour, Data, Inputs, Missing, Targets, Task, Tokens, Unseen};
 pub use error::{JobError, Origin, Problem};
+pub use files::Files;
 pub use help::{help, key_named};
 pub use initial::Initial;
 pub use loss::{ClassWeights, Loss, PositiveWeight};

@@ -316,3 +316,23 @@ fn paths_are_relative_to_where_they_are_written() {
     assert!(picture(&["data.picture=$IRONLEARN_DATA/c.png"]).is_absolute());
     std::fs::remove_dir_all(&folder).unwrap();
 }
+
+#[test]
+fn a_file_of_data_may_be_a_list_of_them() {
+    const NONE: &[&str] = &[];
+    let read = |x: &str| Job::parse(&format!("[data]\nkind = 'arrays'\ny = ['a.npy']\nx = {x}\n"), NONE);
+    for (x, count, written) in
+        [("'a.npy'", 1, "x = \"a.npy\""), ("['a.npy', 'b.npy']", 2, "x = [\"a.npy\", \"b.npy\"]")]
+    {
+        let job = read(x).unwrap();
+        let Data::Arrays { x, y, .. } = &job.data else { panic!("no arrays") };
+        assert_eq!((x.len(), y.len()), (count, 1));
+        let text = job.to_toml();
+        assert!(text.contains(written) && text.contains("y = \"a.npy\""), "{text}");
+        assert_eq!(Job::parse(&text, NONE).unwrap(), job);
+    }
+    let wrong = |x: &str| errors(&format!("[data]\nkind = 'arrays'\nx = {x}\n"), &[]);
+    assert_eq!(wrong("[]"), ["job:3: data.x must be not empty, found \"\""]);
+    assert_eq!(wrong("['a.npy', '']"), ["job:3: data.x must be not empty, found [\"a.npy\", \"\"]"]);
+    assert_eq!(wrong("3"), ["job:3: data.x must be a path, or a list of paths, found 3"]);
+}

@@ -3,6 +3,7 @@
 
 use super::raw::{self, Form, Raw};
 use super::reading::Reading;
+use crate::data::{check_alike, copy_range};
 use crate::error::{Error, FileError, Place};
 use crate::io::original::DataSet;
 use crate::io::{csv, idx, npy, npz::Npz, read};
@@ -22,10 +23,10 @@ pub(in crate::task) enum Arrays {
 /// The parts of a data set, by the names that they have in a job and, where nothing else is said, in an `.npz` file.
 const PARTS: [&str; 4] = ["x", "y", "x_test", "y_test"];
 
-/// Where an array stands: its file, and its name in it where that is an archive.
+/// Where an array stands: its file or files, and its name in them where they are archives.
 #[derive(Clone, Debug, PartialEq)]
 pub(in crate::task) struct Part {
-    path: PathBuf,
+    paths: Vec<PathBuf>,
     name: String,
 }
 
@@ -61,12 +62,14 @@ impl Arrays {
     /// `shape`.
     pub fn raw(mut self, reading: Reading, shape: Option<&[usize]>) -> Result<Raw, Error> {
         let nothing = || Error::usage("the data set has no rows", "name another file");
-        let (path, y) = self.targets(false)?.ok_or_else(nothing)?;
-        let outputs = raw::outputs(reading, &y);
-        reading.check_targets(&path, &y, outputs)?;
-        let y_test = self.targets(true)?;
-        let check = |(path, y): (PathBuf, Array)| reading.check_targets(&path, &y, outputs).map(|()| y);
-        let y_test = y_test.map(check).transpose()?;
+        let y = self.targets(false)?.ok_or_else(nothing)?;
+        let outputs = y.iter().map(|(_, y)| raw::outputs(reading, y)).max().unwrap_or(1);
+        let checked = |shards: Vec<(PathBuf, Array)>| {
+            shards.iter().try_for_each(|(path, y)| reading.check_targets(path, y, outputs))?;
+            joined(shards)
+        };
+        let y = checked(y)?;
+        let y_test = self.targets(true)?.map(checked).transpose()?;
         let x = self.inputs(false, y.shape()[0])?.ok_or_else(nothing)?;
         let shape = shape.unwrap_or_default().to_vec();
         let product: usize = shape.iter().product();
@@ -94,50 +97,59 @@ impl Arrays {
     /// All of it as one data set.
     pub fn whole(mut self) -> Result<DataSet, Error> {
         let nothing = || Error::usage("the data set has no rows", "name another file");
-        let (_, y) = self.targets(false)?.ok_or_else(nothing)?;
+        let y = joined(self.targets(false)?.ok_or_else(nothing)?)?;
         let x = self.inputs(false, y.shape()[0])?.ok_or_else(nothing)?;
         Ok(DataSet { x, y, x_test: None, y_test: None })
     }
 
     /// Arrays in files. What is not named is in the archive of `x`, or for validation in that of `x_test`. `names` are
     /// those of arrays in archives, two or four or none; an archive for validation alone may have those for training.
-    pub fn of_files(x: &Path, [y, x_test, y_test]: [&Path; 3], names: &[String]) -> Result<Arrays, Error> {
+    pub fn of_files(
+        x: &[PathBuf],
+        [y, x_test, y_test]: [&[PathBuf]; 3],
+        names: &[String],
+    ) -> Result<Arrays, Error> {
         let name = |part: usize| match names {
             [] => Some(PARTS[part]),
             names => names.get(part).map(String::as_str),
         };
-        let has = |path: &Path, name: &str| Ok::<_, Error>(is_archive(path) && Npz::open(path)?.has(name));
-        let of = |path: &Path, part: usize| {
+        // Several archives have arrays of the same names.
+        let archive = |paths: &[PathBuf]| paths.first().filter(|path| is_archive(path)).cloned();
+        let has = |paths: &[PathBuf], name: &str| {
+            archive(paths).map_or(Ok::<_, Error>(false), |path| Ok(Npz::open(&path)?.has(name)))
+        };
+        let of = |paths: &[PathBuf], part: usize| {
             // A file of its own for validation may have the names of those for training.
             let mut inside = name(part).or(name(part % 2)).unwrap_or(PARTS[part]);
             if let (2.., Some(other)) = (part, name(part % 2))
-                && !has(path, inside)?
-                && has(path, other)?
+                && !has(paths, inside)?
+                && has(paths, other)?
             {
                 inside = other;
             }
-            let name = if is_archive(path) { inside } else { PARTS[part] };
-            Ok::<_, Error>(Part { path: path.to_owned(), name: name.to_owned() })
+            let name = if archive(paths).is_some() { inside } else { PARTS[part] };
+            Ok::<_, Error>(Part { paths: paths.to_vec(), name: name.to_owned() })
         };
         let in_x = |part: usize| match name(part) {
             // What the job names has to be there, what it leaves to the names as they are may be missing.
-            Some(name) if is_archive(x) && (part == 1 || !names.is_empty() || has(x, name)?) => {
-                Ok(Some(Part { path: x.to_owned(), name: name.to_owned() }))
+            Some(name) if archive(x).is_some() && (part == 1 || !names.is_empty() || has(x, name)?) => {
+                Ok(Some(Part { paths: x.to_vec(), name: name.to_owned() }))
             }
             _ => Ok::<_, Error>(None),
         };
-        let [y, x_test, y_test] = [y, x_test, y_test].map(raw::given);
+        let [y, x_test, y_test] = [y, x_test, y_test].map(|paths| (!paths.is_empty()).then_some(paths));
         let parts = [
             Some(of(x, 0)?),
             y.map_or_else(|| in_x(1), |y| of(y, 1).map(Some))?,
             x_test.map_or_else(|| in_x(2), |x| of(x, 2).map(Some))?,
-            match (y_test, x_test.filter(|x| is_archive(x))) {
+            match (y_test, x_test.filter(|x| archive(x).is_some())) {
                 (Some(y), _) => Some(of(y, 3)?),
-                (None, Some(archive)) => Some(of(archive, 3)?),
+                (None, Some(archives)) => Some(of(archives, 3)?),
                 (None, None) => in_x(3)?,
             },
         ];
         if parts[0].is_some() != parts[1].is_some() || parts[2].is_some() != parts[3].is_some() {
+            let x = x.first().map_or(Path::new(""), PathBuf::as_path);
             let problem = format!("{}: inputs without targets, or targets without inputs", x.display());
             return Err(Error::usage(
                 problem,
@@ -150,7 +162,11 @@ impl Arrays {
     /// Checks that archives have the arrays that the job asks for.
     fn check_names(&self) -> Result<(), Error> {
         let Arrays::Arrays(parts) = self else { return Ok(()) };
-        for Part { path, name } in parts.iter().flatten().filter(|part| is_archive(&part.path)) {
+        let all = parts
+            .iter()
+            .flatten()
+            .flat_map(|Part { paths, name }| paths.iter().map(move |path| (path, name)));
+        for (path, name) in all.filter(|(path, _)| is_archive(path)) {
             let archive = Npz::open(path)?;
             if !archive.has(name) {
                 let names: Vec<String> = archive.names().into_iter().take(20).collect();
@@ -169,29 +185,34 @@ impl Arrays {
     pub fn path(&self) -> &Path {
         match self {
             Arrays::Original(path, _) => path,
-            Arrays::Arrays(parts) => parts[0].as_ref().map_or(Path::new(""), |part| &part.path),
+            Arrays::Arrays(parts) => {
+                let first = parts[0].as_ref().and_then(|part| part.paths.first());
+                first.map_or(Path::new(""), PathBuf::as_path)
+            }
         }
     }
 
-    /// Targets, `[rows, 1]` of `f64`, and the file that they come from; for training or for validation.
-    pub fn targets(&mut self, test: bool) -> Result<Option<(PathBuf, Array)>, Error> {
+    /// Targets, `[rows, 1]` of `f64`, of each file and this file; for training or for validation.
+    pub fn targets(&mut self, test: bool) -> Result<Option<Vec<(PathBuf, Array)>>, Error> {
         let part = 1 + 2 * usize::from(test);
         let part = match self {
-            Arrays::Original(path, parts) => return Ok(parts[part].take().map(|y| (path.clone(), y))),
+            Arrays::Original(path, parts) => return Ok(parts[part].take().map(|y| vec![(path.clone(), y)])),
             Arrays::Arrays(parts) => parts[part].clone(),
         };
-        let Some(Part { path, name }) = part else { return Ok(None) };
-        let y = array(&path, &name)?;
-        let rows = y.shape().first().copied().unwrap_or(0);
-        if y.shape().elements() != rows || rows == 0 {
-            return Err(FileError::new(&path, "the targets are not one number a row")
-                .at(Place::Key(name))
-                .found(format!("the shape {}", y.shape()))
-                .hint("give an array of as many numbers as there are rows, at least one")
-                .into());
-        }
-        let y = wide(&path, &name, y)?;
-        Ok(Some((path, y)))
+        let Some(part) = part else { return Ok(None) };
+        let one = |(path, y): (PathBuf, Array)| {
+            let rows = y.shape().first().copied().unwrap_or(0);
+            if y.shape().elements() != rows || rows == 0 {
+                return Err(FileError::new(&path, "the targets are not one number a row")
+                    .at(Place::Key(part.name.clone()))
+                    .found(format!("the shape {}", y.shape()))
+                    .hint("give an array of as many numbers as there are rows, at least one")
+                    .into());
+            }
+            let y = wide(&path, &part.name, y)?;
+            Ok((path, y))
+        };
+        part.shards()?.into_iter().map(one).collect::<Result<_, Error>>().map(Some)
     }
 
     /// Inputs, `[rows, columns]` of `f64`, for so many targets.
@@ -201,17 +222,71 @@ impl Arrays {
             Arrays::Original(_, parts) => return Ok(parts[part].take()),
             Arrays::Arrays(parts) => parts[part].clone(),
         };
-        let Some(Part { path, name }) = part else { return Ok(None) };
-        let x = array(&path, &name)?;
-        if x.shape().first() != Some(&targets) || x.shape().elements() == 0 {
-            return Err(FileError::new(&path, "the inputs do not fit the targets")
-                .at(Place::Key(name))
-                .found(format!("the shape {} for {targets} targets", x.shape()))
+        let Some(part) = part else { return Ok(None) };
+        let shards = part.shards()?;
+        let Some((path, first)) = shards.first() else { return Ok(None) };
+        let rows: usize = shards.iter().map(|(_, x)| x.shape().first().copied().unwrap_or(0)).sum();
+        let is_empty = |(_, x): &(PathBuf, Array)| x.shape().rank() == 0 || x.shape().elements() == 0;
+        if rows != targets || shards.iter().any(is_empty) {
+            let found = match shards.len() {
+                1 => format!("the shape {} for {targets} targets", first.shape()),
+                count => format!("{rows} rows in {count} files for {targets} targets"),
+            };
+            return Err(FileError::new(path, "the inputs do not fit the targets")
+                .at(Place::Key(part.name))
+                .found(found)
                 .hint("give both the same number of rows, the first axis, and at least one number a row")
                 .into());
         }
-        wide(&path, &name, x).map(Some)
+        all_wide(shards, &part.name).map(Some)
     }
+}
+
+impl Part {
+    /// The arrays of its files, whose rows are alike.
+    fn shards(&self) -> Result<Vec<(PathBuf, Array)>, Error> {
+        let mut shards: Vec<(PathBuf, Array)> = Vec::new();
+        for path in &self.paths {
+            let rows = array(path, &self.name)?;
+            if let Some((first, as_first)) = shards.first() {
+                let types = [rows.dtype(), as_first.dtype()];
+                check_alike([path, first], types, [rows.shape(), as_first.shape()])?;
+            }
+            shards.push((path.clone(), rows));
+        }
+        Ok(shards)
+    }
+}
+
+/// The rows of some files as `f64`, `[rows, all further axes]`; of archives those of this name.
+pub(in crate::task) fn rows_of_files(paths: &[PathBuf], name: &str) -> Result<Array, Error> {
+    all_wide(Part { paths: paths.to_vec(), name: name.to_owned() }.shards()?, name)
+}
+
+fn all_wide(shards: Vec<(PathBuf, Array)>, name: &str) -> Result<Array, Error> {
+    let one = |(path, rows): (PathBuf, Array)| {
+        let rows = wide(&path, name, rows)?;
+        Ok((path, rows))
+    };
+    joined(shards.into_iter().map(one).collect::<Result<_, Error>>()?)
+}
+
+/// Rows of several files as one array; those of one as they are.
+pub(in crate::task) fn joined(mut shards: Vec<(PathBuf, Array)>) -> Result<Array, Error> {
+    let Some((_, first)) = shards.first() else { return Err(Error::usage("no file of rows", "name one")) };
+    if shards.len() == 1 {
+        return Ok(shards.remove(0).1);
+    }
+    let mut axes = first.shape().to_vec();
+    axes[0] = shards.iter().map(|(_, rows)| rows.shape()[0]).sum();
+    let mut all = Array::try_zeros(first.dtype(), axes, "the rows of all files")?;
+    let mut to = 0;
+    for (_, rows) in &shards {
+        let count = rows.shape()[0];
+        copy_range(rows, 0..count, &mut all, to);
+        to += count;
+    }
+    Ok(all)
 }
 
 /// The array of a file; of an archive that of this name.
@@ -275,105 +350,4 @@ pub(in crate::task) fn wide(path: &Path, name: &str, array: Array) -> Result<Arr
 }
 
 #[cfg(test)]
-mod tests {
-    use super::super::{Data, Truth};
-    use crate::io::npz;
-    use crate::job::Job;
-    use ironlearn_ir::Array;
-    use std::fs;
-    use std::path::Path;
-
-    /// An IDX file of bytes.
-    fn idx_of(lengths: &[u32], values: &[u8]) -> Vec<u8> {
-        let mut bytes = vec![0, 0, 8, lengths.len() as u8];
-        lengths.iter().for_each(|n| bytes.extend(n.to_be_bytes()));
-        [&bytes, values].concat()
-    }
-
-    fn archive(path: &Path, arrays: &[(&str, Vec<f64>, usize)]) {
-        let array = |(name, values, columns): &(&str, Vec<f64>, usize)| {
-            let shape = [values.len() / columns, *columns];
-            (
-                name.to_string(),
-                Array::of(&shape[..if *columns == 1 { 1 } else { 2 }], values.clone()).unwrap(),
-            )
-        };
-        npz::write(path, &arrays.iter().map(array).collect::<Vec<_>>()).unwrap();
-    }
-
-    #[test]
-    fn arrays_of_archives_have_the_names_that_the_job_gives() {
-        let dir = tempfile::tempdir().unwrap();
-        let [both, test] = ["both.npz", "test.npz"].map(|name| dir.path().join(name));
-        let numbers = |n: usize| (0..n).map(|i| i as f64).collect::<Vec<_>>();
-        archive(
-            &both,
-            &[
-                ("images", numbers(8), 2),
-                ("labels", numbers(4), 1),
-                ("other", numbers(6), 2),
-                ("more", numbers(3), 1),
-            ],
-        );
-        archive(&test, &[("images", numbers(4), 2), ("labels", numbers(2), 1)]);
-        let load = |set: &[String]| {
-            let mut all = vec!["data.kind=arrays".to_owned(), "data.inputs=raw".into()];
-            all.push(format!("data.x={}", both.display()));
-            all.extend(set.iter().cloned());
-            Data::load(&Job::parse("", &all).unwrap())
-        };
-        let names = |names: &str| format!("data.names={names}");
-        let rows = |data: Data| (data.train.rows(), data.validation.map(|part| part.rows()));
-        let two = names("[\"images\", \"labels\"]");
-        assert_eq!(rows(load(std::slice::from_ref(&two)).unwrap()), (4, None));
-        let four = names("[\"images\", \"labels\", \"other\", \"more\"]");
-        let data = load(&[four]).unwrap();
-        let Truth::Rows(_, y) = &data.truth else { panic!("no rows") };
-        assert_eq!(y.as_slice::<f64>().unwrap(), [0.0, 1.0, 2.0]);
-        assert_eq!(data.preparation.names.len(), 4);
-        // The archive for validation has the names of that for training, and its targets.
-        let apart = format!("data.x_test={}", test.display());
-        assert_eq!(rows(load(&[two, apart]).unwrap()), (4, Some(2)));
-        let message = |set: &[String]| load(set).unwrap_err().to_string();
-        let unnamed = message(&[]);
-        assert!(unnamed.contains("no array `x`") && unnamed.contains("\"images\", \"labels\""), "{unnamed}");
-        assert!(unnamed.contains("data.names = "), "{unnamed}");
-        let wrong = message(&[names("[\"images\", \"labels\", \"other\", \"none\"]")]);
-        assert!(wrong.contains("no array `none`"), "{wrong}");
-        let short = message(&[names("[\"images\", \"more\"]")]);
-        assert!(short.contains("key `images`: the inputs do not fit the targets"), "{short}");
-        let three = Job::parse("", &["data.kind=arrays", "data.x=a.npz", "data.names=[\"x\"]"]);
-        assert!(three.unwrap_err().to_string().contains("two names, or four"));
-    }
-
-    #[test]
-    fn idx_files_are_a_data_set_and_their_mistakes_name_the_file() {
-        let dir = tempfile::tempdir().unwrap();
-        let at = |name: &str| dir.path().join(name);
-        let pictures: Vec<u8> = (0..4 * 6).collect();
-        fs::write(at("x-ubyte"), idx_of(&[4, 2, 3], &pictures)).unwrap();
-        fs::write(at("y-ubyte"), idx_of(&[4], &[0, 2, 1, 2])).unwrap();
-        fs::write(at("y_test-ubyte"), idx_of(&[1], &[3])).unwrap();
-        fs::write(at("x_test-ubyte"), idx_of(&[1, 2, 3], &[0; 6])).unwrap();
-        let load = |more: &[&str]| {
-            let file = |key: &str| format!("data.{key}={}-ubyte", at(key).display());
-            let mut set = ["data.kind=arrays", "data.task=classes", "loss.kind=cross_entropy"]
-                .map(String::from)
-                .to_vec();
-            set.extend(["data.inputs=raw".into(), file("x"), file("y")]);
-            set.extend(more.iter().map(|key| file(key)));
-            Data::load(&Job::parse("", &set).unwrap())
-        };
-        let data = load(&[]).unwrap();
-        assert_eq!((data.preparation.columns, data.preparation.outputs, data.train.rows()), (6, 3, 4));
-        let Truth::Rows(x, _) = &data.truth else { panic!("no rows") };
-        assert_eq!(x.as_slice::<f64>().unwrap()[7], 7.0);
-        assert!(data.validation.is_none());
-        let wrong = load(&["x_test", "y_test"]).unwrap_err().to_string();
-        assert!(wrong.contains("y_test-ubyte, key `y[0]`: target 0 is not a class below 3"), "{wrong}");
-        assert!(load(&["x_test"]).unwrap_err().to_string().contains("inputs without targets"));
-        fs::write(at("y-ubyte"), idx_of(&[3], &[0, 2, 1])).unwrap();
-        let wrong = load(&[]).unwrap_err().to_string();
-        assert!(wrong.contains("x-ubyte, key `x`: the inputs do not fit the targets"), "{wrong}");
-    }
-}
+mod tests;

@@ -1,6 +1,6 @@
 //! [`Preparation`]: how raw rows become inputs of a network and its outputs answers. Travels in the model file.
 
-use super::arrays::{Arrays, array, extension, is_array, unknown, wide};
+use super::arrays::{Arrays, array, extension, is_array, joined, unknown, wide};
 use super::reading::Reading;
 use super::scaling::Scaling;
 use super::texts::TextForm;
@@ -278,7 +278,6 @@ impl Preparation {
         {
             return images::read_examples(path, form, &self.labels);
         }
-        let none = Path::new("");
         let mut arrays = match extension(path).as_str() {
             "json" => Arrays::original(path)?,
             "npz" => {
@@ -286,13 +285,13 @@ impl Preparation {
                 let has_names = self.names.first().is_some_and(|name| archive_has(path, name));
                 let names = if has_names { &self.names[..] } else { &[] };
                 let two = names.get(2).is_some_and(|name| !archive_has(path, name));
-                Arrays::of_files(path, [none; 3], if two { &names[..2] } else { names })?
+                Arrays::of_files(&[path.to_owned()], [&[]; 3], if two { &names[..2] } else { names })?
             }
             _ => return Err(unknown(path, "a data set: .npz, or .json of the original program")?),
         };
         let wrong = || Error::from(FileError::new(path, "no rows with targets").hint("give a data set"));
         let test = arrays.has_test();
-        let (_, y) = arrays.targets(test)?.ok_or_else(wrong)?;
+        let y = joined(arrays.targets(test)?.ok_or_else(wrong)?)?;
         self.reading.check_targets(path, &y, self.outputs)?;
         let x = arrays.inputs(test, y.shape()[0])?.ok_or_else(wrong)?;
         self.check_rows(path, &x)?;

@@ -1,13 +1,13 @@
 //! Jobs that learn without a network: their rows, and targets where they are judged by them.
 
-use super::arrays::{Arrays, array, extension, wide};
-use super::raw::{Form, Raw, given, no_targets};
+use super::arrays::{Arrays, extension, rows_of_files};
+use super::raw::{Form, Raw, no_targets};
 use super::reading::Reading;
 use super::{images, named};
 use crate::error::Error;
 use crate::io::npz::Npz;
 use crate::job::{self, Inputs, Job, Model, Targets, Task};
-use std::path::Path;
+use std::path::PathBuf;
 
 /// Numbers of an answer: cluster and distance, or whether a row is an anomaly and its log density.
 pub(in crate::task) const OUTPUTS: usize = 2;
@@ -57,7 +57,7 @@ pub(in crate::task) fn check(job: &Job) -> Result<(), Error> {
     let is_judged = has_targets(job);
     let is_named = match &job.data {
         job::Data::Table { target, .. } => !target.is_empty(),
-        job::Data::Arrays { y, .. } => is_judged || given(y).is_some(),
+        job::Data::Arrays { y, .. } => is_judged || !y.is_empty(),
         job::Data::Original { .. } => true,
         _ => is_judged,
     };
@@ -74,15 +74,18 @@ pub(in crate::task) fn check(job: &Job) -> Result<(), Error> {
 }
 
 /// Arrays of inputs alone; an archive has those for validation, where it has some.
-fn rows_of_arrays(x: &Path, x_test: &Path) -> Result<Raw, Error> {
-    let rows = |path: &Path, name: &str| {
-        let x = wide(path, name, array(path, name)?)?;
+fn rows_of_arrays(x: &[PathBuf], x_test: &[PathBuf]) -> Result<Raw, Error> {
+    let rows = |paths: &[PathBuf], name: &str| {
+        let x = rows_of_files(paths, name)?;
         let y = no_targets(x.shape()[0])?;
         Ok::<_, Error>((x, y))
     };
-    let inside = extension(x) == "npz" && Npz::open(x)?.has("x_test");
-    let test = given(x_test).or(inside.then_some(x));
+    let inside = match x.first() {
+        Some(first) if extension(first) == "npz" => Npz::open(first)?.has("x_test"),
+        _ => false,
+    };
+    let test = if x_test.is_empty() { inside.then_some(x) } else { Some(x_test) };
     let (train, y) = rows(x, "x")?;
-    let test = test.map(|path| rows(path, "x_test")).transpose()?;
+    let test = test.map(|paths| rows(paths, "x_test")).transpose()?;
     Ok(Raw { x: train, y, test, form: Form::default() })
 }
