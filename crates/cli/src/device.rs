@@ -16,6 +16,8 @@ pub enum Device {
     Auto,
     /// The processor.
     Cpu,
+    /// An NVIDIA GPU: the first, or that of the rank.
+    Gpu,
     /// The NVIDIA GPU of this number, from 0.
     Cuda(usize),
 }
@@ -28,7 +30,7 @@ impl FromStr for Device {
         match text {
             "auto" => Ok(Device::Auto),
             "cpu" => Ok(Device::Cpu),
-            "cuda" => Ok(Device::Cuda(0)),
+            "cuda" => Ok(Device::Gpu),
             _ => numbered(text)
                 .ok_or_else(|| "no device: write auto, cpu, cuda, or cuda:1 for the second GPU".into()),
         }
@@ -40,6 +42,7 @@ impl fmt::Display for Device {
         match self {
             Device::Auto => f.write_str("auto"),
             Device::Cpu => f.write_str("cpu"),
+            Device::Gpu => f.write_str("cuda"),
             Device::Cuda(index) => write!(f, "cuda:{index}"),
         }
     }
@@ -74,7 +77,7 @@ impl Machine {
     pub fn for_job(self, job: &Job, asked: Device) -> Result<Machine, Error> {
         match asked {
             _ if job.model.is_network() => Ok(self),
-            Device::Cuda(_) => {
+            Device::Gpu | Device::Cuda(_) => {
                 let problem =
                     format!("--device {asked}: model.kind = {:?} is learned on the CPU", job.model.word());
                 Err(Error::usage(problem, "leave out --device, or set it to cpu"))
@@ -111,6 +114,7 @@ fn chosen<G>(
 ) -> Result<Option<G>, NoGpu> {
     match device {
         Device::Cpu => Ok(None),
+        Device::Gpu => open(0).map(Some),
         Device::Cuda(index) => open(index).map(Some),
         Device::Auto => match open(0) {
             Ok(gpu) => Ok(Some(gpu)),
@@ -134,12 +138,12 @@ mod tests {
         for (text, device) in [
             ("auto", Device::Auto),
             ("cpu", Device::Cpu),
+            ("cuda", Device::Gpu),
             ("cuda:0", Device::Cuda(0)),
             ("cuda:12", Device::Cuda(12)),
         ] {
             assert_eq!((text.parse(), device.to_string().as_str()), (Ok(device), text));
         }
-        assert_eq!("cuda".parse(), Ok(Device::Cuda(0)));
         for text in ["", "gpu", "cuda:", "cuda:-1", "cuda:x", "cuda0", "CPU"] {
             assert!(text.parse::<Device>().unwrap_err().contains("cuda:1"), "{text}");
         }
@@ -169,6 +173,7 @@ mod tests {
         let got = |device| chosen(device, there, warn).ok();
         assert_eq!(got(Device::Auto), Some(Some(0)));
         assert_eq!(got(Device::Cpu), Some(None));
+        assert_eq!(got(Device::Gpu), Some(Some(0)));
         assert_eq!(got(Device::Cuda(3)), Some(Some(3)));
         assert!(matches!(chosen::<usize>(Device::Auto, none(false), warn), Ok(None)));
         assert!(warnings.borrow().is_empty());

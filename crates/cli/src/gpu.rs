@@ -54,6 +54,11 @@ impl Gpu {
         })
     }
 
+    /// How many the driver sees; none where there is no driver.
+    pub fn count() -> usize {
+        ironlearn_cuda::driver::devices().map_or(0, |devices| devices.len())
+    }
+
     /// Name and kind.
     pub fn name(&self) -> String {
         self.0.name()
@@ -73,6 +78,10 @@ impl Gpu {
             hint: "leave --device out, or build with the feature `cuda`".into(),
             is_odd: false,
         })
+    }
+
+    pub fn count() -> usize {
+        0
     }
 
     pub fn name(&self) -> String {

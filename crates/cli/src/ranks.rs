@@ -6,6 +6,7 @@
 use crate::console::Console;
 use crate::device::{Device, Machine};
 use crate::engine::{Engine, TrainRequest};
+use crate::gpu::Gpu;
 use crate::machine;
 use crate::session::Limits;
 use crate::signals::Signals;
@@ -29,6 +30,8 @@ pub struct Team {
     ranks: Arc<dyn Ranks>,
     /// Threads that do not get in the way of other ranks on the same cores.
     threads: usize,
+    /// Which of the ranks on this host this is.
+    place: usize,
     hosts: usize,
 }
 
@@ -56,10 +59,26 @@ pub fn join() -> Result<Option<Team>, Error> {
     let beside = all.iter().filter(|theirs| theirs[..] == *own.as_bytes()).count();
     let mut hosts: Vec<&[u8]> =
         all.iter().filter_map(|theirs| theirs.split(|&byte| byte == b'\n').next()).collect();
+    let place = place(&hosts, ranks.rank());
     hosts.sort_unstable();
     hosts.dedup();
     let (threads, hosts) = ((machine::cores() / beside.max(1)).max(1), hosts.len());
-    Ok(Some(Team { ranks: RANKS.get_or_init(|| ranks).clone(), threads, hosts }))
+    Ok(Some(Team { ranks: RANKS.get_or_init(|| ranks).clone(), threads, place, hosts }))
+}
+
+/// Which of the ranks on its host a rank is, where these are the hosts of all.
+fn place(hosts: &[&[u8]], rank: usize) -> usize {
+    hosts.iter().take(rank).filter(|host| Some(*host) == hosts.get(rank)).count()
+}
+
+/// The device of a rank that is so many-th on its host, where the driver sees so many GPUs. Ranks take the GPUs of their host
+/// in turn. A GPU has to be asked for: all ranks need one of the same kind.
+fn own(device: Device, place: usize, gpus: impl Fn() -> usize) -> Device {
+    match device {
+        Device::Auto => Device::Cpu,
+        Device::Gpu => Device::Cuda(place % gpus().max(1)),
+        Device::Cpu | Device::Cuda(_) => device,
+    }
 }
 
 #[cfg(feature = "mpi")]
@@ -107,8 +126,7 @@ impl Team {
 
     /// The device and the number of threads where the options leave them open.
     pub fn machine(&self, device: Device, threads: Option<usize>) -> (Device, Option<usize>) {
-        let device = if device == Device::Auto { Device::Cpu } else { device };
-        (device, threads.or(Some(self.threads)))
+        (own(device, self.place, Gpu::count), threads.or(Some(self.threads)))
     }
 
     /// What people are told of it.
@@ -190,5 +208,29 @@ impl Watch for Follower {
 
     fn last_step(&self) -> Option<u64> {
         self.steps
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ranks_take_the_gpus_of_their_host_in_turn() {
+        let hosts: [&[u8]; 6] = [b"one", b"two", b"one", b"two", b"one", b"three"];
+        let places: Vec<usize> = (0..hosts.len()).map(|rank| place(&hosts, rank)).collect();
+        assert_eq!(places, [0, 0, 1, 1, 2, 0]);
+        let of = |place, gpus| own(Device::Gpu, place, || gpus);
+        assert_eq!([0, 1, 2].map(|place| of(place, 2)), [0, 1, 0].map(Device::Cuda));
+        // There is none: opening it says so.
+        assert_eq!(of(3, 0), Device::Cuda(0));
+    }
+
+    #[test]
+    fn a_device_that_was_named_is_that_of_all_ranks() {
+        for device in [Device::Cpu, Device::Cuda(5)] {
+            assert_eq!(own(device, 1, || 2), device);
+        }
+        assert_eq!(own(Device::Auto, 1, || 2), Device::Cpu);
     }
 }

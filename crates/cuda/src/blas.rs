@@ -125,6 +125,12 @@ impl Problem {
         let result = matrices[2];
         (!result.transposed).then_some(Problem { dtype, out, tf32, batch, matrices })
     }
+
+    /// Promises no more of where matrices begin than is so for any row of what they are a part of: the library then has one
+    /// algorithm for all parts.
+    pub fn forget_start(&mut self) {
+        self.matrices.iter_mut().for_each(|matrix| matrix.offset |= matrix.leading);
+    }
 }
 
 /// A view as cuBLASLt's matrix: by rows, `[rows, columns]` is by columns `[columns, rows]`.

@@ -68,6 +68,8 @@ pub enum CudaError {
     },
     /// The plan holds something that the GPU has no kernel for.
     Unsupported(String),
+    /// The ranks that share a step could not add up what they have: why.
+    Ranks(String),
 }
 
 /// A library that CUDA consists of.
@@ -115,6 +117,7 @@ impl CudaError {
             CudaError::Index { data: true, .. } => "check the data of this step",
             CudaError::Lost { .. } => "start the program again; a run goes on from its last checkpoint",
             CudaError::Unsupported(_) => "use `--device cpu`",
+            CudaError::Ranks(_) => "start all ranks again; a run goes on from its last checkpoint",
             _ => {
                 "set IRONLEARN_CUDA_CHECK=1, which names what a kernel did wrong; this is likely a fault of \
                  Iron Learn that is worth a report"
@@ -153,6 +156,7 @@ impl fmt::Display for CudaError {
                 "kernel `{kernel}` was about to use element {index} of its argument `{argument}`, which has {length}"
             ),
             CudaError::Unsupported(what) => write!(f, "no CUDA kernel for {what}"),
+            CudaError::Ranks(problem) => write!(f, "ranks that share a step: {problem}"),
         }
     }
 }

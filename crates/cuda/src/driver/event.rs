@@ -31,6 +31,12 @@ impl Event {
         self.context.call("cuEventRecord", || unsafe { sys::cuEventRecord(self.event, stream) })
     }
 
+    /// Waits until the stream has passed the mark.
+    pub fn wait(&self) -> Result<(), CudaError> {
+        // SAFETY: the handle lives.
+        self.context.call("cuEventSynchronize", || unsafe { sys::cuEventSynchronize(self.event) })
+    }
+
     /// Seconds from this mark to another, both of which the stream has passed.
     pub fn seconds_to(&self, later: &Event) -> Result<f64, CudaError> {
         let mut milliseconds = 0f32;

@@ -1,5 +1,6 @@
 //! A plan as kernels and copies in order.
 
+use super::exchange::{self, Begin, Finish};
 use crate::blas::{Blas, Problem, Product};
 use crate::error::CudaError;
 use crate::text::{self, Argument, Kernel, Of, Target};
@@ -27,6 +28,10 @@ pub enum Action {
     Product(Box<Multiplication>),
     /// A loop.
     Loop(Box<Loop>),
+    /// Begins a reduction among ranks.
+    Begin(Box<Begin>),
+    /// Needs the result of one.
+    Finish(Box<Finish>),
 }
 
 /// A product that cuBLASLt computes.
@@ -50,6 +55,8 @@ pub struct Parts {
     pub blas: Option<Arc<Blas>>,
     /// Operands of `f32` products may be rounded.
     pub tf32: bool,
+    /// See [`Options::chunks`](super::Options::chunks).
+    pub chunks: bool,
     /// All kernels.
     pub kernels: Vec<Kernel>,
     /// Bytes of scratch memory.
@@ -85,6 +92,12 @@ impl Parts {
                 actions.push(Action::Loop(Box::new(Loop { scan: (**scan).clone(), body, arena })));
                 self.look(plan, step, &mut actions);
                 runs.clear();
+                continue;
+            }
+            if let Some(action) = exchange::action(step) {
+                actions.push(action);
+                self.look(plan, step, &mut actions);
+                runs.push(Run { kernel: None, places: places(plan, step) });
                 continue;
             }
             if let Some(product) = self.product(plan, step, target)? {
@@ -136,7 +149,14 @@ impl Parts {
         if exact || (out.dtype == DType::F32 && text::is_thin(dot, x.dtype, target)) {
             return Ok(None);
         }
-        let Some(problem) = Problem::of(dot, x.dtype, out.dtype, self.tf32) else { return Ok(None) };
+        // A product that ends with a sum over chunks is never the library's: then none is that could end so.
+        if self.chunks && text::is_by_templates(plan, step, dot) {
+            return Ok(None);
+        }
+        let Some(mut problem) = Problem::of(dot, x.dtype, out.dtype, self.tf32) else { return Ok(None) };
+        if self.chunks {
+            problem.forget_start();
+        }
         let Some(product) = Product::new(blas, &problem)? else { return Ok(None) };
         self.scratch = self.scratch.max(product.workspace());
         Ok(Some(Action::Product(Box::new(Multiplication { dot: dot.clone(), product }))))
@@ -189,7 +209,7 @@ impl Parts {
     }
 }
 
-/// What was queued: a kernel, which others may join, or a product of cuBLASLt.
+/// What was queued: a kernel, which others may join, or something else, which nothing joins.
 struct Run {
     /// The kernel's place among all kernels.
     kernel: Option<usize>,

@@ -4,6 +4,7 @@ mod blame;
 mod bytes;
 mod compile;
 mod copies;
+mod exchange;
 mod inputs;
 mod measured;
 mod memory;
@@ -52,11 +53,14 @@ pub struct Options {
     pub thin: bool,
     /// Looks for values that are not finite.
     pub check: bool,
+    /// The graph computes chunks of rows, each by itself, and other programs compute the rest: a chunk's bits do not depend
+    /// on which others are in the same program.
+    pub chunks: bool,
 }
 
 impl Default for Options {
     fn default() -> Options {
-        Options { tf32: false, narrow: None, fast: false, fuse: true, thin: true, check: true }
+        Options { tf32: false, narrow: None, fast: false, fuse: true, thin: true, check: true, chunks: false }
     }
 }
 

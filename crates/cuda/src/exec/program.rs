@@ -2,6 +2,7 @@
 
 use super::compile::{self, Action, Parts, Sequence};
 use super::copies::Copies;
+use super::exchange::Exchange;
 use super::inputs::Inputs;
 use super::measured::Measured;
 use super::memory::Memory;
@@ -30,7 +31,9 @@ const UNITS: [usize; 4] = [32, 8, 2, 1];
 pub struct CudaProgram {
     pub(super) context: Arc<Context>,
     pub(super) plan: Arc<Plan>,
-    sequence: Sequence,
+    pub(super) sequence: Sequence,
+    /// Where steps are shared among ranks.
+    pub(super) exchange: Option<Exchange>,
     kernels: Vec<Kernel>,
     functions: Vec<Function>,
     advance: Function,
@@ -41,10 +44,10 @@ pub struct CudaProgram {
     outputs: Outputs,
     /// Slots that are read or written.
     slots: Vec<Used>,
-    /// Recorded work, by the addresses of all slots and the number of steps.
-    recordings: HashMap<(Vec<[u64; 2]>, usize), Recording>,
+    /// Recorded work, by the addresses of all slots and the number of steps: in parts, where ranks share a step.
+    recordings: HashMap<(Vec<[u64; 2]>, usize), Vec<Recording>>,
     /// Where the program is profiled.
-    measured: Option<Measured>,
+    pub(super) measured: Option<Measured>,
     // The code of the kernels, dropped last.
     _module: Module,
 }
@@ -52,7 +55,12 @@ pub struct CudaProgram {
 impl CudaProgram {
     pub(super) fn new(cuda: &Cuda, plan: Plan, options: Options) -> Result<CudaProgram, Failure> {
         let (context, plan) = (cuda.context.clone(), Arc::new(plan));
-        let mut parts = Parts { blas: Some(cuda.blas.clone()), tf32: options.tf32, ..Parts::default() };
+        let mut parts = Parts {
+            blas: Some(cuda.blas.clone()),
+            tf32: options.tf32,
+            chunks: options.chunks,
+            ..Parts::default()
+        };
         let sequence = parts.sequence(&plan, cuda.target(options))?;
         let code = compiler::compile(&context, &parts.text(), cuda.checked, options.fast)?;
         let module = Module::load(&context, &code)?;
@@ -68,6 +76,7 @@ impl CudaProgram {
             outputs: Outputs::new(&context, &plan)?,
             context,
             slots: Used::all(&plan),
+            exchange: Exchange::new(&cuda.context, &sequence.actions)?,
             plan,
             sequence,
             kernels: parts.kernels,
@@ -90,7 +99,7 @@ impl CudaProgram {
     }
 
     /// The addresses of all buffers of the plan, where values and next values of slots have these.
-    fn addresses(&self, slots: &[[u64; 2]]) -> Vec<u64> {
+    pub(super) fn addresses(&self, slots: &[[u64; 2]]) -> Vec<u64> {
         let of = |id: SlotId, spare: usize| {
             self.slots.iter().position(|used| used.id == id).map_or(0, |i| slots[i][spare])
         };
@@ -108,7 +117,39 @@ impl CudaProgram {
 
     /// Queues one step.
     fn queue(&self, addresses: &[u64]) -> Result<(), CudaError> {
-        self.queue_all(&self.sequence, addresses)?;
+        self.queue_part(None, 0..self.sequence.actions.len(), addresses)
+    }
+
+    /// Queues some actions of a step; with the last of them, what counts the step.
+    pub(super) fn queue_part(
+        &self,
+        exchange: Option<&Exchange>,
+        part: Range<usize>,
+        addresses: &[u64],
+    ) -> Result<(), CudaError> {
+        let is_last = part.end == self.sequence.actions.len();
+        for i in part {
+            let action = &self.sequence.actions[i];
+            // The mark of a result was made before it was waited for.
+            if let (Some(measured), false) = (&self.measured, matches!(action, Action::Finish(_))) {
+                measured.mark(i)?;
+            }
+            match action {
+                Action::Begin(_) | Action::Finish(_) => {
+                    self.queue_exchange(exchange, i, action, addresses)?
+                }
+                _ => self.queue_action(&self.sequence, action, addresses)?,
+            }
+        }
+        if !is_last {
+            return Ok(());
+        }
+        self.measured.as_ref().map_or(Ok(()), |measured| measured.mark(self.sequence.actions.len()))?;
+        self.queue_advance()
+    }
+
+    /// Queues the kernel that ends a step.
+    fn queue_advance(&self) -> Result<(), CudaError> {
         let fields = self.state.fields() as u64;
         let shape = Shape { grid: [1, 1, 1], block: 32.max(fields.next_power_of_two() as u32), shared: 0 };
         let state = &self.state;
@@ -121,24 +162,22 @@ impl CudaProgram {
         self.advance.launch(&self.context, "il_advance", shape, &mut words)
     }
 
-    pub(super) fn queue_all(&self, sequence: &Sequence, addresses: &[u64]) -> Result<(), CudaError> {
-        let whole = std::ptr::eq(sequence, &self.sequence);
-        for (i, action) in sequence.actions.iter().enumerate() {
-            if let (true, Some(measured)) = (whole, &self.measured) {
-                measured.mark(i)?;
+    /// Queues an action that needs nobody else.
+    pub(super) fn queue_action(
+        &self,
+        sequence: &Sequence,
+        action: &Action,
+        addresses: &[u64],
+    ) -> Result<(), CudaError> {
+        match action {
+            Action::Kernel(index) => self.launch(*index, addresses),
+            Action::Product(p) => {
+                let at = |view: &View| compile::address(&sequence.plan, addresses, view);
+                p.product.queue(at(&p.dot.x), at(&p.dot.y), at(&p.dot.out), self.memory.scratch.at())
             }
-            match action {
-                Action::Kernel(index) => self.launch(*index, addresses)?,
-                Action::Product(p) => {
-                    let at = |view: &View| compile::address(&sequence.plan, addresses, view);
-                    p.product.queue(at(&p.dot.x), at(&p.dot.y), at(&p.dot.out), self.memory.scratch.at())?;
-                }
-                Action::Loop(l) => self.queue_loop(&sequence.plan, l, addresses)?,
-            }
-        }
-        match &self.measured {
-            Some(measured) if whole => measured.mark(sequence.actions.len()),
-            _ => Ok(()),
+            Action::Loop(l) => self.queue_loop(&sequence.plan, l, addresses),
+            // Those of the whole step are its parts', and a loop has none.
+            Action::Begin(_) | Action::Finish(_) => Ok(()),
         }
     }
 
@@ -160,53 +199,49 @@ impl CudaProgram {
         slots.iter().zip(&self.slots).map(turn).collect()
     }
 
-    /// Queues so many steps as one, recorded where they were not before.
-    fn queue_recorded(&mut self, slots: &[[u64; 2]], steps: usize) -> Result<(), CudaError> {
+    /// So many steps as one, or a step in its parts: recorded where they were not before.
+    pub(super) fn record(
+        &mut self,
+        exchange: Option<&Exchange>,
+        slots: &[[u64; 2]],
+        steps: usize,
+    ) -> Result<&[Recording], CudaError> {
         let key = (slots.to_vec(), steps);
-        if let Some(recording) = self.recordings.get(&key) {
-            return recording.launch();
+        if !self.recordings.contains_key(&key) {
+            let sides = [self.addresses(slots), self.addresses(&self.turned(slots))];
+            let all = || (0..steps).try_for_each(|step| self.queue(&sides[step % 2]));
+            let part = |part| Recording::record(&self.context, || self.queue_part(exchange, part, &sides[0]));
+            let recordings = match exchange {
+                None => vec![Recording::record(&self.context, all)?],
+                Some(exchange) => exchange.parts().map(part).collect::<Result<_, _>>()?,
+            };
+            self.recordings.insert(key.clone(), recordings);
         }
-        let sides = [self.addresses(slots), self.addresses(&self.turned(slots))];
-        let recording = Recording::record(&self.context, || {
-            (0..steps).try_for_each(|step| self.queue(&sides[step % 2]))
-        })?;
-        recording.launch()?;
-        self.recordings.insert(key, recording);
-        Ok(())
+        Ok(self.recordings.get(&key).map_or(&[], Vec::as_slice))
     }
 
-    /// Runs up to [`MOST_STEPS`] steps with these ranges of the inputs new, the slots being where `slots` says; gives what
-    /// came of it.
-    fn run_steps(
-        &mut self,
-        controls: &[ControlBlock],
-        inputs: &[Range<usize>],
-        mut slots: Vec<[u64; 2]>,
-        steps: usize,
-    ) -> Result<Outcome, CudaError> {
-        self.state.begin(controls, inputs)?;
-        self.inputs.sent();
+    /// Runs up to [`MOST_STEPS`] steps whose inputs and control blocks are on their way, the slots being where `slots` says;
+    /// gives what came of it.
+    fn run_steps(&mut self, mut slots: Vec<[u64; 2]>, steps: usize) -> Result<Outcome, CudaError> {
         if self.measured.is_some() {
-            return self.run_measured(&slots);
+            self.queue(&self.addresses(&slots))?;
+            return self.end_run();
         }
         let mut left = steps;
         for unit in UNITS {
             while left >= unit {
-                self.queue_recorded(&slots, unit)?;
+                self.record(None, &slots, unit)?.iter().try_for_each(Recording::launch)?;
                 left -= unit;
                 if unit % 2 == 1 {
                     slots = self.turned(&slots);
                 }
             }
         }
-        self.outputs.fetch(&self.plan, &self.memory.arena)?;
-        self.context.synchronize()?;
-        Ok(self.state.outcome())
+        self.end_run()
     }
 
-    /// Runs one step without recording it, and measures its parts.
-    fn run_measured(&mut self, slots: &[[u64; 2]]) -> Result<Outcome, CudaError> {
-        self.queue(&self.addresses(slots))?;
+    /// Fetches the results, waits for all that is queued, and gives what came of it.
+    pub(super) fn end_run(&mut self) -> Result<Outcome, CudaError> {
         self.outputs.fetch(&self.plan, &self.memory.arena)?;
         self.context.synchronize()?;
         if let Some(measured) = &mut self.measured {
@@ -253,7 +288,8 @@ impl CudaProgram {
         };
         let context = self.context.clone();
         while *done < n {
-            let most = if self.measured.is_some() { 1 } else { MOST_STEPS };
+            let is_single = self.measured.is_some() || self.exchange.is_some();
+            let most = if is_single { 1 } else { MOST_STEPS };
             let steps = (n - *done).min(most);
             let mut controls = vec![control.clone()];
             for _ in 0..steps {
@@ -268,8 +304,17 @@ impl CudaProgram {
             };
             let places = self.slots.iter().map(|used| device.addresses(store, used.id, used.moves));
             let places = places.collect::<Result<Vec<_>, _>>()?;
-            let outcome = self.run_steps(&controls, &new, places, steps)?;
-            drop(turn);
+            self.state.begin(&controls, &new)?;
+            self.inputs.sent();
+            let outcome = if self.exchange.is_some() {
+                // Others have their turn while this one waits for other ranks.
+                drop(turn);
+                self.run_among_ranks(&places)?
+            } else {
+                let ran = self.run_steps(places, steps);
+                drop(turn);
+                ran?
+            };
             let counted = outcome.done.min(steps);
             for used in self.slots.iter().filter(|used| used.moves && counted > 0) {
                 device.moved(store, used.id, counted);

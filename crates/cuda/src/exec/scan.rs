@@ -36,7 +36,7 @@ impl CudaProgram {
                 _ => 0,
             };
             let inner: Vec<u64> = body.buffers.iter().enumerate().map(of).collect();
-            self.queue_all(&l.body, &inner)?;
+            l.body.actions.iter().try_for_each(|action| self.queue_action(&l.body, action, &inner))?;
             // Results of the body are in its arena.
             let results = body.outputs.iter().zip(&scan.results).enumerate();
             self.copies.queue(

@@ -2,9 +2,12 @@
 
 use super::{Cuda, CudaProgram, Options};
 use crate::driver;
+use ironlearn_ir::passes::{Sharing, split};
 use ironlearn_ir::plan::{Home, Load, Plan, StepKind, View};
+use ironlearn_ir::ranks::{Local, Ranks, Shares};
 use ironlearn_ir::{Array, ControlBlock, Failure, Graph, Mode, Program, Role, Store, Tape, TensorType, Var};
 use ironlearn_testkit::standin;
+use std::sync::Arc;
 
 /// Elements: enough for vectors of them to be read at once.
 const N: usize = 64;
@@ -143,4 +146,45 @@ fn a_small_step_is_a_copy_a_launch_and_a_wait() {
         4,
         "too many to be reported"
     );
+}
+
+/// The mean of the squares of `x · w` goes down; a step is shared among as many ranks as there are.
+fn shared_step(store: &mut Store, ranks: Arc<dyn Ranks>) -> Graph {
+    let rows = 8;
+    let start = Array::of([3, 1], vec![0.5f32; 3]).expect("three numbers");
+    let slot = store.add("w", Role::Parameter, start).expect("a new name");
+    let tape = Tape::new(Mode::Train);
+    let w = Var::<f32>::of(tape.slot(slot, store.ty(slot)));
+    let loss = tape.input::<f32>([rows, 3]).dot(w).square().mean_all();
+    let gradient = loss.grad(&[w])[0];
+    tape.output("loss", loss.node());
+    tape.updating(|| tape.assign(slot, (w - gradient * 0.1).node()));
+    let graph = tape.finish().expect("a sound graph").0;
+    let sharing = Sharing { shares: Shares::new(4, ranks.count()), ranks: Some(ranks) };
+    split(&graph, rows, &sharing).expect("rows that can be shared")
+}
+
+/// The stand-in does all work when it is queued: that nothing is read before it is there can only be seen in the calls.
+#[test]
+fn a_shared_step_waits_for_its_pieces_and_for_nothing_else() {
+    let Some(cuda) = cuda() else { return };
+    for group in Local::groups(1) {
+        let mut store = Store::new();
+        let graph = shared_step(&mut store, Arc::new(group));
+        let options = Options { chunks: true, ..Options::default() };
+        let mut program = cuda.compile(&graph, options).expect("a program");
+        let x = Array::of([8, 3], (0..24).map(|i| i as f32 / 24.0).collect()).expect("as many as that");
+        let mut losses = Vec::new();
+        for _ in 0..4 {
+            cuda.context.calls.lock().expect("nobody failed").clear();
+            program.run(&[x.view()], &mut store, &ControlBlock::default()).expect("a step");
+            losses.push(program.output(0).as_slice::<f32>().expect("a float")[0]);
+        }
+        assert!(losses.windows(2).all(|pair| pair[1] < pair[0]), "{losses:?}");
+        // The loss, and the gradient.
+        let reduction = ["cuGraphLaunch", "cuEventRecord", "cuEventSynchronize"];
+        let all =
+            [&["cuMemcpyHtoDAsync"][..], &reduction, &reduction, &["cuGraphLaunch", "cuStreamSynchronize"]];
+        assert_eq!(*cuda.context.calls.lock().expect("nobody failed"), all.concat());
+    }
 }

@@ -23,7 +23,7 @@ pub use product::{is_on_tensor_cores, is_thin};
 pub use tile::{Early, Lanes, Place, Tile};
 
 use crate::driver::Shape;
-use ironlearn_ir::plan::{BufferId, Home, Plan, PlanStep, StepKind, View};
+use ironlearn_ir::plan::{BufferId, DotStep, Home, Plan, PlanStep, StepKind, View};
 use ironlearn_ir::{DType, NodeId};
 
 /// What stands before all kernels.
@@ -124,6 +124,11 @@ pub fn kernels(plan: &Plan, step: &PlanStep, number: usize, target: Target) -> R
         StepKind::Reference { op, .. } => Err(format!("`{}`", op.name())),
         StepKind::Scan(_) | StepKind::Region(_) => Err("a step within a step".into()),
     }
+}
+
+/// True for a product that templates of this crate compute, whatever it ends with.
+pub fn is_by_templates(plan: &Plan, step: &PlanStep, dot: &DotStep) -> bool {
+    product::is_by_templates(&Writer::new(plan, step, 0), dot)
 }
 
 /// The kernel that looks whether all elements of a view are finite.

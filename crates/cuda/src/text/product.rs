@@ -14,18 +14,21 @@ pub fn plain<'a>(
     dot: &DotStep,
     target: Target,
 ) -> Result<Option<Vec<Kernel>>, No> {
-    let rank = dot.out.dims.len();
     let dims = dot.out.dims.clone();
     let program = Program { dims, loads: vec![Load::Memory(dot.out.clone())], instrs: vec![] };
     let stores = vec![(0, dot.out.clone())];
-    let w = writer();
-    let fits =
-        matches!((w.dtype(dot.x.buffer), w.dtype(dot.out.buffer)), (DType::F32 | DType::Bf16, DType::F32));
-    if !fits || rank < 2 || Operands::of(&w, dot).is_none() {
+    if !is_by_templates(&writer(), dot) {
         return Ok(None);
     }
     let end = End { program: &program, product: Some(0), stores: &stores, sums: None };
     kernels(writer, dot, &end, target).map(Some)
+}
+
+/// True for a product that the templates fit.
+pub fn is_by_templates(w: &Writer<'_>, dot: &DotStep) -> bool {
+    let fits =
+        matches!((w.dtype(dot.x.buffer), w.dtype(dot.out.buffer)), (DType::F32 | DType::Bf16, DType::F32));
+    fits && dot.out.dims.len() >= 2 && Operands::of(w, dot).is_some()
 }
 
 /// A product with its end. Plans make such steps only of operands that the templates fit.

@@ -11,4 +11,5 @@ mod jobs;
 mod layers;
 mod losses;
 mod optimizers;
+mod ranks;
 mod twice;

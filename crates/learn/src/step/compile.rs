@@ -192,8 +192,6 @@ fn compile_all(graph: Graph, options: &Options) -> Result<Box<dyn Program>, Erro
     };
     let cpu = match &options.executor {
         #[cfg(feature = "cuda")]
-        Executor::Cuda(_) if graph.ranks().is_some() => return Err(no_ranks_on_gpus()),
-        #[cfg(feature = "cuda")]
         Executor::Cuda(cuda) => return on_gpu(&graph, cuda, options),
         _ if options.precision == Precision::Tf32 => return Err(no_tf32()),
         Executor::Interpreter => return Ok(Box::new(Interpreted::new(narrowed(graph))?)),
@@ -211,11 +209,6 @@ fn compile_all(graph: Graph, options: &Options) -> Result<Box<dyn Program>, Erro
     Ok(Box::new(program))
 }
 
-#[cfg(feature = "cuda")]
-fn no_ranks_on_gpus() -> Error {
-    Error::usage("ranks compute their steps on CPUs, and this is a GPU", "use `--device cpu`, or one process")
-}
-
 fn no_tf32() -> Error {
     Error::usage(
         "tf32 is a precision of CUDA GPUs, and this is computed on the CPU",
@@ -231,6 +224,7 @@ fn on_gpu(graph: &Graph, cuda: &ironlearn_cuda::Cuda, options: &Options) -> Resu
         narrow: (options.precision == Precision::Bf16).then_some(DType::Bf16),
         fast: options.precision != Precision::Full,
         check: !options.unchecked,
+        chunks: options.sharing.is_some(),
         ..ironlearn_cuda::Options::default()
     };
     let mut program = cuda.compile(graph, cuda_options).map_err(|failure| match failure {

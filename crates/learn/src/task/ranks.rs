@@ -90,7 +90,9 @@ pub(super) fn compare(
         let hint = match i {
             0 => "install the same version on every machine",
             1 => "start all ranks with one command and the same job file",
-            2 => "use machines of one kind, or set IRONLEARN_ISA to what all of them have, such as avx2",
+            2 => {
+                "use machines of one kind and one `--device`, or set IRONLEARN_ISA to what all of them have, such as avx2"
+            }
             3 => "give all ranks the same files: on a file system that they share, or as equal copies",
             _ => "give all ranks the same checkpoint: on a file system that they share, or as equal copies",
         };
