@@ -1,6 +1,8 @@
 //! GPUs: those of this machine, or why it has none. The one place that knows whether this build has CUDA.
 
+use ironlearn::ranks::Ranks;
 use ironlearn::{Error, Options};
+use std::sync::Arc;
 
 #[cfg(feature = "cuda")]
 use ironlearn_cuda::{CudaError, Library};
@@ -64,6 +66,14 @@ impl Gpu {
         self.0.name()
     }
 
+    /// How ranks exchange what they add up, for people. All ranks ask together.
+    pub fn links(&self, ranks: &Arc<dyn Ranks>) -> Result<String, Error> {
+        match self.0.links(ranks).map_err(|error| Error::device(format!("{error}; {}", error.hint())))? {
+            Ok(_) => Ok("sums of ranks: from GPU to GPU, by NCCL".into()),
+            Err(why) => Ok(format!("sums of ranks: through the host ({why})")),
+        }
+    }
+
     /// The options with this GPU as what computes.
     pub fn applied(&self, options: Options) -> Options {
         options.cuda(self.0.clone())
@@ -85,6 +95,10 @@ impl Gpu {
     }
 
     pub fn name(&self) -> String {
+        match *self {}
+    }
+
+    pub fn links(&self, _: &Arc<dyn Ranks>) -> Result<String, Error> {
         match *self {}
     }
 
@@ -125,14 +139,14 @@ pub fn report() -> Report {
         capability: d.capability,
         memory: d.memory,
     };
-    Report {
-        libraries: vec![
-            ("CUDA driver", driver.map_err(missing)),
-            ("NVRTC", found.compiler.map(|(major, minor)| version(major, minor)).map_err(missing)),
-            ("cuBLASLt", found.blas.map(|()| "found".into()).map_err(missing)),
-        ],
-        gpus: devices.into_iter().map(gpu).collect(),
-    }
+    let libraries = vec![
+        ("CUDA driver", driver.map_err(missing)),
+        ("NVRTC", found.compiler.map(|(major, minor)| version(major, minor)).map_err(missing)),
+        ("cuBLASLt", found.blas.map(|()| "found".into()).map_err(missing)),
+        #[cfg(feature = "nccl")]
+        ("NCCL", found.links.map(|(major, minor)| version(major, minor)).map_err(missing)),
+    ];
+    Report { libraries, gpus: devices.into_iter().map(gpu).collect() }
 }
 
 /// Looks for nothing: this build would not use it.

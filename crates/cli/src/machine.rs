@@ -69,12 +69,13 @@ pub fn peak_memory() -> Option<u64> {
     kibibytes(&read("/proc/self/status")?, "VmHWM")
 }
 
-/// Where a library of CUDA lies, if anywhere the loader looks: the driver, the compiler of kernels, matrix products.
+/// Where a library of CUDA lies, if anywhere the loader looks: the driver, the compiler of kernels, matrix products, links.
 pub fn cuda_library(name: &str) -> Option<PathBuf> {
     library(match name {
         "CUDA driver" => &["libcuda.so.1", "nvcuda.dll"],
         "NVRTC" => &["libnvrtc.so.13", "libnvrtc.so.12", "libnvrtc.so"],
         "cuBLASLt" => &["libcublasLt.so.13", "libcublasLt.so.12", "libcublasLt.so"],
+        "NCCL" => &["libnccl.so.2", "libnccl.so"],
         _ => &[],
     })
 }

@@ -150,6 +150,11 @@ impl Team {
         self.ranks.gather(text).map(drop).map_err(Error::device)
     }
 
+    /// How ranks on GPUs exchange what they add up, for people. All ranks ask together.
+    pub fn links(&self, machine: &Machine) -> Result<Option<String>, Error> {
+        machine.gpu.as_ref().map(|gpu| gpu.links(&self.ranks)).transpose()
+    }
+
     /// Does what the first rank tells, and writes nothing.
     pub fn follow(
         &self,
@@ -165,6 +170,7 @@ impl Team {
         })?;
         let (device, threads) = self.machine(device, threads);
         let machine = Machine::find(device, threads, &Console::new(false, true))?.for_job(&job, device)?;
+        self.links(&machine)?;
         let nowhere = std::env::temp_dir();
         let request = TrainRequest {
             job: &job,

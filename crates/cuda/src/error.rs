@@ -81,6 +81,8 @@ pub enum Library {
     Compiler,
     /// `libcublasLt`, matrix products.
     Blas,
+    /// `libnccl`, links between the GPUs of ranks.
+    Links,
 }
 
 impl Library {
@@ -95,6 +97,11 @@ impl Library {
                 "the kernel compiler NVRTC (libnvrtc)",
                 "install the CUDA toolkit, or the Python package nvidia-cuda-nvrtc and put its lib folder in \
                  LD_LIBRARY_PATH",
+            ),
+            Library::Links => (
+                "the library NCCL (libnccl)",
+                "install NCCL, or the Python package nvidia-nccl-cu13 and put its lib folder in LD_LIBRARY_PATH; \
+                 without it ranks on GPUs exchange sums through the host",
             ),
             Library::Blas => (
                 "the library of matrix products cuBLASLt (libcublasLt)",

@@ -10,6 +10,7 @@ pub mod driver;
 pub mod error;
 pub mod exec;
 pub mod gemm_choice;
+pub mod nccl;
 pub mod probe;
 pub mod text;
 pub mod thin_choice;

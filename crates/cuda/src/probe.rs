@@ -13,6 +13,9 @@ pub struct Report {
     pub compiler: Result<(i32, i32), CudaError>,
     /// Whether cuBLASLt is there.
     pub blas: Result<(), CudaError>,
+    /// The version of NCCL, or why there is none.
+    #[cfg(feature = "nccl")]
+    pub links: Result<(i32, i32), CudaError>,
 }
 
 /// Looks for the libraries and the devices. Loads libraries; makes no context.
@@ -21,5 +24,7 @@ pub fn probe() -> Report {
         devices: driver::devices(),
         compiler: compiler::version(),
         blas: if blas::is_present() { Ok(()) } else { Err(CudaError::Missing { library: Library::Blas }) },
+        #[cfg(feature = "nccl")]
+        links: crate::nccl::version(),
     }
 }

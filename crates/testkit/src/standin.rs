@@ -4,6 +4,7 @@
 //!
 //! - `IRONLEARN_SIM_ORDER=seed`: threads of a block, and blocks, run in another order
 //! - `IRONLEARN_SIM_MEMORY=bytes`: how large the device is
+//! - `IRONLEARN_SIM_DEVICES=n`: so many devices, of one memory
 //! - `IRONLEARN_SIM_LOSE=n`: the n-th launch fails, and the device with it
 //! - `IRONLEARN_SIM_SANITIZE=address`: kernels are watched, where libasan was loaded before the program
 //! - `IRONLEARN_SIM_CACHE=folder`: where compiled kernels are kept
@@ -17,8 +18,12 @@ use std::sync::OnceLock;
 use std::{env, fs, io, process};
 
 /// The libraries in the order in which they are loaded, each with its folder of sources.
-const LIBRARIES: [(&str, &str); 3] =
-    [("libcuda.so", "cuda"), ("libnvrtc.so", "nvrtc"), ("libcublasLt.so", "cublaslt")];
+const LIBRARIES: [(&str, &str); 4] = [
+    ("libcuda.so", "cuda"),
+    ("libnvrtc.so", "nvrtc"),
+    ("libcublasLt.so", "cublaslt"),
+    ("libnccl.so", "nccl"),
+];
 
 const FLAGS: [&str; 7] =
     ["-std=c++17", "-O1", "-fPIC", "-shared", "-fvisibility=hidden", "-fwrapv", "-ffp-contract=off"];
@@ -86,7 +91,7 @@ fn ready() -> Result<PathBuf, &'static str> {
     }
     let mut hash = DefaultHasher::new();
     FLAGS.hash(&mut hash);
-    for path in ["sim", "cuda", "nvrtc", "cublaslt"].into_iter().flat_map(files) {
+    for path in ["sim", "cuda", "nvrtc", "cublaslt", "nccl"].into_iter().flat_map(files) {
         (path.file_name(), fs::read(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display())))
             .hash(&mut hash);
     }
@@ -109,12 +114,13 @@ fn build(folder: &Path) -> io::Result<()> {
     for header in files("sim") {
         fs::copy(&header, folder.join("sim").join(header.file_name().unwrap_or_default()))?;
     }
-    // libcublasLt refers to libcuda, and so waits for it.
-    let [cuda, nvrtc, cublaslt] =
+    // libcublasLt and libnccl refer to libcuda, and so wait for it.
+    let [cuda, nvrtc, cublaslt, nccl] =
         LIBRARIES.map(|(library, sources)| move || compile(folder, library, sources));
     let (cuda, nvrtc) = (cuda()?, nvrtc()?);
     finish(cuda)?;
     finish(cublaslt()?)?;
+    finish(nccl()?)?;
     finish(nvrtc)
 }
 
@@ -124,7 +130,7 @@ fn compile(folder: &Path, library: &str, sources: &str) -> io::Result<Child> {
     compiler.args(FLAGS);
     compiler.args(files(sources).iter().filter(|file| file.extension() == Some(OsStr::new("cpp"))));
     compiler.arg("-o").arg(folder.join(library)).arg(format!("-Wl,-soname,{library},-rpath,$ORIGIN"));
-    if sources == "cublaslt" {
+    if matches!(sources, "cublaslt" | "nccl") {
         compiler.arg("-L").arg(folder).arg("-l:libcuda.so");
     }
     compiler.spawn()

@@ -106,6 +106,9 @@ pub fn carry_out(
     if let Some(team) = run.team {
         console.note(&team.text(run.job));
         team.tell(run.job, resume_from, run.limits)?;
+        if let Some(text) = team.links(run.machine)? {
+            console.note(&text);
+        }
     }
     let request = TrainRequest {
         job: run.job,

@@ -202,6 +202,15 @@ impl Context {
         &self.description
     }
 
+    /// What names the device wherever it is seen.
+    #[cfg(feature = "nccl")]
+    pub fn uuid(&self) -> Result<[u8; 16], CudaError> {
+        let mut uuid = sys::CUuuid { bytes: [0; 16] };
+        // SAFETY: writes as many bytes as that.
+        self.call("cuDeviceGetUuid", || unsafe { sys::cuDeviceGetUuid_v2(&mut uuid, self.device) })?;
+        Ok(uuid.bytes.map(|byte| byte as u8))
+    }
+
     /// The stream of all work.
     pub fn stream(&self) -> sys::CUstream {
         self.stream

@@ -4,7 +4,8 @@
 //! be bad is all that is reported.
 
 use super::CudaProgram;
-use ironlearn_ir::blame::{Reference, blame};
+use super::linked::Fetched;
+use ironlearn_ir::blame::{Kernels, Reference, blame};
 use ironlearn_ir::{ArrayView, ControlBlock, Env, Failure, Program, Store, Unexplained, interpreter};
 
 /// Why a run whose values were not finite failed.
@@ -19,7 +20,9 @@ pub fn explain(
         Ok(env) => env,
         Err(refused) => return refused.into(),
     };
-    let attempt = match blame(graph, &env, &mut Reference) {
+    let (mut reference, mut fetched) = (Reference, Fetched { program });
+    let kernels: &mut dyn Kernels = if program.links.is_some() { &mut fetched } else { &mut reference };
+    let attempt = match blame(graph, &env, kernels) {
         Ok(Some(blame)) => return Failure::NonFinite(Box::new(blame)),
         Ok(None) => "run again by the interpreter, all values were finite".to_string(),
         Err(problem) => format!("run again by the interpreter, it failed: {problem}"),

@@ -1,12 +1,15 @@
 //! A plan as kernels and copies in order.
 
 use super::exchange::{self, Begin, Finish};
+use super::linked::Linked;
+use super::memory::Memory;
 use crate::blas::{Blas, Problem, Product};
 use crate::error::CudaError;
 use crate::text::{self, Argument, Kernel, Of, Target};
 use ironlearn_ir::plan::{BufferId, DotStep, Home, Plan, PlanStep, ScanStep, StepKind, View};
 use ironlearn_ir::prim::Control;
 use ironlearn_ir::{DType, Failure};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 /// So many kernels back at most is a step computed with another.
@@ -67,6 +70,12 @@ pub struct Parts {
     pub arenas: Vec<usize>,
     /// Fields of the control block that are read.
     pub fields: Vec<Control>,
+    /// This rank, where the GPUs of all are linked.
+    pub linked: Option<usize>,
+    /// Bytes of what they exchange.
+    pub exchange: usize,
+    /// Where results are in it, by their keys.
+    pub results: HashMap<u32, usize>,
 }
 
 impl Parts {
@@ -94,7 +103,7 @@ impl Parts {
                 runs.clear();
                 continue;
             }
-            if let Some(action) = exchange::action(step) {
+            if let Some(action) = self.exchanged(plan, step)? {
                 actions.push(action);
                 self.look(plan, step, &mut actions);
                 runs.push(Run { kernel: None, places: places(plan, step) });
@@ -107,11 +116,7 @@ impl Parts {
                 continue;
             }
             let made = text::kernels(plan, step, self.kernels.len(), target);
-            let unsupported = |what| {
-                let located = plan.graph.located(step.node, &CudaError::Unsupported(what).to_string());
-                Failure::Operation(format!("{located}\n  use `--device cpu`"))
-            };
-            let made = made.map_err(unsupported)?;
+            let made = made.map_err(|what| unsupported(plan, step, what))?;
             if self.joined(plan, &mut runs, step, &made) {
                 continue;
             }
@@ -123,6 +128,30 @@ impl Parts {
         steps.resize(actions.len(), plan.steps.len().saturating_sub(1));
         self.place();
         Ok(Sequence { plan: plan.clone(), actions, steps })
+    }
+
+    /// What a step does that speaks with other ranks.
+    fn exchanged(&mut self, plan: &Plan, step: &PlanStep) -> Result<Option<Action>, Failure> {
+        let Some(mut action) = exchange::action(step) else { return Ok(None) };
+        let mut room = |bytes: usize| {
+            let at = self.exchange;
+            self.exchange = (at + bytes).next_multiple_of(256);
+            at
+        };
+        match (&mut action, self.linked) {
+            (Action::Begin(begin), Some(rank)) => {
+                let received = begin.folding(rank, [0; 2]).received();
+                let places = [room(received), room(begin.start.ty.bytes())];
+                let kernel = text::fold(plan, step, self.kernels.len(), &begin.folding(rank, places));
+                let kernel = kernel.map_err(|what| unsupported(plan, step, what))?;
+                self.results.insert(begin.start.key, places[1]);
+                begin.linked = Some(Linked { kernel: self.kernels.len(), rank, places });
+                self.kernels.push(kernel);
+            }
+            (Action::Finish(finish), Some(_)) => finish.from = self.results.get(&finish.done.key).copied(),
+            _ => {}
+        }
+        Ok(Some(action))
     }
 
     /// Looks at what a step has written where its kernels do not.
@@ -209,6 +238,11 @@ impl Parts {
     }
 }
 
+fn unsupported(plan: &Plan, step: &PlanStep, what: text::No) -> Failure {
+    let located = plan.graph.located(step.node, &CudaError::Unsupported(what).to_string());
+    Failure::Operation(format!("{located}\n  use `--device cpu`"))
+}
+
 /// What was queued: a kernel, which others may join, or something else, which nothing joins.
 struct Run {
     /// The kernel's place among all kernels.
@@ -257,11 +291,12 @@ pub fn bytes(plan: &Plan, view: &View) -> usize {
 }
 
 /// The address of an argument.
-pub fn argument(argument: &Argument, addresses: &[u64], scratch: u64, counters: u64) -> u64 {
+pub fn argument(argument: &Argument, addresses: &[u64], memory: &Memory) -> u64 {
     match argument.of {
         Of::Buffer(id) => addresses[id.0 as usize],
-        Of::Scratch => scratch,
-        Of::Counters(first) => counters + 4 * first as u64,
+        Of::Scratch => memory.scratch.at(),
+        Of::Counters(first) => memory.counters.at() + 4 * first as u64,
+        Of::Exchange(at) => memory.exchange.at() + at as u64,
     }
 }
 

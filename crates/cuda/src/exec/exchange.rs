@@ -13,6 +13,7 @@ use super::CudaProgram;
 use super::bytes;
 use super::compile::{self, Action};
 use super::copies::Copy;
+use super::linked::Linked;
 use super::state::Outcome;
 use crate::driver::{Context, Event, Graph as Recording, HostMemory};
 use crate::error::CudaError;
@@ -29,12 +30,16 @@ pub struct Begin {
     pub start: AllReduceStart,
     /// This rank's pieces.
     pub pieces: Vec<View>,
+    /// Where GPUs are linked.
+    pub linked: Option<Linked>,
 }
 
 /// Needs the result of a reduction.
 pub struct Finish {
     pub done: AllReduceDone,
     pub out: View,
+    /// Where GPUs are linked: the place of the result in the memory of exchanges.
+    pub from: Option<usize>,
 }
 
 impl Begin {
@@ -51,10 +56,10 @@ pub fn action(step: &PlanStep) -> Option<Action> {
     match op {
         Op::AllReduceStart(start) => {
             let pieces = x.iter().take(start.pieces).cloned().collect();
-            Some(Action::Begin(Box::new(Begin { start: start.clone(), pieces })))
+            Some(Action::Begin(Box::new(Begin { start: start.clone(), pieces, linked: None })))
         }
         Op::AllReduceDone(done) => {
-            Some(Action::Finish(Box::new(Finish { done: done.clone(), out: out.clone() })))
+            Some(Action::Finish(Box::new(Finish { done: done.clone(), out: out.clone(), from: None })))
         }
         _ => None,
     }
@@ -75,13 +80,13 @@ struct Part {
 }
 
 impl Exchange {
-    /// For these actions; `None` where no other rank is asked.
+    /// For these actions; `None` where no other rank is asked through the host.
     pub fn new(context: &Arc<Context>, actions: &[Action]) -> Result<Option<Exchange>, CudaError> {
         let mut memory = HashMap::new();
         for (i, action) in actions.iter().enumerate() {
             let bytes = match action {
-                Action::Begin(begin) => begin.places().1,
-                Action::Finish(finish) => finish.done.ty.bytes(),
+                Action::Begin(begin) if begin.linked.is_none() => begin.places().1,
+                Action::Finish(finish) if finish.from.is_none() => finish.done.ty.bytes(),
                 _ => continue,
             };
             memory.insert(i, HostMemory::new(context, bytes)?);
@@ -229,7 +234,7 @@ impl CudaProgram {
         Ok(())
     }
 
-    /// The copies of an action that speaks with other ranks.
+    /// Queues an action that speaks with other ranks.
     pub(super) fn queue_exchange(
         &self,
         exchange: Option<&Exchange>,
@@ -237,6 +242,18 @@ impl CudaProgram {
         action: &Action,
         addresses: &[u64],
     ) -> Result<(), CudaError> {
+        match (action, &self.links) {
+            (Action::Begin(begin), Some(links)) => {
+                return begin
+                    .linked
+                    .as_ref()
+                    .map_or(Ok(()), |l| self.queue_linked(links, begin, l, addresses));
+            }
+            (Action::Finish(finish), Some(_)) => {
+                return finish.from.map_or(Ok(()), |place| self.queue_result(place, finish, addresses));
+            }
+            _ => {}
+        }
         let address = |view: &View| compile::address(&self.plan, addresses, view);
         let copies = exchange.map_or_else(Vec::new, |exchange| exchange.copies(at, action, address));
         self.copies.queue(&self.context, copies.into_iter())

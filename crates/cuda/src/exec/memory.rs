@@ -15,6 +15,8 @@ pub struct Memory {
     pub scratch: DeviceMemory,
     /// Zeros between kernels.
     pub counters: DeviceMemory,
+    /// What linked GPUs exchange.
+    pub exchange: DeviceMemory,
     /// The arena of each loop's body.
     pub loops: Vec<DeviceMemory>,
     /// Constants, by the loop whose body they belong to and their buffer.
@@ -35,6 +37,7 @@ impl Memory {
             arena: block(plan.arena_bytes, "values in between (the arena)")?,
             scratch: block(parts.scratch, "sums in parts")?,
             counters: block(4 * parts.counters, "counters of kernels")?,
+            exchange: block(parts.exchange, "sums of all ranks")?,
             loops: loops.collect::<Result<_, _>>()?,
             constants: HashMap::new(),
         };
@@ -72,7 +75,7 @@ impl Memory {
     /// Bytes of all but the constants.
     pub fn bytes(&self) -> usize {
         let loops: usize = self.loops.iter().map(DeviceMemory::bytes).sum();
-        self.arena.bytes() + self.scratch.bytes() + self.counters.bytes() + loops
+        self.arena.bytes() + self.scratch.bytes() + self.counters.bytes() + self.exchange.bytes() + loops
     }
 }
 

@@ -6,6 +6,7 @@ mod compile;
 mod copies;
 mod exchange;
 mod inputs;
+mod linked;
 mod measured;
 mod memory;
 mod outputs;
@@ -24,11 +25,19 @@ use crate::blas::Blas;
 use crate::compiler;
 use crate::driver::Context;
 use crate::error::CudaError;
+use crate::nccl::Links;
 use crate::text::Target;
 use ironlearn_ir::plan::{Options as PlanOptions, Plan, plan};
+use ironlearn_ir::ranks::Ranks;
 use ironlearn_ir::{DType, Failure, Graph, passes};
 use std::env;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+
+/// Links to the GPUs of other ranks, or why there are none.
+type Linked = Result<Arc<Links>, String>;
+
+/// What has been found of ranks that share steps.
+type Known = Vec<(Weak<dyn Ranks>, Linked)>;
 
 /// A GPU, shared by all programs that are compiled for it.
 #[derive(Clone)]
@@ -36,6 +45,7 @@ pub struct Cuda {
     context: Arc<Context>,
     blas: Arc<Blas>,
     checked: bool,
+    links: Arc<Mutex<Known>>,
 }
 
 /// How programs are compiled.
@@ -74,7 +84,7 @@ impl Cuda {
         compiler::version()?;
         let blas = Arc::new(Blas::open(&context)?);
         let checked = env::var_os("IRONLEARN_CUDA_CHECK").is_some_and(|v| v != "0" && !v.is_empty());
-        Ok(Cuda { context, blas, checked })
+        Ok(Cuda { context, blas, checked, links: Arc::default() })
     }
 
     /// The same GPU; whether every access of kernels compiled from here on is checked.
@@ -96,6 +106,28 @@ impl Cuda {
     /// Plans and compiles a graph.
     pub fn compile(&self, graph: &Graph, options: Options) -> Result<CudaProgram, Failure> {
         CudaProgram::new(self, planned(graph, options)?, options)
+    }
+
+    /// Links to the GPUs of other ranks, which ask the first time together; or why what they add up goes through the host.
+    ///
+    /// # Errors
+    /// Those of the library, and of the ranks.
+    pub fn links(&self, ranks: &Arc<dyn Ranks>) -> Result<Linked, CudaError> {
+        let all = || self.links.lock().unwrap_or_else(PoisonError::into_inner);
+        let known =
+            all().iter().find(|(of, _)| of.upgrade().is_some_and(|of| Arc::ptr_eq(&of, ranks))).cloned();
+        if let Some((_, links)) = known {
+            return Ok(links);
+        }
+        let links = match ranks.count() {
+            1 => Err("there is one rank".to_string()),
+            // Other ranks may be threads, and ask this very GPU.
+            _ => Links::new(&self.context, &**ranks)?.map(Arc::new),
+        };
+        let mut all = all();
+        all.retain(|(of, _)| of.strong_count() > 0);
+        all.push((Arc::downgrade(ranks), links.clone()));
+        Ok(links)
     }
 
     fn target(&self, options: Options) -> Target {

@@ -14,6 +14,7 @@ use super::{Cuda, Options, blame};
 use crate::compiler;
 use crate::driver::{Context, Function, Graph as Recording, Module, Shape};
 use crate::error::CudaError;
+use crate::nccl::Links;
 use crate::text::Kernel;
 use ironlearn_ir::plan::{Home, Plan, View};
 use ironlearn_ir::profile::{SharedWork, StepProfile};
@@ -46,6 +47,8 @@ pub struct CudaProgram {
     slots: Vec<Used>,
     /// Recorded work, by the addresses of all slots and the number of steps: in parts, where ranks share a step.
     recordings: HashMap<(Vec<[u64; 2]>, usize), Vec<Recording>>,
+    /// Where the GPUs of all ranks are linked.
+    pub(super) links: Option<Arc<Links>>,
     /// Where the program is profiled.
     pub(super) measured: Option<Measured>,
     // The code of the kernels, dropped last.
@@ -55,10 +58,15 @@ pub struct CudaProgram {
 impl CudaProgram {
     pub(super) fn new(cuda: &Cuda, plan: Plan, options: Options) -> Result<CudaProgram, Failure> {
         let (context, plan) = (cuda.context.clone(), Arc::new(plan));
+        let links = match plan.graph.ranks() {
+            Some(ranks) => cuda.links(ranks)?.ok(),
+            None => None,
+        };
         let mut parts = Parts {
             blas: Some(cuda.blas.clone()),
             tf32: options.tf32,
             chunks: options.chunks,
+            linked: links.as_ref().map(|links| links.rank()),
             ..Parts::default()
         };
         let sequence = parts.sequence(&plan, cuda.target(options))?;
@@ -83,6 +91,7 @@ impl CudaProgram {
             functions,
             memory,
             recordings: HashMap::new(),
+            links,
             measured: None,
             _module: module,
         })
@@ -130,8 +139,9 @@ impl CudaProgram {
         let is_last = part.end == self.sequence.actions.len();
         for i in part {
             let action = &self.sequence.actions[i];
-            // The mark of a result was made before it was waited for.
-            if let (Some(measured), false) = (&self.measured, matches!(action, Action::Finish(_))) {
+            // The mark of a result that is waited for was made before.
+            let is_marked = exchange.is_some() && matches!(action, Action::Finish(_));
+            if let (Some(measured), false) = (&self.measured, is_marked) {
                 measured.mark(i)?;
             }
             match action {
@@ -181,11 +191,9 @@ impl CudaProgram {
         }
     }
 
-    fn launch(&self, index: usize, addresses: &[u64]) -> Result<(), CudaError> {
+    pub(super) fn launch(&self, index: usize, addresses: &[u64]) -> Result<(), CudaError> {
         let kernel = &self.kernels[index];
-        let scratch = self.memory.scratch.at();
-        let counters = self.memory.counters.at();
-        let word = |a| compile::argument(a, addresses, scratch, counters);
+        let word = |a| compile::argument(a, addresses, &self.memory);
         let mut words: Vec<u64> = kernel.arguments.iter().map(word).collect();
         words.push(self.state.at());
         self.functions[index].launch(&self.context, &kernel.name, kernel.shape, &mut words)

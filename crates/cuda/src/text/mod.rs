@@ -8,6 +8,7 @@ mod argmax;
 mod conv;
 mod dot;
 mod epilogue;
+mod fold;
 mod index;
 mod kernel;
 mod pool;
@@ -17,6 +18,7 @@ mod rows;
 mod tile;
 mod types;
 
+pub use fold::{Folding, part};
 pub use index::Index;
 pub use kernel::Kernel;
 pub use product::{is_on_tensor_cores, is_thin};
@@ -58,6 +60,8 @@ pub enum Of {
     Scratch,
     /// Counters of the program, zeros before and after each kernel, from this one on.
     Counters(usize),
+    /// Memory of what linked GPUs exchange, from this byte on.
+    Exchange(usize),
 }
 
 /// An argument of a kernel: an address.
@@ -80,7 +84,7 @@ impl Argument {
     pub fn number(&self) -> usize {
         match self.of {
             Of::Buffer(id) => id.0 as usize,
-            Of::Scratch | Of::Counters(_) => u32::MAX as usize,
+            Of::Scratch | Of::Counters(_) | Of::Exchange(_) => u32::MAX as usize,
         }
     }
 }
@@ -129,6 +133,11 @@ pub fn kernels(plan: &Plan, step: &PlanStep, number: usize, target: Target) -> R
 /// True for a product that templates of this crate compute, whatever it ends with.
 pub fn is_by_templates(plan: &Plan, step: &PlanStep, dot: &DotStep) -> bool {
     product::is_by_templates(&Writer::new(plan, step, 0), dot)
+}
+
+/// The kernel that folds this rank's part of a reduction among linked GPUs.
+pub fn fold(plan: &Plan, step: &PlanStep, number: usize, folding: &Folding<'_>) -> Result<Kernel, No> {
+    fold::fold(Writer::new(plan, step, number), folding)
 }
 
 /// The kernel that looks whether all elements of a view are finite.
@@ -204,6 +213,11 @@ impl<'a> Writer<'a> {
         self.argument("scratch".into(), dtype, Of::Scratch, elements, true)
     }
 
+    /// Memory of exchanges, from this byte on.
+    pub fn exchanged(&mut self, name: &str, dtype: DType, at: usize, elements: usize, writes: bool) -> usize {
+        self.argument(name.into(), dtype, Of::Exchange(at), elements, writes)
+    }
+
     /// Counters that are zero.
     pub fn counters(&mut self, count: usize) {
         self.counters = count;
@@ -273,7 +287,7 @@ impl<'a> Writer<'a> {
         let plan = self.plan;
         let moves = |a: &Argument| match a.of {
             Of::Buffer(id) => a.writes && matches!(plan.buffer(id).home, Home::Spare(_)),
-            Of::Scratch | Of::Counters(_) => false,
+            Of::Scratch | Of::Counters(_) | Of::Exchange(_) => false,
         };
         let mut text = String::new();
         // New state is not written after a failure: see exec/state.rs.

@@ -1,4 +1,4 @@
-// The library, its one device, its context, the names of errors.
+// The library, its devices, its context, the names of errors.
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -50,6 +50,13 @@ unsigned long long number(const char* variable, unsigned long long otherwise) {
     const char* text = getenv(variable);
     return text ? strtoull(text, nullptr, 10) : otherwise;
 }
+
+// Devices are alike, and have one memory.
+int devices() {
+    static const int count = static_cast<int>(number("IRONLEARN_SIM_DEVICES", 1));
+    return count;
+}
+bool is_device(int device) { return device >= 0 && device < devices(); }
 
 // CUdevice_attribute, by number; 0 for all that is not asked by anybody.
 int attribute(int which) {
@@ -110,27 +117,27 @@ EXPORT Result cuDriverGetVersion(int* version) {
 EXPORT Result cuDeviceGetCount(int* count) {
     if (!driver().initialised) return NOT_INITIALIZED;
     if (!count) return INVALID_VALUE;
-    *count = 1;
+    *count = devices();
     return SUCCESS;
 }
 
 EXPORT Result cuDeviceGet(int* device, int ordinal) {
     if (!driver().initialised) return NOT_INITIALIZED;
     if (!device) return INVALID_VALUE;
-    *device = 0;
-    return ordinal == 0 ? SUCCESS : INVALID_DEVICE;
+    *device = ordinal;
+    return is_device(ordinal) ? SUCCESS : INVALID_DEVICE;
 }
 
 EXPORT Result cuDeviceGetName(char* name, int size, int device) {
     if (!driver().initialised) return NOT_INITIALIZED;
     if (!name || size <= 0) return INVALID_VALUE;
     snprintf(name, static_cast<size_t>(size), "stand-in for an sm_90 (host memory)");
-    return device == 0 ? SUCCESS : INVALID_DEVICE;
+    return is_device(device) ? SUCCESS : INVALID_DEVICE;
 }
 
 EXPORT Result cuDeviceGetAttribute(int* value, int which, int device) {
     if (!driver().initialised) return NOT_INITIALIZED;
-    if (device != 0) return INVALID_DEVICE;
+    if (!is_device(device)) return INVALID_DEVICE;
     if (!value || which <= 0) return INVALID_VALUE;
     *value = attribute(which);
     return SUCCESS;
@@ -138,7 +145,7 @@ EXPORT Result cuDeviceGetAttribute(int* value, int which, int device) {
 
 EXPORT Result cuDeviceTotalMem_v2(size_t* bytes, int device) {
     if (!driver().initialised) return NOT_INITIALIZED;
-    if (device != 0) return INVALID_DEVICE;
+    if (!is_device(device)) return INVALID_DEVICE;
     if (!bytes) return INVALID_VALUE;
     *bytes = driver().total;
     return SUCCESS;
@@ -148,13 +155,14 @@ EXPORT Result cuDeviceGetUuid_v2(char* uuid, int device) {
     if (!driver().initialised) return NOT_INITIALIZED;
     if (!uuid) return INVALID_VALUE;
     memcpy(uuid, "ironlearnstandin", 16);
-    return device == 0 ? SUCCESS : INVALID_DEVICE;
+    uuid[15] = static_cast<char>(device);
+    return is_device(device) ? SUCCESS : INVALID_DEVICE;
 }
 
 EXPORT Result cuDevicePrimaryCtxRetain(void** context, int device) {
     std::lock_guard<std::recursive_mutex> hold(driver().lock);
     if (!driver().initialised) return NOT_INITIALIZED;
-    if (device != 0) return INVALID_DEVICE;
+    if (!is_device(device)) return INVALID_DEVICE;
     if (!context) return INVALID_VALUE;
     if (driver().lost) return driver().lost;
     driver().contexts++;
@@ -164,19 +172,19 @@ EXPORT Result cuDevicePrimaryCtxRetain(void** context, int device) {
 
 EXPORT Result cuDevicePrimaryCtxRelease_v2(int device) {
     std::lock_guard<std::recursive_mutex> hold(driver().lock);
-    if (device != 0) return INVALID_DEVICE;
+    if (!is_device(device)) return INVALID_DEVICE;
     if (driver().contexts == 0) return INVALID_CONTEXT;
     driver().contexts--;
     return SUCCESS;
 }
 
-EXPORT Result cuDevicePrimaryCtxSetFlags_v2(int device, unsigned) { return device == 0 ? SUCCESS : INVALID_DEVICE; }
+EXPORT Result cuDevicePrimaryCtxSetFlags_v2(int device, unsigned) { return is_device(device) ? SUCCESS : INVALID_DEVICE; }
 
 EXPORT Result cuDevicePrimaryCtxGetState(int device, unsigned* flags, int* active) {
     if (!flags || !active) return INVALID_VALUE;
     *flags = 0;
     *active = driver().contexts > 0;
-    return device == 0 ? SUCCESS : INVALID_DEVICE;
+    return is_device(device) ? SUCCESS : INVALID_DEVICE;
 }
 
 EXPORT Result cuCtxGetCurrent(void** context) {

@@ -2,6 +2,7 @@
 // that enqueues it, or is recorded while its stream is being captured.
 #pragma once
 #include <chrono>
+#include <condition_variable>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -125,6 +126,7 @@ struct Memory {
 
 struct Driver {
     std::recursive_mutex lock;
+    std::condition_variable_any something;  // has been done by another thread
     bool initialised = false;
     unsigned contexts = 0;
     Result lost = SUCCESS;  // the sticky error: everything answers with it from then on

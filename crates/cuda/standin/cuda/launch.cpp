@@ -215,6 +215,25 @@ EXPORT Result il_sim_enqueue(void* stream, int (*work)(void*), void* data, void 
     return d.submit(*s, [=] { return static_cast<Result>(work(owned.get())); });
 }
 
+// What libnccl needs while its work runs, which holds the lock: to wait until others have done something, for which they
+// have the lock meanwhile; and to tell that it has.
+EXPORT int il_sim_wait(int (*ready)(void*), void* data) {
+    Driver& d = driver();
+    std::lock_guard<std::recursive_mutex> hold(d.lock);
+    d.lock.unlock();  // held by the caller too: once it has to be, for the wait to let others in
+    auto is_ready = [&] { return ready(data) != 0; };
+    bool done = d.something.wait_for(d.lock, std::chrono::seconds(30), is_ready);
+    d.lock.lock();
+    return done ? 0 : 1;
+}
+EXPORT void il_sim_wake() { driver().something.notify_all(); }
+
+// Runs with the lock.
+EXPORT void il_sim_alone(void (*work)(void*), void* data) {
+    std::lock_guard<std::recursive_mutex> hold(driver().lock);
+    work(data);
+}
+
 EXPORT int il_sim_in_bounds(Pointer p, size_t bytes) {
     std::lock_guard<std::recursive_mutex> hold(driver().lock);
     return driver().in_bounds(p, bytes);

@@ -1,5 +1,6 @@
 //! Steps that ranks share on GPUs: any number of them gives the bits of one process with the same chunks, and but for
-//! rounding what a step of the interpreter that is not shared gives. Ranks are threads here, and share one device.
+//! rounding what a step of the interpreter that is not shared gives. Ranks are threads here, and share one device, through
+//! the host; and once more where each has one of its own, and they are linked.
 
 use crate::common;
 use crate::twice::{Run, compare, random, whole};
@@ -10,11 +11,26 @@ use ironlearn_testkit::tier;
 use std::sync::Arc;
 use std::thread;
 
-/// What each of some ranks comes to; it is told its place among them.
-fn by_ranks<T: Send>(chunks: usize, count: usize, run: impl Fn(Sharing) -> T + Sync) -> Vec<T> {
+/// The devices of the stand-in, where each rank has one of its own.
+const DEVICES: &str = "IRONLEARN_SIM_DEVICES";
+
+fn are_linked() -> bool {
+    std::env::var_os(DEVICES).is_some()
+}
+
+/// What each of some ranks comes to with these options.
+fn by_ranks<T: Send>(chunks: usize, count: usize, run: impl Fn(Options) -> T + Sync) -> Vec<T> {
     let of = |group| {
         let ranks: Arc<dyn Ranks> = Arc::new(group);
-        run(Sharing { shares: Shares::new(chunks, count), ranks: Some(ranks) })
+        let cuda = match are_linked() {
+            true => Cuda::open(ranks.rank()).unwrap(),
+            false => common::device().unwrap().clone(),
+        };
+        if count > 1 {
+            assert_eq!(cuda.links(&ranks).unwrap().is_ok(), are_linked());
+        }
+        let sharing = Sharing { shares: Shares::new(chunks, count), ranks: Some(ranks) };
+        run(Options::default().cuda(cuda).shared(sharing))
     };
     let of = &of;
     thread::scope(|scope| {
@@ -38,11 +54,10 @@ fn assert_same(what: &str, found: &Run, expected: &Run) {
 /// Ranks on the GPU have the bits of chunks in one process, which are near those of the interpreter.
 fn agree(what: &str, chunks: usize, counts: &[usize], run: impl Fn(Options) -> Run + Sync) {
     let Some(cuda) = common::device() else { return };
-    let on =
-        |cuda: &Cuda, sharing: Option<Sharing>| run(Options::default().cuda(cuda.clone()).shared(sharing));
-    let alone = on(cuda, Some(Sharing { shares: Shares::new(chunks, 1), ranks: None }));
+    let sharing = Sharing { shares: Shares::new(chunks, 1), ranks: None };
+    let alone = run(Options::default().cuda(cuda.clone()).shared(sharing));
     for &count in counts {
-        for (rank, found) in by_ranks(chunks, count, |sharing| on(cuda, Some(sharing))).iter().enumerate() {
+        for (rank, found) in by_ranks(chunks, count, &run).iter().enumerate() {
             assert_same(&format!("{what}: rank {rank} of {count}"), found, &alone);
         }
     }
@@ -65,7 +80,8 @@ fn trained(network: &Network<f32>, data: &Dataset, training: Training, options: 
 
 #[test]
 fn ranks_have_the_bits_of_one_process() {
-    agree("batch norm, dropout and weighted classes", 8, &[1, 2, 3, 4], |options| {
+    let counts: &[usize] = if tier::trials(0, 1) == 1 { &[1, 2, 3, 4, 8] } else { &[2, 3] };
+    agree("batch norm, dropout and weighted classes", 8, counts, |options| {
         let data = Dataset::new(random(1, &[45, 6]), whole(2, &[45], 3)).unwrap();
         // After the activation: a bias that the norm takes away again has a gradient of nothing but rounding.
         let layers = Network::builder([6]).linear(24).tanh().batch_norm().dropout(0.2);
@@ -114,11 +130,13 @@ fn reductions_overlap_the_backward_pass() {
 
 #[test]
 fn a_profile_counts_the_wait_for_other_ranks() {
-    let Some(cuda) = common::device() else { return };
+    if common::device().is_none() {
+        return;
+    }
     let (x, y) = (random(1, &[8, 3]), random(2, &[8, 2]));
-    let profiles = by_ranks(4, 2, |sharing| {
+    let profiles = by_ranks(4, 2, |options| {
         let network: Network<f32> = Network::builder([3]).linear(2).build(5).unwrap();
-        let options = Options::default().cuda(cuda.clone()).profile(true).shared(sharing);
+        let options = options.profile(true);
         let signature = (f32s([8, 3]), f32s([8, 2]));
         let mut step = Step::build(&options, network.scope(), Sgd::new(0.1), signature, |_, (x, y)| {
             mse(network.forward(x), y).into()
@@ -137,14 +155,13 @@ fn a_profile_counts_the_wait_for_other_ranks() {
 }
 
 /// What all ranks say of a step in which the number of this row is too large for its square.
-fn said_of(cuda: &Cuda, count: usize, row: usize) -> Vec<String> {
-    by_ranks(8, count, |sharing| {
+fn said_of(count: usize, row: usize) -> Vec<String> {
+    by_ranks(8, count, |options| {
         let x = random(1, &[24, 3]);
         let mut x = x.as_slice::<f32>().unwrap().to_vec();
         x[3 * row] = 3e38;
         let data = Dataset::new(Array::of([24, 3], x).unwrap(), random(2, &[24, 2])).unwrap();
         let network: Network<f32> = Network::builder([3]).linear(4).linear(2).build(5).unwrap();
-        let options = Options::default().cuda(cuda.clone()).shared(sharing);
         let training = Training::new(Loss::Mse, Adam::new(0.1)).epochs(2).options(options);
         let before = Run::default().end(network.scope());
         let mut trainer = training.build(&network, &data, None).unwrap();
@@ -160,13 +177,31 @@ fn said_of(cuda: &Cuda, count: usize, row: usize) -> Vec<String> {
 
 #[test]
 fn a_number_that_is_not_finite_is_named_alike_by_all_ranks() {
-    let Some(cuda) = common::device() else { return };
+    if common::device().is_none() {
+        return;
+    }
     // Of the first rank, of the last, and of one that has no chunk but this.
     for (count, row) in [(2, 1), (2, 17), (3, 23), (8, 17)] {
-        let all = said_of(cuda, count, row);
+        let all = said_of(count, row);
         assert!(all.iter().all(|said| *said == all[0]), "{all:?}");
         assert!(all[0].contains("not finite") || all[0].contains("inf"), "{}", all[0]);
         assert!(!all[0].contains("all_reduce"), "{}", all[0]);
         assert_eq!(all[0].contains(&format!("row {row} of the batch")), count == 8, "{}", all[0]);
     }
+}
+
+/// All tests of this file once more, in a process that sees more devices: each rank has its own.
+#[test]
+#[cfg(feature = "nccl")]
+fn linked_gpus_do_all_of_it_too() {
+    let Some(cuda) = common::device().filter(|_| !are_linked()) else { return };
+    if !cuda.name().contains("stand-in") {
+        tier::skipped("linked GPUs", "ranks that are threads are for the stand-in, and here is a driver");
+        return;
+    }
+    let mut tests = std::process::Command::new(std::env::current_exe().unwrap());
+    let output = tests.args(["ranks::", "--nocapture"]).env(DEVICES, "8").output().unwrap();
+    let [said, told] =
+        [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
+    assert!(output.status.success() && said.contains("test result: ok. 6 passed"), "{said}{told}");
 }
