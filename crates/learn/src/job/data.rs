@@ -92,8 +92,9 @@ kinds! {
         /// it, compressed (.gz) or not. Further axes of the inputs are the columns of a row, or what `shape` says.
         Arrays = "arrays" {
             /// File of the inputs, or a list of files, such as ["x-0.npy", "x-1.npy"], whose rows follow one another: so,
-            /// too, the targets and those of the validation part. An .npz file holds several arrays, with numpy.savez_compressed or without: those
-            /// whose files the job does not name are taken from there, by their names.
+            /// too, the targets and those of the validation part. An .npz file holds several arrays, with
+            /// numpy.savez_compressed or without: those whose files the job does not name are taken from there, by their
+            /// names.
             x: Files = Files::new(), files::ANY;
             /// File of the targets, one number a row.
             y: Files = Files::new(), files::NAMED;

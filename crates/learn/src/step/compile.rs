@@ -116,8 +116,8 @@ impl Options {
         Options { edit: Some(Arc::new(edit)), ..self }
     }
 
-    /// Steps of which this process computes its share: a batch is given to them whole, and they look at the rows of this rank only.
-    /// See [`ironlearn_ir::ranks`].
+    /// Steps of which this process computes its share: a batch is given to them whole, and they look at the rows of this
+    /// rank only. See [`ironlearn_ir::ranks`].
     pub fn shared(self, sharing: impl Into<Option<Sharing>>) -> Options {
         Options { sharing: sharing.into(), ..self }
     }

@@ -23,8 +23,8 @@ fn state(loss: f64, scope: &Scope) -> State {
     (loss, store.ids().map(|id| (store.slot(id).name.clone(), store.slot(id).value().clone())).collect())
 }
 
-/// The run of each of some ranks.
-fn by_ranks(count: usize, run: impl Fn(Shared) -> State + Sync) -> Vec<State> {
+/// What comes of the run of each of some ranks.
+fn by_ranks<T: Send>(count: usize, run: impl Fn(Shared) -> T + Sync) -> Vec<T> {
     let of = |group| {
         let ranks: Arc<dyn ironlearn::ranks::Ranks> = Arc::new(group);
         run(Some(Sharing { shares: Shares::new(CHUNKS, count), ranks: Some(ranks) }))
@@ -197,20 +197,8 @@ fn a_number_that_is_not_finite_is_named_alike_by_all_ranks() {
     };
     let whole = said(None);
     assert!(whole.contains("row 17 of the batch"), "{whole}");
-    let of = |count: usize| {
-        let run = |group| {
-            let ranks: Arc<dyn ironlearn::ranks::Ranks> = Arc::new(group);
-            said(Some(Sharing { shares: Shares::new(CHUNKS, count), ranks: Some(ranks) }))
-        };
-        let run = &run;
-        thread::scope(|scope| {
-            let threads: Vec<_> =
-                Local::groups(count).into_iter().map(|group| scope.spawn(move || run(group))).collect();
-            threads.into_iter().map(|thread| thread.join().unwrap()).collect::<Vec<String>>()
-        })
-    };
     for count in [1, 2, 8] {
-        let all = of(count);
+        let all = by_ranks(count, said);
         assert!(all.iter().all(|said| *said == all[0]), "{all:?}");
         assert!(!all[0].contains("all_reduce"), "{}", all[0]);
         // A rank with one chunk knows which row it is.
