@@ -3,7 +3,7 @@
 use super::Run;
 use super::reduce::Reduce;
 use super::tile::TILE;
-use super::tree::combine_rows;
+use super::tree::{combine_rows, combine_two};
 use crate::isa::{Entry, Isa, Routine};
 use ironlearn_ir::lanes::{FloatLanes, NumLanes};
 use ironlearn_ir::plan::Fold;
@@ -23,7 +23,12 @@ pub struct Loops {
     pub short: Entry<Leaf<'static>>,
     /// Combines leaves.
     pub tree: fn(*mut u8, *const u8, usize, usize, usize),
+    /// Combines two results.
+    pub pair: AddPair,
 }
+
+/// Combines two rows of so many elements, to where the first pointer says.
+pub type AddPair = fn(*mut u8, *mut u8, *const u8, usize);
 
 /// A leaf, or a part of one: rows `start..end` of the reduced axis for the outer index `outer`.
 pub struct Leaf<'a> {
@@ -271,6 +276,11 @@ fn tree_of<T: FoldElem, const SUM: bool>(
     unsafe { combine_rows::<T>(dst, from, leaves, inner, pitch, combine::<T, SUM>) }
 }
 
+fn pair_of<T: FoldElem, const SUM: bool>(to: *mut u8, a: *mut u8, b: *const u8, n: usize) {
+    // SAFETY: a region gives rows of `n` results of leaves, and room for one.
+    unsafe { combine_two::<T>(to, a, b, n, combine::<T, SUM>) }
+}
+
 /// The loops for a fold over elements of a type.
 pub fn loops(isa: Isa, fold: Fold, dtype: DType) -> Result<Loops, String> {
     fn of<T: FoldElem>(isa: Isa, fold: Fold) -> Loops {
@@ -279,11 +289,13 @@ pub fn loops(isa: Isa, fold: Fold, dtype: DType) -> Result<Loops, String> {
                 leaf: isa.entry::<LeafLoop<T, true>>(),
                 short: isa.entry::<ShortRows<T, true>>(),
                 tree: tree_of::<T, true>,
+                pair: pair_of::<T, true>,
             },
             Fold::Max => Loops {
                 leaf: isa.entry::<LeafLoop<T, false>>(),
                 short: isa.entry::<ShortRows<T, false>>(),
                 tree: tree_of::<T, false>,
+                pair: pair_of::<T, false>,
             },
         }
     }

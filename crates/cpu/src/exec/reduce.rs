@@ -170,14 +170,22 @@ impl Reduce {
         self.part(Leaf { reduce: self, run, registers, outer, start, end, dst, sums, first, last });
     }
 
-    /// Combines the results of all leaves, `pitch` bytes apart, for the only outer index.
+    /// Where the results of all leaves belong, for the only outer index.
+    pub fn out(&self, run: &Run<'_>) -> *mut u8 {
+        run.addresses.element(self.out.buffer, self.out.offset, self.dtype.size())
+    }
+
+    /// Combines the results of later rows with those of earlier ones; gives `to` what they are where there is one.
     ///
     /// # Safety
-    /// `from` holds the results of the leaves.
-    pub unsafe fn combine(&self, run: &Run<'_>, from: *const u8, pitch: usize) {
-        let out = run.addresses.element(self.out.buffer, self.out.offset, self.dtype.size());
-        (self.loops.tree)(out, from, self.leaves, self.extent[2], pitch / self.dtype.size());
-        if self.checked && any_not_finite(self.dtype, out, self.extent[2]) {
+    /// All three have room for results, which no other thread touches.
+    pub unsafe fn add(&self, to: Option<*mut u8>, left: *mut u8, right: *const u8) {
+        (self.loops.pair)(to.unwrap_or(left), left, right, self.extent[2]);
+    }
+
+    /// Looks at the results of all leaves, for the only outer index.
+    pub fn check(&self, run: &Run<'_>) {
+        if self.checked && any_not_finite(self.dtype, self.out(run), self.extent[2]) {
             run.mark_not_finite();
         }
     }

@@ -79,6 +79,30 @@ pub unsafe fn combine_rows<T: Copy>(
     }
 }
 
+/// Combines two rows of `n` elements into a third one, or into the first.
+///
+/// # Safety
+/// `a` and `b` hold rows, `to` has room for one, and is `a` or apart from both.
+#[inline(always)]
+pub unsafe fn combine_two<T: Copy>(
+    to: *mut u8,
+    a: *mut u8,
+    b: *const u8,
+    n: usize,
+    f: impl Fn(T, T) -> T + Copy,
+) {
+    let (to, a, b) = (to.cast::<T>(), a.cast::<T>(), b.cast::<T>());
+    // Two loops, so that in each the compiler can tell all rows apart, and makes vectors of them.
+    // SAFETY: as the caller promises.
+    unsafe {
+        if to == a {
+            (0..n).for_each(|i| *a.add(i) = f(*a.add(i), *b.add(i)));
+        } else {
+            (0..n).for_each(|i| *to.add(i) = f(*a.add(i), *b.add(i)));
+        }
+    }
+}
+
 /// # Safety
 /// `from` holds `leaves` elements, at least one and at most 16, `pitch` apart.
 #[inline(always)]

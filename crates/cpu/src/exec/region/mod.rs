@@ -5,6 +5,7 @@
 //! so that a step finds row r at the same place of a buffer whether it holds all rows or a block of them.
 
 mod product;
+mod sums;
 
 use super::fused::Fused;
 use super::memory::{ALIGN, Shared};
@@ -16,6 +17,7 @@ use ironlearn_ir::plan::{self, BufferId, Home, Plan, PlanStep, StepKind, leaves}
 use product::{RowProduct, SumProduct};
 use std::ops::Range;
 use std::sync::{Mutex, PoisonError};
+use sums::{Pair, Sums};
 
 /// A region, ready to run.
 pub struct Region {
@@ -26,6 +28,8 @@ pub struct Region {
     /// Bytes of one worker's block.
     block_bytes: usize,
     sizes: Sizes,
+    /// Where something is added up.
+    sums: Option<Sums>,
     /// Addresses as each worker sees them.
     addresses: Box<[Mutex<Addresses>]>,
 }
@@ -33,8 +37,8 @@ pub struct Region {
 /// Bytes of what all workers share.
 #[derive(Default)]
 struct Sizes {
-    /// The unfinished sums of one leaf.
-    leaf: usize,
+    /// The sums of one leaf, or of several.
+    room: usize,
     /// The matrices that are packed once for all blocks.
     packed: usize,
 }
@@ -65,7 +69,7 @@ struct Memory {
     /// The worker's block.
     own: Shared,
     packed: Shared,
-    /// The sums of the task's leaf.
+    /// The room of the task's leaf.
     sums: Shared,
 }
 
@@ -87,10 +91,14 @@ impl Region {
             Some(Local { buffer: id, at, row_bytes: plan.buffer(id).bytes() / rows })
         };
         let addresses = || Mutex::new(Addresses(vec![Shared(std::ptr::null_mut()); plan.buffers.len()]));
+        let parts = parts?;
+        let adds_up = parts.iter().any(Part::is_sum);
+        let leaves = rows.div_ceil(region.task_rows());
         Ok(Region {
             rows,
             task_rows: region.task_rows(),
-            parts: parts?,
+            sums: adds_up.then(|| Sums::new(leaves, threads)).transpose()?,
+            parts,
             locals: region.locals.iter().filter_map(local).collect(),
             block_bytes: region.block_bytes.next_multiple_of(ALIGN),
             sizes,
@@ -106,7 +114,7 @@ impl Region {
             Part::SumProduct(p, _) => p.worker_bytes(),
         });
         let blocks = self.addresses.len() * self.block_bytes;
-        let shared = self.tasks() * self.sizes.leaf + blocks + self.sizes.packed;
+        let shared = self.rooms_bytes() + blocks + self.sizes.packed;
         Scratch { shared, worker: worker.max().unwrap_or(0) }
     }
 
@@ -116,14 +124,14 @@ impl Region {
         self.parts.iter().map(of).sum()
     }
 
-    fn tasks(&self) -> usize {
-        self.rows.div_ceil(self.task_rows)
+    fn rooms_bytes(&self) -> usize {
+        self.sums.as_ref().map_or(0, Sums::rooms) * self.sizes.room
     }
 
     pub fn run(&self, run: &Run<'_>) {
-        let (count, length) = (self.tasks(), self.task_rows);
-        let sums = Shared(run.shared());
-        let blocks = Shared(sums.at(count * self.sizes.leaf));
+        let length = self.task_rows;
+        let rooms = Shared(run.shared());
+        let blocks = Shared(rooms.at(self.rooms_bytes()));
         let packed = Shared(blocks.at(self.addresses.len() * self.block_bytes));
         for part in &self.parts {
             if let Part::Product(product) = part {
@@ -131,25 +139,23 @@ impl Region {
                 unsafe { product.pack(run, packed) };
             }
         }
-        run.each(count, |leaf, worker| {
+        if let Some(sums) = &self.sums {
+            sums.begin();
+        }
+        run.each(self.rows.div_ceil(length), |leaf, worker| {
             let rows = leaf * length..((leaf + 1) * length).min(self.rows);
             let own = Shared(blocks.at(worker * self.block_bytes));
-            let memory = Memory { own, packed, sums: Shared(sums.at(leaf * self.sizes.leaf)) };
-            self.leaf(run, worker, rows, memory);
+            let Some(sums) = &self.sums else {
+                return self.leaf(run, worker, rows, Memory { own, packed, sums: rooms });
+            };
+            let Some(room) = sums.take() else { return run.fail("no room for the sums of a leaf".into()) };
+            let at = |room: usize| Shared(rooms.at(room * self.sizes.room));
+            self.leaf(run, worker, rows, Memory { own, packed, sums: at(room) });
+            sums.done(leaf, room, |Pair { left, right, is_last }| {
+                self.parts.iter().for_each(|part| part.add(run, at(left), at(right), is_last));
+            });
         });
-        for part in &self.parts {
-            match part {
-                Part::SumReduce(reduce, _, [_, results]) => {
-                    // SAFETY: every leaf has left its results there.
-                    unsafe { reduce.combine(run, sums.at(*results), self.sizes.leaf) }
-                }
-                Part::SumProduct(product, results) => {
-                    // SAFETY: as above.
-                    unsafe { product.combine(run, Shared(sums.at(*results)), self.sizes.leaf) }
-                }
-                _ => {}
-            }
-        }
+        self.parts.iter().for_each(|part| part.check(run));
     }
 
     /// Takes the rows of a leaf through all steps, block by block.
@@ -173,6 +179,37 @@ impl Region {
 }
 
 impl Part {
+    fn is_sum(&self) -> bool {
+        matches!(self, Part::SumReduce(..) | Part::SumProduct(..))
+    }
+
+    /// Adds the sums of later rows to those of earlier ones; the last time to where the step's result belongs.
+    fn add(&self, run: &Run<'_>, left: Shared, right: Shared, is_last: bool) {
+        // SAFETY: both rooms hold results, and are this thread's until they are added up.
+        unsafe {
+            match self {
+                Part::SumReduce(reduce, _, [_, results]) => {
+                    let to = is_last.then(|| reduce.out(run));
+                    reduce.add(to, left.at(*results), right.at(*results));
+                }
+                Part::SumProduct(product, results) => {
+                    let to = is_last.then(|| product.out(run));
+                    product.add(to, left.at(*results), right.at(*results));
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// Looks at the sums of all leaves.
+    fn check(&self, run: &Run<'_>) {
+        match self {
+            Part::SumReduce(reduce, ..) => reduce.check(run),
+            Part::SumProduct(product, _) => product.check(run),
+            _ => {}
+        }
+    }
+
     /// Computes the rows of a block, or adds them to the sums of the leaf.
     fn run(&self, run: &Run<'_>, worker: usize, block: &Block, Memory { packed, sums, .. }: Memory) {
         let scratch = run.worker(worker);
@@ -206,8 +243,8 @@ fn part(
     sizes: &mut Sizes,
 ) -> Result<Part, String> {
     let mut place = |bytes: usize| {
-        let at = sizes.leaf;
-        sizes.leaf += bytes.next_multiple_of(ALIGN);
+        let at = sizes.room;
+        sizes.room += bytes.next_multiple_of(ALIGN);
         at
     };
     let rows = region.rows;

@@ -2,11 +2,11 @@
 
 use crate::exec::Run;
 use crate::exec::finite::any_not_finite;
+use crate::exec::fold::{self, AddPair};
 use crate::exec::memory::{ALIGN, Block, Shared, address};
-use crate::exec::tree::LeafSums;
 use crate::gemm::{Extent, GemmPlan, GemmSpec, PackedGemm, Strides};
 use crate::isa::Isa;
-use ironlearn_ir::plan::{DotStep, Home, Plan, View, leaves};
+use ironlearn_ir::plan::{DotStep, Fold, Home, Plan, View};
 use ironlearn_ir::{Array, DType};
 use std::ops::Range;
 
@@ -176,7 +176,7 @@ pub struct SumProduct {
     out: Operand,
     /// Elements of the result.
     elements: usize,
-    leaves: usize,
+    pair: AddPair,
     dtype: DType,
     checked: bool,
 }
@@ -193,7 +193,7 @@ impl SumProduct {
             y: Operand::new(plan, &step.y, step.y.strides[0]),
             out: Operand::new(plan, &step.out, 0),
             elements: spec.m * spec.n,
-            leaves: leaves::count(spec.k),
+            pair: fold::loops(isa, Fold::Sum, out.dtype)?.pair,
             dtype: out.dtype,
             checked: out.checked,
         })
@@ -219,17 +219,22 @@ impl SumProduct {
         unsafe { self.product.run_part(extent, a, b, to, scratch) };
     }
 
-    /// Adds up the results of all leaves, `pitch` bytes apart.
+    /// Where the sum of all leaves belongs.
+    pub fn out(&self, run: &Run<'_>) -> *mut u8 {
+        self.out.at(run, 0)
+    }
+
+    /// Adds the result of later rows to that of earlier ones; gives `to` the sum where there is one.
     ///
     /// # Safety
-    /// `from` holds the results of the leaves.
-    pub unsafe fn combine(&self, run: &Run<'_>, from: Shared, pitch: usize) {
-        let (elements, pitch) = (self.elements, pitch / self.dtype.size());
-        let sums = LeafSums { dtype: self.dtype, leaves: self.leaves, elements, pitch };
-        let to = Shared(self.out.at(run, 0));
-        // SAFETY: as the caller promises; the step's result has these elements.
-        unsafe { sums.add(run, to, from) };
-        if self.checked && any_not_finite(self.dtype, to.at(0), elements) {
+    /// All three have [`SumProduct::result_bytes`], which no other thread touches.
+    pub unsafe fn add(&self, to: Option<*mut u8>, left: *mut u8, right: *const u8) {
+        (self.pair)(to.unwrap_or(left), left, right, self.elements);
+    }
+
+    /// Looks at the sum of all leaves.
+    pub fn check(&self, run: &Run<'_>) {
+        if self.checked && any_not_finite(self.dtype, self.out(run), self.elements) {
             run.mark_not_finite();
         }
     }
