@@ -9,7 +9,7 @@ use std::path::Path;
 
 /// The tables and tokenizers of the library's tests.
 fn fixture(name: &str) -> std::path::PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../learn/src").join(name)
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../learn/tests").join(name)
 }
 
 const RENT: &str = r#"
@@ -31,7 +31,7 @@ const RENT: &str = r#"
 /// A folder with a job on a Parquet file.
 fn with_rents() -> tempfile::TempDir {
     let folder = folder();
-    fs::copy(fixture("table/parquet/tests/rent.parquet"), folder.path().join("rent.parquet")).unwrap();
+    fs::copy(fixture("parquet/rent.parquet"), folder.path().join("rent.parquet")).unwrap();
     fs::write(folder.path().join("rent.toml"), RENT).unwrap();
     folder
 }
@@ -75,7 +75,7 @@ fn a_parquet_file_is_refused_with_how_to_have_it_read() {
 /// A folder with a job on a text in the tokens of a file.
 fn with_tokenizer() -> tempfile::TempDir {
     let folder = folder();
-    fs::copy(fixture("text/tests/bytes.json"), folder.path().join("tokenizer.json")).unwrap();
+    fs::copy(fixture("tokenizers/bytes.json"), folder.path().join("tokenizer.json")).unwrap();
     let poem = "the oak and the elm 🌳\nকি আছে? שלום\n".repeat(30);
     fs::write(folder.path().join("poem.txt"), poem).unwrap();
     folder
@@ -121,7 +121,7 @@ fn a_text_is_learned_and_written_in_the_tokens_of_a_file() {
         ("--set data.lines=true", "leave out one of them"),
         ("--set data.tokenizer=poem.txt", "describes no tokenizer"),
     ] {
-        fs::copy(fixture("text/tests/bytes.json"), at.join("tokenizer.json")).unwrap();
+        fs::copy(fixture("tokenizers/bytes.json"), at.join("tokenizer.json")).unwrap();
         let err = text(&ironlearn(at, &format!("train text.toml --out no {TOKENS} {more}")).stderr);
         assert!(err.contains(expected), "{err}");
     }

@@ -325,6 +325,3 @@ fn too_large(path: &Path, found: String) -> Error {
         .hint("use fewer rows or columns; rows of any number are read from .npy files")
         .into()
 }
-
-#[cfg(test)]
-mod tests;

@@ -66,48 +66,11 @@ mod tests {
     use super::super::Unit;
     use super::*;
 
-    #[cfg(feature = "tokenizers")]
-    fn of_file(name: &str) -> Vocabulary {
-        let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src/text/tests").join(name);
-        Vocabulary::of_tokenizer(&path).unwrap()
-    }
-
     #[test]
     fn letters_come_as_they_are() {
         let vocabulary = Vocabulary::of("ab�", Unit::Character);
         let mut decoder = Decoder::after(&[0]);
         let text: String = [1, 2, 0].iter().map(|&t| decoder.push(&vocabulary, t).unwrap()).collect();
         assert_eq!(text + &decoder.finish(&vocabulary).unwrap(), "b�a");
-    }
-
-    #[test]
-    #[cfg(feature = "tokenizers")]
-    fn parts_of_characters_wait_for_the_rest() {
-        let vocabulary = of_file("bytes.json");
-        let text = "ζ 漢字 🌳 কি é, oak";
-        let tokens = vocabulary.encode(text).unwrap();
-        let mut decoder = Decoder::default();
-        let pieces: Vec<String> =
-            tokens.iter().map(|&token| decoder.push(&vocabulary, token).unwrap()).collect();
-        assert_eq!(pieces.concat(), text);
-        assert!(pieces.iter().any(String::is_empty) && !pieces.concat().contains('\u{fffd}'), "{pieces:?}");
-        assert_eq!(decoder.finish(&vocabulary).unwrap(), "");
-        // A character without an end does not hold back what follows for ever, and is told at the end.
-        let first = vocabulary.encode("漢").unwrap()[0];
-        let mut decoder = Decoder::default();
-        let text: String = [first; 4].iter().map(|&t| decoder.push(&vocabulary, t).unwrap()).collect();
-        assert!(!text.is_empty() && text.chars().all(|c| c == '\u{fffd}'), "{text:?}");
-        assert_eq!(decoder.push(&vocabulary, first).unwrap(), "");
-        assert_eq!(decoder.finish(&vocabulary).unwrap(), "\u{fffd}");
-    }
-
-    #[test]
-    #[cfg(feature = "tokenizers")]
-    fn spaces_between_words_depend_on_what_came_before() {
-        let vocabulary = of_file("pieces.json");
-        let tokens = vocabulary.encode("the oak and the elm").unwrap();
-        let mut decoder = Decoder::after(&tokens[..2]);
-        let text: String = tokens[2..].iter().map(|&t| decoder.push(&vocabulary, t).unwrap()).collect();
-        assert_eq!(vocabulary.decode(&tokens[..2]).unwrap() + &text, "the oak and the elm");
     }
 }

@@ -1,10 +1,13 @@
-use super::super::{Contents, Draft, Labels, Missing, Unseen};
-use super::*;
-use crate::io::damage::damaged as bad_copies;
-use std::path::PathBuf;
+//! Tables in Parquet files that pyarrow wrote (`make.py`), and in damaged ones.
+#![allow(clippy::unwrap_used, reason = "a test may fail by it")]
+
+use ironlearn::table::{Contents, Draft, Labels, Missing, Table, Unseen};
+use ironlearn_testkit::corpus::damaged;
+use ironlearn_testkit::rng::Rng;
+use std::path::{Path, PathBuf};
 
 fn file(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("src/table/parquet/tests").join(format!("{name}.parquet"))
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/parquet").join(format!("{name}.parquet"))
 }
 
 fn table(name: &str) -> Table {
@@ -105,7 +108,10 @@ fn damaged_files_are_errors() {
     for name in ["snappy", "gzip"] {
         let good = std::fs::read(file(name)).unwrap();
         let copy = tempfile::Builder::new().suffix(".parquet").tempfile().unwrap();
-        for bad in bad_copies(&good, 4000) {
+        let cuts = (0..good.len()).step_by(good.len() / 200).map(|n| good[..n].to_vec());
+        let mut rng = Rng::new(7);
+        let changed = std::iter::repeat_with(|| damaged(&good, &mut rng)).take(4000);
+        for bad in cuts.chain(changed) {
             std::fs::write(copy.path(), &bad).unwrap();
             match Table::read(copy.path()) {
                 // Statistics and the like say nothing that is needed, and pages without a checksum may hold other values.
