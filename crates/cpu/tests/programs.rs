@@ -135,7 +135,7 @@ fn every_chunk_of_a_batch_goes_through_the_network_by_itself() {
     // The place of the largest number is nothing that chunks know.
     graph.outputs.truncate(1);
     let sharing = Sharing { shares: Shares::new(4, 1), ranks: None };
-    let part = split(&graph, 4 * 4500, &sharing).unwrap();
+    let part = split(&graph, 4 * 4500, &sharing, &[]).unwrap();
     let regions = |graph: &Graph| -> Vec<Region> {
         let plan = ironlearn_ir::plan::plan(graph, Options::default()).unwrap();
         let regions = plan.steps.into_iter().filter_map(|step| match step.kind {

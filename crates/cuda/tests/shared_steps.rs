@@ -78,7 +78,7 @@ struct Run {
 /// One step, then some more.
 fn run(cuda: &Cuda, sharing: &Sharing, width: usize, large: Option<usize>) -> Run {
     let mut store = Store::new();
-    let graph = split(&step(&mut store, width), ROWS, sharing).expect("rows that can be shared");
+    let graph = split(&step(&mut store, width), ROWS, sharing, &[]).expect("rows that can be shared");
     let options = Options { chunks: true, ..Options::default() };
     let mut program = cuda.compile(&graph, options).expect("a program");
     let mut inputs = [random(11, &[ROWS, width]), random(12, &[ROWS, 3]), random(13, &[ROWS])];

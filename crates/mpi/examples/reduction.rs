@@ -2,7 +2,7 @@
 //! for gradients of so many bytes in `f32`. `scripts/mpi-network.sh` puts the ranks on a network.
 
 use ironlearn_ir::plan::Fold;
-use ironlearn_ir::ranks::{Group, Ranks, Reduction, Shares};
+use ironlearn_ir::ranks::{Group, Join, Ranks, Reduction, Shares};
 use ironlearn_ir::{Array, DType, TensorType};
 use ironlearn_mpi::Mpi;
 use std::time::{Duration, Instant};
@@ -43,7 +43,13 @@ fn measure(group: &Group, bytes: usize, seconds: f64) -> Result<(), String> {
     let subtrees = shares.pieces(group.rank(), ROWS).len();
     let pieces = vec![Array::of([bytes / 4], vec![1_f32; bytes / 4])?; subtrees];
     let once = || {
-        let mine = Reduction { fold: Fold::Sum, shares, rows: ROWS, ty: ty.clone(), pieces: pieces.clone() };
+        let mine = Reduction {
+            join: Join::Fold(Fold::Sum),
+            shares,
+            rows: ROWS,
+            ty: ty.clone(),
+            pieces: pieces.clone(),
+        };
         let begin = Instant::now();
         group.begin(0, mine)?;
         group.finish(0)?;

@@ -32,7 +32,7 @@ pub const KINDS: [(&str, &str); 13] = [
         optimizer = { kind = "adamw", weight_decay = 0.01, clip_norm = 0.5 }
         schedule = { kind = "one_cycle" }
         loss.kind = "huber"
-        train = { epochs = 5, batch = 24, accumulate = 3, evaluate_every = 2 }
+        train = { epochs = 5, batch = 24, accumulate = 3, evaluate_every = 2, divide_optimizer = true }
         picture.frames = 0"#,
     ),
     (
@@ -72,7 +72,7 @@ pub const KINDS: [(&str, &str); 13] = [
         r#"data = { kind = "text", path = "poem.txt", context = 6 }
         network.layers = [{ embedding = 5 }, { gru = 8 }, { linear = "targets" }]
         loss.kind = "cross_entropy"
-        train = { epochs = 4, batch = 8, validation = 0.2 }"#,
+        train = { epochs = 4, batch = 8, validation = 0.2, divide_optimizer = true }"#,
     ),
     (
         "classes",

@@ -161,7 +161,7 @@ fn shared_step(store: &mut Store, ranks: Arc<dyn Ranks>) -> Graph {
     tape.updating(|| tape.assign(slot, (w - gradient * 0.1).node()));
     let graph = tape.finish().expect("a sound graph").0;
     let sharing = Sharing { shares: Shares::new(4, ranks.count()), ranks: Some(ranks) };
-    split(&graph, rows, &sharing).expect("rows that can be shared")
+    split(&graph, rows, &sharing, &[]).expect("rows that can be shared")
 }
 
 /// The stand-in does all work when it is queued: that nothing is read before it is there can only be seen in the calls.

@@ -4,7 +4,7 @@
 use super::{Kernel, No, Writer, types};
 use ironlearn_ir::plan::{Fold, View};
 use ironlearn_ir::prim::AllReduceStart;
-use ironlearn_ir::ranks::Reduction;
+use ironlearn_ir::ranks::{Join, Reduction};
 use std::ops::Range;
 
 /// Where a reduction has what it needs, and what is whose.
@@ -55,7 +55,8 @@ impl Folding<'_> {
 
 /// The kernel of a fold.
 pub fn fold(mut w: Writer<'_>, folding: &Folding<'_>) -> Result<Kernel, No> {
-    let AllReduceStart { fold, shares, rows, ref ty, .. } = *folding.start;
+    let AllReduceStart { join, shares, rows, ref ty, .. } = *folding.start;
+    let Join::Fold(fold) = join else { return Err("`all_reduce` of parts that are not added up".into()) };
     if !Reduction::takes(ty.dtype, fold) {
         return Err(format!("`{}` among ranks", ty.dtype));
     }

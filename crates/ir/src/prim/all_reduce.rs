@@ -1,9 +1,8 @@
-//! Sums, or maxima, over the rows of all ranks: begun where a rank's own part is there, and waited for where the
-//! result is needed, so that a reduction runs beside what is computed in between.
+//! Sums, or maxima, over the rows of all ranks, and wholes of which each has a part: begun where a rank's own part is
+//! there, and waited for where the result is needed, so that a reduction runs beside what is computed in between.
 
 use super::{Cost, Derivative, Misfit, Primitive};
-use crate::plan::Fold;
-use crate::ranks::{Ranks, Reduction, Shares};
+use crate::ranks::{Join, Ranks, Reduction, Shares};
 use crate::{Array, DType, Shape, TensorType};
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
@@ -15,8 +14,8 @@ use std::sync::Arc;
 pub struct AllReduceStart {
     /// Names the reduction within a step.
     pub key: u32,
-    /// Sum or maximum.
-    pub fold: Fold,
+    /// What becomes of what all give.
+    pub join: Join,
     /// Who owns which chunk.
     pub shares: Shares,
     /// Rows of the batch of all ranks.
@@ -47,29 +46,23 @@ impl AllReduceStart {
     }
 }
 
-impl PartialEq for AllReduceStart {
-    fn eq(&self, other: &AllReduceStart) -> bool {
-        self.key == other.key && Arc::ptr_eq(&self.ranks, &other.ranks) && self.ty == other.ty
-    }
+/// Both are equal where they mean the same reduction of the same ranks.
+macro_rules! named {
+    ($($Op:ident)*) => {$(
+        impl PartialEq for $Op {
+            fn eq(&self, other: &$Op) -> bool {
+                self.key == other.key && Arc::ptr_eq(&self.ranks, &other.ranks) && self.ty == other.ty
+            }
+        }
+        impl Eq for $Op {}
+        impl Hash for $Op {
+            fn hash<H: Hasher>(&self, h: &mut H) {
+                (self.key, &self.ty).hash(h);
+            }
+        }
+    )*};
 }
-impl Eq for AllReduceStart {}
-impl Hash for AllReduceStart {
-    fn hash<H: Hasher>(&self, h: &mut H) {
-        (self.key, &self.ty).hash(h);
-    }
-}
-
-impl PartialEq for AllReduceDone {
-    fn eq(&self, other: &AllReduceDone) -> bool {
-        self.key == other.key && Arc::ptr_eq(&self.ranks, &other.ranks) && self.ty == other.ty
-    }
-}
-impl Eq for AllReduceDone {}
-impl Hash for AllReduceDone {
-    fn hash<H: Hasher>(&self, h: &mut H) {
-        (self.key, &self.ty).hash(h);
-    }
-}
+named!(AllReduceStart AllReduceDone);
 
 /// Why neither has a derivative: a step is shared among ranks when its gradients are already there.
 const LATE: &str = "ranks share a step whose derivatives have been taken";
@@ -79,7 +72,12 @@ impl Primitive for AllReduceStart {
         "all_reduce_start"
     }
     fn infer(&self, x: &[&TensorType]) -> Result<TensorType, Misfit> {
-        match x.iter().take(self.pieces).find(|piece| ***piece != self.ty) {
+        // Of what is appended ranks give parts of their own lengths.
+        let fits = |piece: &TensorType| match self.join {
+            Join::Fold(_) => *piece == self.ty,
+            Join::Append => piece.dtype == self.ty.dtype && piece.shape.rank() == 1,
+        };
+        match x.iter().take(self.pieces).find(|piece| !fits(piece)) {
             Some(piece) => Err(Misfit::new(format!("a piece of a reduction of {} is {piece}", self.ty))),
             None => Ok(AllReduceStart::token()),
         }
@@ -87,8 +85,8 @@ impl Primitive for AllReduceStart {
     fn eval(&self, x: &[&Array], _out: &TensorType) -> Result<Array, String> {
         let copy = |piece: &&Array| piece.view().try_to_array("a piece of a reduction");
         let pieces = x.iter().take(self.pieces).map(copy).collect::<Result<Vec<_>, _>>()?;
-        let AllReduceStart { fold, shares, rows, ref ty, .. } = *self;
-        self.ranks.begin(self.key, Reduction { fold, shares, rows, ty: ty.clone(), pieces })?;
+        let AllReduceStart { join, shares, rows, ref ty, .. } = *self;
+        self.ranks.begin(self.key, Reduction { join, shares, rows, ty: ty.clone(), pieces })?;
         Ok(Array::scalar(0u8))
     }
     fn derivative(&self) -> Derivative {

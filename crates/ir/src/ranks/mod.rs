@@ -15,7 +15,7 @@ mod shares;
 
 pub use group::Group;
 pub use local::Local;
-pub use reduction::{Reduction, reduce};
+pub use reduction::{Join, Reduction, reduce};
 pub use shares::Shares;
 
 use crate::Array;

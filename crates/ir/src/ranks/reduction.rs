@@ -1,4 +1,5 @@
-//! [`Reduction`]: what one rank knows of a sum, or a maximum, over the rows of all; and [`reduce`].
+//! [`Reduction`]: what one rank knows of a sum, or a maximum, over the rows of all, or of a whole of which each has a
+//! part; and [`reduce`].
 
 use super::{Shares, Transport};
 use crate::lanes::{NumLanes, OrdLanes};
@@ -7,18 +8,27 @@ use crate::prim::is_same;
 use crate::{Array, DType, TensorType};
 use std::ops::Range;
 
-/// A sum, or a maximum, over chunks of rows, of which each rank has computed its own.
+/// What becomes of what all ranks give.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Join {
+    /// A sum or maximum over the rows, along the tree of chunks.
+    Fold(Fold),
+    /// One part after the other, in the order of ranks: an all-gather. Each gives one piece, of its own length.
+    Append,
+}
+
+/// A sum, or a maximum, over chunks of rows, of which each rank has computed its own; or parts of a whole.
 #[derive(Clone, Debug)]
 pub struct Reduction {
-    /// Sum or maximum.
-    pub fold: Fold,
+    /// What becomes of it.
+    pub join: Join,
     /// Who owns which chunk.
     pub shares: Shares,
     /// Rows of the batch: a chunk without rows gives nothing.
     pub rows: usize,
-    /// The type of what is reduced.
+    /// The type of the result.
     pub ty: TensorType,
-    /// This rank's results for its [`Shares::pieces`], in order.
+    /// This rank's results for its [`Shares::pieces`], in order, or its part.
     pub pieces: Vec<Array>,
 }
 
@@ -37,10 +47,14 @@ impl Reduction {
 /// Those of the transport.
 pub fn reduce(transport: &mut dyn Transport, mine: Reduction) -> Result<Array, String> {
     let dtype = mine.ty.dtype;
-    if !Reduction::takes(dtype, mine.fold) {
+    let fold = match mine.join {
+        Join::Append => return append(transport, &mine),
+        Join::Fold(fold) => fold,
+    };
+    if !Reduction::takes(dtype, fold) {
         return Err(format!("ranks cannot reduce `{dtype}`"));
     }
-    match mine.fold {
+    match fold {
         Fold::Sum => match dtype {
             DType::F32 => reduce_by(transport, mine, |a: f32, b: f32| flushed(a + b, f32::MIN_POSITIVE)),
             DType::F64 => reduce_by(transport, mine, |a: f64, b: f64| flushed(a + b, f64::MIN_POSITIVE)),
@@ -70,7 +84,7 @@ fn reduce_by<T: crate::Stored + Default + bytemuck::Pod>(
     if own.len() != pieces.len() {
         return Err(format!("rank {rank} has {} subtrees of chunks, and gives {}", own.len(), pieces.len()));
     }
-    let part = |rank: usize| rank * n / ranks..(rank + 1) * n / ranks;
+    let part = |rank: usize| shares.elements(rank, n);
     // Bytes are copied by the slice: one at a time they took longer than a network of 1 Gbit/s.
     let to = (0..ranks).map(|to| {
         let mut bytes = Vec::with_capacity(pieces.len() * part(to).len() * size_of::<T>());
@@ -103,13 +117,31 @@ fn reduce_by<T: crate::Stored + Default + bytemuck::Pod>(
         a
     });
     let sum = sum.unwrap_or_else(|| vec![T::default(); width]);
-    let bytes = bytemuck::cast_slice::<T, u8>(&sum).to_vec();
-    let parts = transport.exchange(vec![bytes; ranks])?;
+    joined(transport, &sum, ty)
+}
+
+/// The parts of all ranks, one after the other.
+fn append(transport: &mut dyn Transport, mine: &Reduction) -> Result<Array, String> {
+    let [piece] = &mine.pieces[..] else {
+        return Err(format!("a rank gives {} parts of {}, and not one", mine.pieces.len(), mine.ty));
+    };
+    numbers!(mine.ty.dtype, T => joined::<T>(transport, piece.as_slice().unwrap_or_default(), mine.ty.clone()),
+        half H => joined::<H>(transport, piece.as_slice().unwrap_or_default(), mine.ty.clone()))
+}
+
+/// What all ranks give, one after the other.
+fn joined<T: crate::Stored + Default + bytemuck::Pod>(
+    transport: &mut dyn Transport,
+    mine: &[T],
+    ty: TensorType,
+) -> Result<Array, String> {
+    let bytes = bytemuck::cast_slice::<T, u8>(mine).to_vec();
+    let parts = transport.exchange(vec![bytes; transport.count()])?;
     let found: usize = parts.iter().map(Vec::len).sum();
-    let mut all = vec![T::default(); n];
+    let mut all = vec![T::default(); ty.shape.elements()];
     let mut room = bytemuck::cast_slice_mut::<T, u8>(&mut all);
     if found != room.len() {
-        return Err(format!("the parts of a sum of {ty} have {found} bytes"));
+        return Err(format!("the parts of {ty} that ranks have given have {found} bytes"));
     }
     for part in parts {
         let (these, rest) = room.split_at_mut(part.len());
@@ -144,7 +176,7 @@ mod tests {
                 Array::of([n], shares.fold_below(piece, rows, leaf, add).unwrap()).unwrap()
             };
             let pieces = shares.pieces(group.rank(), rows).into_iter().map(piece).collect();
-            group.begin(3, Reduction { fold, shares, rows, ty, pieces }).unwrap();
+            group.begin(3, Reduction { join: Join::Fold(fold), shares, rows, ty, pieces }).unwrap();
             assert!(
                 group
                     .gather(vec![group.rank() as u8; 2])

@@ -32,6 +32,11 @@ impl Shares {
         first(rank)..first(rank + 1)
     }
 
+    /// The elements of a rank, where all divide so many among themselves: neighbours.
+    pub fn elements(self, rank: usize, n: usize) -> Range<usize> {
+        rank * n / self.ranks..(rank + 1) * n / self.ranks
+    }
+
     /// The rows of a chunk among those of a batch: none, where there are fewer rows than chunks.
     pub fn rows(self, chunk: usize, batch: usize) -> Range<usize> {
         let first = |chunk: usize| (chunk as u128 * batch as u128 / self.chunks as u128) as usize;

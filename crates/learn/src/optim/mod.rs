@@ -166,6 +166,12 @@ impl Optimizer {
     }
 }
 
+/// True for a moment of a parameter: what the optimizer keeps, but for averages of parameters and sums of gradients.
+pub(crate) fn is_moment(slot: &ironlearn_ir::Slot) -> bool {
+    let is_other = |name: &str| name.ends_with("/average") || name.ends_with("/gradient");
+    slot.role == Role::Optimizer && !is_other(&slot.name)
+}
+
 /// The name of the slot that holds a parameter's moving average.
 pub(crate) fn average_name(parameter: &str) -> String {
     format!("{parameter}/average")

@@ -8,7 +8,7 @@ use ironlearn_ir::passes::Sharing;
 use ironlearn_ir::plan::Options as PlanOptions;
 use ironlearn_ir::program::Interpreted;
 use ironlearn_ir::ranks::Ranks;
-use ironlearn_ir::{Array, DType, Failure, Graph, Program, passes};
+use ironlearn_ir::{Array, DType, Failure, Graph, Program, SlotId, passes};
 use std::sync::{Arc, OnceLock};
 
 /// How steps are built: by default for the CPU with a thread for each core.
@@ -23,6 +23,7 @@ pub struct Options {
     unchecked: bool,
     edit: Option<Edit>,
     sharing: Option<Sharing>,
+    pub(crate) divides_optimizer: bool,
 }
 
 /// Changes a graph before it is compiled.
@@ -122,6 +123,13 @@ impl Options {
         Options { sharing: sharing.into(), ..self }
     }
 
+    /// Whether ranks that share a step divide the moments of the optimizer among themselves: each holds and computes those
+    /// of its own elements, and all gather the new parameters (stage 1 of ZeRO: Rajbhandari et al. 2020). The bits are the
+    /// same; a rank needs less memory, and the network carries half as much again.
+    pub fn divides_optimizer(self, divides_optimizer: bool) -> Options {
+        Options { divides_optimizer, ..self }
+    }
+
     /// The ranks among which steps are shared, where they are.
     pub(crate) fn ranks(&self) -> Option<Arc<dyn Ranks>> {
         self.sharing.as_ref()?.ranks.clone()
@@ -174,13 +182,22 @@ impl Options {
 /// # Errors
 /// [`Error::Usage`] where there is no such executor, or no plan for the graph.
 pub fn compile(graph: Graph, options: &Options) -> Result<Box<dyn Program>, Error> {
+    compile_divided(graph, options, &[])
+}
+
+/// As [`compile`], where ranks divide these slots among themselves.
+pub(super) fn compile_divided(
+    graph: Graph,
+    options: &Options,
+    divided: &[SlotId],
+) -> Result<Box<dyn Program>, Error> {
     let graph = match &options.edit {
         None => graph,
         Some(edit) => edit(graph),
     };
     match &options.sharing {
         None => compile_all(graph, options),
-        Some(sharing) => share::compile(&graph, sharing, |part| compile_all(part, options)),
+        Some(sharing) => share::compile(&graph, sharing, divided, |part| compile_all(part, options)),
     }
 }
 
@@ -191,6 +208,13 @@ fn compile_all(graph: Graph, options: &Options) -> Result<Box<dyn Program>, Erro
         Precision::Bf16 => passes::narrow_products(&graph, DType::Bf16),
     };
     let cpu = match &options.executor {
+        #[cfg(feature = "cuda")]
+        Executor::Cuda(_) if options.divides_optimizer && graph.ranks().is_some() => {
+            return Err(Error::usage(
+                "ranks on GPUs cannot divide the state of the optimizer",
+                "leave out train.divide_optimizer, or use `--device cpu`",
+            ));
+        }
         #[cfg(feature = "cuda")]
         Executor::Cuda(cuda) => return on_gpu(&graph, cuda, options),
         _ if options.precision == Precision::Tf32 => return Err(no_tf32()),

@@ -2,6 +2,7 @@
 //! [`Infer`], its twin for inference.
 
 mod compile;
+mod divided;
 mod infer;
 mod plans;
 mod profile;
@@ -19,7 +20,9 @@ pub(crate) use report::number_at;
 pub use signature::{AsView, Input, Inputs, Signature};
 pub use trace::Outputs;
 
+use compile::compile_divided;
 pub(crate) use compile::{failed, mistakes, shared_cpu};
+use divided::Divided;
 use plans::{Parts, Plan};
 use rate::RateSlots;
 pub(crate) use share::is_shared;
@@ -27,7 +30,7 @@ pub(crate) use signature::matching;
 pub(crate) use trace::finished;
 use trace::{inputs, tape_for};
 
-use crate::optim::{Optimizer, Traced, find_or_add, find_or_zero};
+use crate::optim::{Optimizer, Traced, find_or_add, find_or_zero, is_moment};
 use crate::{Error, Scope};
 use ironlearn_ir::prim::Control;
 use ironlearn_ir::{
@@ -61,6 +64,8 @@ pub struct Step {
     counter: SlotId,
     rate: RateSlots,
     sums: Vec<SlotId>,
+    /// Moments that ranks divide among themselves.
+    divided: Option<Divided>,
 }
 
 /// What a program does with the gradients.
@@ -114,8 +119,12 @@ impl Step {
         for signature in signatures {
             let graph = step.trace(options, signature, &forward, Part::Whole)?;
             let inputs = graph.inputs.clone();
-            let whole = compile(graph, options)?;
-            let mut part = |part| compile(step.trace(options, signature, &forward, part)?, options);
+            let divided = step.divide(&graph, options);
+            let whole = compile_divided(graph, options, &divided)?;
+            let mut part = |part| {
+                let graph = step.trace(options, signature, &forward, part)?;
+                compile_divided(graph, options, &divided)
+            };
             let parts = match options.micro_batches {
                 true => Some(Parts { gather: part(Part::Gather)?, finish: part(Part::Finish)? }),
                 false => None,
@@ -127,6 +136,17 @@ impl Step {
             format!("training steps on {}", step.plans.iter().map(of).collect::<Vec<_>>().join(" and on "))
         })?;
         Ok(step)
+    }
+
+    /// The slots that ranks divide among themselves.
+    fn divide(&mut self, graph: &Graph, options: &Options) -> Vec<SlotId> {
+        let store = self.scope.store();
+        let is_divided = |id: &SlotId| options.divides_optimizer && is_moment(store.slot(*id));
+        let slots: Vec<SlotId> = graph.updates.iter().map(|(slot, _)| *slot).filter(is_divided).collect();
+        if self.divided.is_none() {
+            self.divided = Divided::new(&store, slots.clone(), options.sharing());
+        }
+        if self.divided.is_some() { slots } else { Vec::new() }
     }
 
     fn empty(scope: &Scope, optimizer: Optimizer) -> Result<Step, Error> {
@@ -147,6 +167,7 @@ impl Step {
             counter,
             rate,
             sums: Vec::new(),
+            divided: None,
         })
     }
 
@@ -241,6 +262,7 @@ impl Step {
             control.learning_rate = optimizer.rate_at(control.step as u64) * factor;
         };
         let store = &mut *self.scope.store_for_run()?;
+        self.divided.as_mut().map_or(Ok(()), |divided| divided.divide(store))?;
         let program = &mut self.plans[plan].whole;
         let (done, result) = program.run_many(n, views, store, &mut self.control, &mut next);
         let steps = count(store, self.counter, done);
@@ -257,7 +279,11 @@ impl Step {
             return Err(Error::usage(problem, "build it with `Options::micro_batches`"));
         };
         let program = if micro.last { &mut parts.finish } else { &mut parts.gather };
-        let result = program.run(views, &mut *self.scope.store_for_run()?, &self.control);
+        let result = {
+            let store = &mut *self.scope.store_for_run()?;
+            self.divided.as_mut().map_or(Ok(()), |divided| divided.divide(store))?;
+            program.run(views, store, &self.control)
+        };
         if let Err(failure) = result {
             self.forget_sums();
             return Err(failed(failure, self.steps()));
@@ -266,6 +292,14 @@ impl Step {
             count(&mut self.scope.store_mut(), self.counter, 1);
         }
         Ok(plan)
+    }
+
+    /// Makes the state that of one process, where ranks divide it; all call it together.
+    ///
+    /// # Errors
+    /// Those of the ranks.
+    pub fn complete(&mut self) -> Result<(), Error> {
+        self.divided.as_mut().map_or(Ok(()), |divided| divided.join(&mut self.scope.store_mut()))
     }
 
     /// Writes the control block of the next run.
@@ -310,7 +344,9 @@ impl Step {
         let store = self.scope.store();
         let moves = |id: &SlotId| matches!(store.slot(*id).role, Role::Parameter | Role::Optimizer);
         let next: usize = store.ids().filter(moves).map(|id| store.ty(id).bytes()).sum();
-        (self.memory_bytes() + next) as u64
+        // What others hold is needed neither here nor twice.
+        let elsewhere = self.divided.as_ref().map_or(0, |divided| 2 * divided.saved_bytes());
+        ((self.memory_bytes() + next) as u64).saturating_sub(elsewhere as u64)
     }
 
     /// Bytes of working memory beside the store.

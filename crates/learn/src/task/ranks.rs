@@ -48,7 +48,8 @@ pub(super) fn sharing(job: &Job, ranks: Option<&Arc<dyn Ranks>>) -> Result<Optio
 impl Request<'_> {
     /// How steps of training are built.
     pub(super) fn step_options(&self) -> Result<Options, Error> {
-        Ok(self.options.clone().shared(sharing(self.job, self.ranks.as_ref())?))
+        let options = self.options.clone().divides_optimizer(self.job.train.divide_optimizer);
+        Ok(options.shared(sharing(self.job, self.ranks.as_ref())?))
     }
 
     /// Whether this process writes what is written.

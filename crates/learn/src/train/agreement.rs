@@ -84,6 +84,12 @@ impl Agreement {
         Ok((control, said))
     }
 
+    /// True where any rank wants it.
+    pub fn is_wanted_by_any(&self, own: bool) -> Result<bool, Error> {
+        let all = self.gather(vec![u8::from(own)])?;
+        Ok(all.iter().any(|said| said[..] == [1]))
+    }
+
     /// This rank's value; `None` where any rank has given up.
     pub fn unless_given_up<T>(&self, own: Option<T>) -> Result<Option<T>, Error> {
         if self.ranks.is_none() {

@@ -207,6 +207,10 @@ impl Course for Floats<'_> {
         }
     }
 
+    fn complete(&mut self) -> Result<(), Error> {
+        self.step.complete()
+    }
+
     fn ailing_layers(&mut self) -> Result<Vec<String>, Error> {
         self.health.as_mut().map_or(Ok(Vec::new()), |health| health.look(self.data))
     }

@@ -82,6 +82,15 @@ impl<'d> Trainer<'d> {
     /// [`Error::Diverged`] where a number is not finite, what `save` returns unless the watcher lets it pass
     /// ([`Watch::not_saved`]), and what the watcher returns; the store is then as the last step left it.
     pub fn run(&mut self, watch: &mut dyn Watch, save: &mut SaveStore<'_>) -> Result<Outcome, Error> {
+        let ran = self.run_on(watch, save);
+        // Where a number is not finite, all ranks come here alike; where one of them fails they do not.
+        if matches!(ran, Ok(_) | Err(Error::Diverged { .. })) {
+            self.course.complete()?;
+        }
+        ran
+    }
+
+    fn run_on(&mut self, watch: &mut dyn Watch, save: &mut SaveStore<'_>) -> Result<Outcome, Error> {
         let (per_epoch, epochs) = (self.steps_per_epoch(), self.pace.epochs);
         let first = self.course.steps();
         let epoch = self.progress().epoch;
@@ -224,7 +233,8 @@ impl<'d> Trainer<'d> {
         if improved {
             self.save(Save::Best, watch, save)?;
         }
-        if self.agreement.is_first() && watch.keeps(epoch, judged) {
+        let keeps = self.agreement.is_first() && watch.keeps(epoch, judged);
+        if self.agreement.is_wanted_by_any(keeps)? {
             self.save(Save::Kept { epoch, loss: judged }, watch, save)?;
         }
         Ok(control)

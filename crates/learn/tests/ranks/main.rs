@@ -2,6 +2,7 @@
 //! step as a whole gives but for rounding.
 #![allow(clippy::unwrap_used, reason = "a test that fails here says where")]
 
+mod divided;
 mod filed;
 
 use ironlearn::prelude::*;

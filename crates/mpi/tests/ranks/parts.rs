@@ -2,7 +2,7 @@
 
 use crate::launcher::FOLDER;
 use ironlearn_ir::plan::Fold;
-use ironlearn_ir::ranks::{Group, Local, Ranks, Reduction, Shares, Transport};
+use ironlearn_ir::ranks::{Group, Join, Local, Ranks, Reduction, Shares, Transport};
 use ironlearn_ir::{Array, DType, TensorType};
 use ironlearn_mpi::Mpi;
 use std::io::Write;
@@ -106,7 +106,7 @@ fn sum(group: &dyn Ranks, rows: usize, n: usize) -> Array {
     };
     let pieces = shares.pieces(group.rank(), rows).into_iter().map(piece).collect();
     let ty = TensorType::new(DType::F32, [n]);
-    group.begin(7, Reduction { fold: Fold::Sum, shares, rows, ty, pieces }).unwrap();
+    group.begin(7, Reduction { join: Join::Fold(Fold::Sum), shares, rows, ty, pieces }).unwrap();
     group.finish(7).unwrap()
 }
 

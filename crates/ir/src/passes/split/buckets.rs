@@ -6,6 +6,7 @@
 use super::{NOT_SHARED, Split};
 use crate::plan::Fold;
 use crate::prim::{AllReduceDone, AllReduceStart, Concat, Range, Reshape, Slice, elementwise};
+use crate::ranks::Join;
 use crate::{DType, NodeId, Site, TensorType};
 use std::ops;
 
@@ -136,9 +137,20 @@ impl Split<'_> {
         let flat = flat.collect::<Result<Vec<_>, _>>()?;
         let ty = TensorType::new(dtype, [elements]);
         let pieces = self.pieces(fold, &flat, site)?;
-        let start = self.start(fold, &ty, pieces, site)?;
+        self.begin_with(Join::Fold(fold), ty, pieces, site).map(drop)
+    }
+
+    /// Begins to join what all ranks give; gives the bucket.
+    pub(super) fn begin_with(
+        &mut self,
+        join: Join,
+        ty: TensorType,
+        pieces: Vec<NodeId>,
+        site: Site,
+    ) -> Result<usize, String> {
+        let start = self.start(join, &ty, pieces, site)?;
         self.buckets.begun.push(Begun { start, done: None, ty });
-        Ok(())
+        Ok(self.buckets.begun.len() - 1)
     }
 
     /// This rank's subtrees of chunks, added up.
@@ -164,7 +176,7 @@ impl Split<'_> {
     /// Begins a reduction of pieces; where this process has all of them, that is the result.
     fn start(
         &mut self,
-        fold: Fold,
+        join: Join,
         ty: &TensorType,
         pieces: Vec<NodeId>,
         site: Site,
@@ -174,7 +186,7 @@ impl Split<'_> {
         };
         let op = AllReduceStart {
             key: self.buckets.begun.len() as u32,
-            fold,
+            join,
             shares: self.sharing.shares,
             rows: self.rows,
             pieces: pieces.len(),
@@ -188,7 +200,7 @@ impl Split<'_> {
     }
 
     /// All elements of a bucket, for a user at this site.
-    fn done(&mut self, bucket: usize, site: Site) -> NodeId {
+    pub(super) fn done(&mut self, bucket: usize, site: Site) -> NodeId {
         let Begun { start, done, ty } = &self.buckets.begun[bucket];
         let (start, ty) = (*start, ty.clone());
         if let Some(done) = *done {

@@ -6,24 +6,27 @@
 //! along the fixed tree of [`Shares`] where the whole is needed: so batch norm takes the statistics of the whole batch,
 //! and its derivative those of the derivative, without knowing of ranks; and the bits do not depend on who owns which chunk.
 //!
+//! State that ranks divide among themselves is a fourth place: `own`.
+//!
 //! `rules` says for each operation how its operands are taken and what place the result has, `resize` writes an operation
-//! for fewer rows, `scan` does the same for the body of a loop, `buckets` gathers what is reduced at the same time.
+//! for fewer rows, `restrict` computes the rows of a chunk of what is the same on all ranks, `scan` does all of this for
+//! the body of a loop, `buckets` gathers what is reduced at the same time.
 
 mod buckets;
+mod own;
 mod resize;
+mod restrict;
 mod rules;
 mod scan;
 
 use crate::plan::Fold;
-use crate::prim::{
-    Broadcast, Constant, Elementwise, MapRef, Op, Range, Slice, Source, elementwise, repeated_axes,
-};
+use crate::prim::{Broadcast, Constant, Elementwise, MapRef, Op, Range, Slice, Source, elementwise};
 use crate::ranks::{Ranks, Shares};
-use crate::{Array, DType, Graph, Node, NodeId, Shape, Site, TensorType};
+use crate::{Array, DType, Graph, Node, NodeId, Shape, Site, SlotId, TensorType};
 use buckets::{Buckets, Member};
 use resize::resized;
 use rules::{Axis, Outcome, Taken, rule};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 /// How a step is shared.
@@ -43,14 +46,18 @@ impl Sharing {
 }
 
 /// The part of a graph that this rank computes: its inputs whose leading axis has `rows` elements have those of the rank.
+/// Slots of `divided` hold [`Shares::elements`] of the rank, in one row, where there are several ranks.
 ///
 /// # Errors
 /// What cannot be shared, with the operation and the user's line.
-pub fn split(graph: &Graph, rows: usize, sharing: &Sharing) -> Result<Graph, String> {
+pub fn split(graph: &Graph, rows: usize, sharing: &Sharing, divided: &[SlotId]) -> Result<Graph, String> {
     let graph = super::simplify(graph);
     // What became useless while it was simplified must not be reduced: nobody would wait for it.
     let live = graph.live();
     let mut split = Split::new(&graph, rows, sharing);
+    if sharing.shares.ranks() > 1 && sharing.ranks.is_some() {
+        split.slots = divided.iter().copied().collect();
+    }
     for id in graph.ids() {
         let place = if live[id.index()] { split.place(id)? } else { Place::Unused };
         split.places.push(place);
@@ -71,6 +78,8 @@ enum Place {
     Parts(Member),
     /// A loop for each of this rank's chunks, and the places of its results.
     Loop(Vec<scan::Kind>, Vec<NodeId>),
+    /// This rank's elements, in one row.
+    Own(NodeId),
 }
 
 struct Split<'a> {
@@ -91,6 +100,14 @@ struct Split<'a> {
     /// The rows of each chunk, of nodes that are the same on all ranks.
     restricted: HashMap<(NodeId, usize, usize), Vec<NodeId>>,
     buckets: Buckets,
+    /// Slots that ranks divide among themselves.
+    slots: HashSet<SlotId>,
+    /// This rank's elements of nodes of the whole step.
+    owned: HashMap<NodeId, NodeId>,
+    /// The next values of divided slots.
+    next: HashMap<NodeId, NodeId>,
+    /// Divided nodes as all ranks need them.
+    joined: HashMap<NodeId, NodeId>,
 }
 
 impl<'a> Split<'a> {
@@ -121,6 +138,10 @@ impl<'a> Split<'a> {
             is_looked_at,
             restricted,
             buckets,
+            slots: HashSet::new(),
+            owned: HashMap::new(),
+            next: HashMap::new(),
+            joined: HashMap::new(),
         }
     }
 
@@ -154,6 +175,9 @@ impl<'a> Split<'a> {
         if self.given.is_some()
             && let Some(place) = self.parts_in_body(id)?
         {
+            return Ok(place);
+        }
+        if let Some(place) = self.divided(id)? {
             return Ok(place);
         }
         let axes: Vec<Option<Axis>> = node.inputs.iter().map(|x| self.axis(*x)).collect();
@@ -298,6 +322,7 @@ impl<'a> Split<'a> {
             Place::Whole(node) => Ok(node),
             Place::Rows(..) | Place::Loop(..) | Place::Unused => Err(self.old.located(id, NOT_SHARED)),
             Place::Parts(member) => self.reduced(member, site),
+            Place::Own(_) => self.gathered(id),
         }
     }
 
@@ -306,48 +331,8 @@ impl<'a> Split<'a> {
         match self.places[id.index()].clone() {
             Place::Rows(own, parts) if own == axis => Ok(parts),
             Place::Rows(..) | Place::Loop(..) | Place::Unused => Err(self.old.located(id, NOT_SHARED)),
-            Place::Whole(_) | Place::Parts(_) => self.restrict(id, axis),
+            Place::Whole(_) | Place::Parts(_) | Place::Own(_) => self.restrict(id, axis),
         }
-    }
-
-    /// The rows of each chunk, of a node that is the same on all ranks: repeated values, and what is computed from them
-    /// element by element, are made for these rows alone. Of random numbers a part is what it is of the whole.
-    fn restrict(&mut self, id: NodeId, axis: Axis) -> Result<Vec<NodeId>, String> {
-        if let Some(known) = self.restricted.get(&(id, axis.axis, axis.per)) {
-            return Ok(known.clone());
-        }
-        let node = self.old.node(id);
-        let is_repeated = |from: &Shape| repeated_axes(from, &node.ty.shape).contains(&axis.axis);
-        let elementwise = crate::plan::is_elementwise(&node.op) && !node.inputs.is_empty();
-        let operands: Option<Vec<Vec<NodeId>>> = match &node.op {
-            Op::Broadcast(_) if is_repeated(&self.old.node(node.inputs[0]).ty.shape) => {
-                let x = self.whole(node.inputs[0], node.site)?;
-                Some(vec![vec![x; self.chunks.len()]])
-            }
-            _ if elementwise => {
-                let each = node.inputs.iter().map(|&x| self.restrict(x, axis));
-                Some(each.collect::<Result<_, _>>()?)
-            }
-            _ => None,
-        };
-        let mut parts = Vec::new();
-        for (i, chunk) in self.chunks.clone().into_iter().enumerate() {
-            let range = chunk.start * axis.per..chunk.end * axis.per;
-            let shape = with_length(&node.ty.shape, axis.axis, range.len());
-            let ty = TensorType::new(node.ty.dtype, shape.clone());
-            parts.push(match (&node.op, &operands) {
-                (Op::Broadcast(_), Some(x)) => {
-                    self.push(Broadcast(shape).into(), vec![x[0][i]], ty, node.site)
-                }
-                (op, Some(x)) => self.push(op.clone(), x.iter().map(|x| x[i]).collect(), ty, node.site),
-                _ => {
-                    let whole = self.whole(id, node.site)?;
-                    self.slice(whole, axis.axis, range, node.site)
-                }
-            });
-        }
-        self.restricted.insert((id, axis.axis, axis.per), parts.clone());
-        Ok(parts)
     }
 
     fn finish(mut self) -> Result<Graph, String> {
@@ -357,8 +342,9 @@ impl<'a> Split<'a> {
             let node = at(&mut self, id)?;
             self.new.outputs.push((name, node));
         }
+        self.gather_updates()?;
         for (slot, id) in updates {
-            let node = at(&mut self, id)?;
+            let node = self.next_of(slot, id).map_or_else(|| at(&mut self, id), Ok)?;
             self.new.updates.push((slot, node));
         }
         for id in self.old.watched.clone() {

@@ -7,7 +7,7 @@ use ironlearn_ir::passes::{Sharing, split};
 use ironlearn_ir::profile::StepProfile;
 use ironlearn_ir::program::check_inputs;
 use ironlearn_ir::ranks::Ranks;
-use ironlearn_ir::{ArrayView, ControlBlock, Failure, Graph, Program, Shape, Store};
+use ironlearn_ir::{ArrayView, ControlBlock, Failure, Graph, Program, Shape, SlotId, Store};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -16,20 +16,26 @@ pub fn is_shared(rows: usize) -> bool {
     rows >= 2
 }
 
+/// The number of rows of a step that is not shared: no input has so many.
+const NONE: usize = usize::MAX;
+
 /// The share of this process of a graph whose first input begins with the axis of rows; `compile` makes it ready to run.
+/// Of `divided` slots it has its own elements.
 ///
 /// # Errors
 /// [`Error::Usage`] where the graph mixes rows in a way that cannot be shared, and those of `compile`.
 pub fn compile(
     graph: &Graph,
     sharing: &Sharing,
+    divided: &[SlotId],
     compile: impl FnOnce(Graph) -> Result<Box<dyn Program>, Error>,
 ) -> Result<Box<dyn Program>, Error> {
     let rows = graph.inputs.first().and_then(|ty| ty.shape.first()).copied().unwrap_or(0);
-    if !is_shared(rows) {
+    let rows = if is_shared(rows) { rows } else { NONE };
+    if rows == NONE && divided.is_empty() {
         return compile(graph.clone());
     }
-    let part = split(graph, rows, sharing)
+    let part = split(graph, rows, sharing, divided)
         .map_err(|problem| Error::usage(problem, "train in one process, without `train.chunks`"))?;
     let shapes = part.inputs.iter().map(|ty| ty.shape.clone()).collect();
     let own = sharing.shares.rows_of(sharing.rank(), rows);
