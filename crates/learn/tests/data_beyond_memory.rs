@@ -2,7 +2,9 @@
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, reason = "a test that fails here says where")]
 
+use ironlearn::job::Job;
 use ironlearn::prelude::*;
+use ironlearn::task::{Request, train};
 use std::fs::File;
 use std::io::Write;
 use std::path::Path;
@@ -40,10 +42,42 @@ fn growth(rows: usize) -> u64 {
     peak() - before
 }
 
+/// What a job of an epoch over so many rows adds, a quarter of them for validation.
+fn growth_of_job(rows: usize) -> u64 {
+    let dir = tempfile::tempdir().unwrap();
+    zeros(&dir.path().join("x.npy"), rows, 31);
+    zeros(&dir.path().join("y.npy"), rows, 1);
+    let job = format!(
+        "data = {{ kind = 'arrays', x = '{0}/x.npy', y = '{0}/y.npy', memory = 2, targets = 'standardised' }}
+        network.layers = [{{ linear = 'targets' }}]
+        train = {{ epochs = 1, batch = 512, validation = 0.25 }}
+        output.report = false",
+        dir.path().display()
+    );
+    let before = peak();
+    let job = Job::parse(&job, &[] as &[&str]).unwrap();
+    let request = Request {
+        job: &job,
+        options: Options::default(),
+        ranks: None,
+        resume_from: None,
+        directory: dir.path(),
+        last: dir.path().join("last.safetensors"),
+        best: dir.path().join("best.safetensors"),
+    };
+    let outcome = train(&request, &mut Silent).unwrap();
+    assert!(outcome.step >= rows as u64 / 700, "{}", outcome.step);
+    peak() - before
+}
+
 #[test]
 fn memory_does_not_grow_with_the_files() {
     // 2 MiB of rows, then 96.
     growth(8 << 10);
     let more = growth(384 << 10);
     assert!(more < 8 << 20, "{more} bytes more for 96 MiB of rows");
+    growth_of_job(8 << 10);
+    // Answers and targets of the validation part take 16 bytes a row, and their order some more.
+    let more = growth_of_job(384 << 10);
+    assert!(more < 16 << 20, "{more} bytes more for 96 MiB of rows of a job");
 }

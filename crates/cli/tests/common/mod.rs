@@ -15,7 +15,7 @@ use std::process::{Command, Output};
 
 /// Jobs of every kind, by name. Together they have every optimizer, schedule, loss and element type, and all that a
 /// checkpoint can hold: dropout, batch norm, moments, averages, plateaus, patience, skipped steps.
-pub const KINDS: [(&str, &str); 13] = [
+pub const KINDS: [(&str, &str); 14] = [
     (
         "picture",
         r#"data = { picture = "grey.png" }
@@ -90,6 +90,13 @@ pub const KINDS: [(&str, &str); 13] = [
         optimizer = { kind = "adam", rate = 0.01 }
         loss.kind = "cross_entropy"
         train = { epochs = 4, batch = 20, precision = "bf16", validation = 0.25 }"#,
+    ),
+    (
+        "filed",
+        r#"data = { kind = "arrays", x = ["x-0.npy", "x-1.npy"], y = "y.npy", x_test = "x_test.npy", y_test = "y_test.npy", task = "classes", memory = 1, inputs = "standardised_as_one" }
+        network.layers = [{ linear = 12 }, "tanh", { linear = "targets" }]
+        loss = { kind = "cross_entropy", class_weights = "balanced" }
+        train = { epochs = 4, batch = 16, divide_optimizer = true }"#,
     ),
     (
         "integers",

@@ -1,18 +1,22 @@
 //! [`Dataset`]: inputs and targets, row by row.
 
 use super::filed::Filed;
+use super::inspect::groups;
 use super::order::{Apart, ascending, split, split_groups};
+use super::preparing::Preparing;
 use super::rows::{copy_range, copy_rows, type_of_rows};
 use crate::Error;
-use ironlearn_ir::prim::cast::{Convert, Wide, convert};
+use ironlearn_ir::prim::cast::convert;
 use ironlearn_ir::prim::stream_of;
-use ironlearn_ir::{Array, DType, DataRef, TensorType, dispatch, memory};
-use std::collections::{BTreeMap, HashMap};
-use std::hash::{DefaultHasher, Hash, Hasher};
+use ironlearn_ir::{Array, DType, TensorType, dispatch, memory};
+use std::ops::Range;
 use std::path::Path;
+use std::sync::Arc;
 
 /// Bytes of rows of files that are in memory at a time, where nothing else is said.
 const MEMORY: usize = 64 << 20;
+/// Bytes of rows that are looked at together.
+const PORTION: usize = 1 << 20;
 
 /// Inputs and targets with equally many rows, the first axis.
 ///
@@ -88,9 +92,27 @@ impl Dataset {
         targets: &[impl AsRef<Path>],
         memory: usize,
     ) -> Result<Dataset, Error> {
+        Dataset::open_shards_with(inputs, targets, memory, None)
+    }
+
+    /// [`Dataset::open_shards_within`], of rows that are prepared when they are read.
+    pub(crate) fn open_shards_with(
+        inputs: &[impl AsRef<Path>],
+        targets: &[impl AsRef<Path>],
+        memory: usize,
+        preparing: Option<Arc<dyn Preparing>>,
+    ) -> Result<Dataset, Error> {
         let inputs: Vec<&Path> = inputs.iter().map(AsRef::as_ref).collect();
         let targets: Vec<&Path> = targets.iter().map(AsRef::as_ref).collect();
-        Ok(Dataset(Kept::Filed(Filed::open(&inputs, &targets, memory)?)))
+        Ok(Dataset(Kept::Filed(Filed::open(&inputs, &targets, memory, preparing)?)))
+    }
+
+    /// The same rows of files, of which something else becomes when they are read; rows in memory stay as they are.
+    pub(crate) fn prepared(&self, preparing: Arc<dyn Preparing>) -> Dataset {
+        match &self.0 {
+            Kept::Held { .. } => self.clone(),
+            Kept::Filed(filed) => Dataset(Kept::Filed(filed.prepared(preparing))),
+        }
     }
 
     /// The number of rows.
@@ -109,40 +131,6 @@ impl Dataset {
     }
     pub(super) fn kept(&self) -> &Kept {
         &self.0
-    }
-
-    /// Nothing, where all numbers that are held in memory are finite.
-    ///
-    /// # Errors
-    /// [`Error::Usage`] with the row and the place in it of the first that is not.
-    pub fn check_finite(&self) -> Result<(), Error> {
-        let Kept::Held { inputs, targets } = &self.0 else { return Ok(()) };
-        for (name, array) in [("inputs", inputs), ("targets", targets)] {
-            if let Some((at, value)) = first_not_finite(array) {
-                let width = array.shape().iter().skip(1).product::<usize>().max(1);
-                let problem =
-                    format!("row {} of the {name} holds {value} in column {}", at / width, at % width);
-                return Err(Error::usage(
-                    problem,
-                    "clean the data, or leave the row out; rows and columns are counted from 0",
-                ));
-            }
-        }
-        Ok(())
-    }
-
-    /// Pairs of a row of this and a row of another data set whose inputs are equal, bit by bit: rows that are trained
-    /// on and tested with. Of data in files, none.
-    pub fn common_rows(&self, other: &Dataset) -> Vec<(usize, usize)> {
-        let (Some((own, _)), Some((others, _))) = (self.arrays(), other.arrays()) else { return vec![] };
-        if own.dtype() != others.dtype() || own.shape()[1..] != others.shape()[1..] {
-            return vec![];
-        }
-        dispatch!(own.dtype(), T => {
-            let width = own.shape().iter().skip(1).product::<usize>().max(1);
-            let (own, others) = (own.as_slice::<T>(), others.as_slice::<T>());
-            equal_rows(own.unwrap_or_default(), others.unwrap_or_default(), width)
-        })
     }
 
     /// The same data with floats of this type; whole numbers stay as they are.
@@ -243,6 +231,28 @@ impl Dataset {
         }
     }
 
+    /// Calls `f` with the targets of all rows, as they are held or stand in the files: some at a time, with the number of
+    /// the first.
+    ///
+    /// # Errors
+    /// Those of reading the files, and of `f`.
+    pub(crate) fn each_target(
+        &self,
+        mut f: impl FnMut(usize, &Array) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        match &self.0 {
+            Kept::Held { targets, .. } => f(0, targets),
+            Kept::Filed(filed) => self.portions().try_for_each(|rows| f(rows.start, &filed.targets(rows)?)),
+        }
+    }
+
+    /// All rows, some at a time: as many as one needs little memory for.
+    pub(crate) fn portions(&self) -> impl Iterator<Item = Range<usize>> + use<> {
+        let (rows, bytes) = (self.rows(), self.types(1).iter().map(TensorType::bytes).sum::<usize>());
+        let portion = (PORTION / bytes.max(1)).max(1);
+        (0..rows).step_by(portion).map(move |first| first..rows.min(first + portion))
+    }
+
     /// The type of `rows` rows of inputs and of targets.
     pub(crate) fn types(&self, rows: usize) -> Vec<TensorType> {
         let of = |a: &Array| type_of_rows(a.dtype(), a.shape(), rows);
@@ -271,59 +281,6 @@ fn picked(inputs: &Array, targets: &Array, rows: &[u32]) -> Result<(Array, Array
         Ok::<_, Error>(out)
     };
     Ok((pick(inputs)?, pick(targets)?))
-}
-
-/// Rows with the same target, group by group.
-fn groups(targets: &Array) -> Vec<Vec<u32>> {
-    let mut groups: BTreeMap<Vec<u64>, Vec<u32>> = BTreeMap::new();
-    let width = targets.shape().iter().skip(1).product::<usize>().max(1);
-    dispatch!(targets.dtype(), T => {
-        for (row, values) in targets.as_slice::<T>().unwrap_or_default().chunks_exact(width).enumerate() {
-            groups.entry(values.iter().map(bits).collect()).or_default().push(row as u32);
-        }
-    });
-    groups.into_values().collect()
-}
-
-/// The bits of a number.
-fn bits<T: Convert>(x: &T) -> u64 {
-    match x.to_wide() {
-        Wide::Int(x) => x as u64,
-        Wide::Float(x) | Wide::Complex(x, _) => x.to_bits(),
-    }
-}
-
-/// The first number of an array that is infinite or none, and its place.
-fn first_not_finite(array: &Array) -> Option<(usize, f64)> {
-    fn look<T: Copy>(values: &[T], wide: impl Fn(T) -> f64) -> Option<(usize, f64)> {
-        values.iter().map(|&x| wide(x)).enumerate().find(|(_, x)| !x.is_finite())
-    }
-    match array.data().view() {
-        DataRef::F32(values) => look(values, f64::from),
-        DataRef::F64(values) => look(values, |x| x),
-        DataRef::F16(values) => look(values, f64::from),
-        DataRef::Bf16(values) => look(values, f64::from),
-        _ => None,
-    }
-}
-
-/// Pairs of equal rows of this width.
-fn equal_rows<T: Convert>(own: &[T], others: &[T], width: usize) -> Vec<(usize, usize)> {
-    let hash = |row: &[T]| {
-        let mut hasher = DefaultHasher::new();
-        row.iter().for_each(|x| bits(x).hash(&mut hasher));
-        hasher.finish()
-    };
-    let mut known: HashMap<u64, usize> = HashMap::new();
-    for (row, values) in own.chunks_exact(width).enumerate() {
-        known.entry(hash(values)).or_insert(row);
-    }
-    let twin = |(row, values): (usize, &[T])| {
-        let first = *known.get(&hash(values))?;
-        let equal = own[first * width..(first + 1) * width].iter().map(bits).eq(values.iter().map(bits));
-        equal.then_some((first, row))
-    };
-    others.chunks_exact(width).enumerate().filter_map(twin).collect()
 }
 
 #[cfg(test)]

@@ -2,7 +2,8 @@
 //! that a disk reads it nearly as fast as it can; a part of a data set is a set of blocks.
 
 use super::order::{Apart, shuffle, split};
-use super::rows::type_of_rows;
+use super::preparing::Preparing;
+use super::rows::{batch_of, copy_range, type_of_rows};
 use super::shards::Shards;
 use crate::Error;
 use ironlearn_ir::prim::stream_of;
@@ -27,12 +28,19 @@ pub struct Filed {
     window: usize,
     /// The blocks of this part, ascending.
     blocks: Arc<[u32]>,
+    /// What becomes of rows when they are read; `None`: they are taken as they are.
+    preparing: Option<Arc<dyn Preparing>>,
 }
 
 impl Filed {
     /// All rows of files, of which so many bytes are held in memory: half for the rows in use, half for those
     /// that come next.
-    pub fn open(inputs: &[&Path], targets: &[&Path], memory: usize) -> Result<Filed, Error> {
+    pub fn open(
+        inputs: &[&Path],
+        targets: &[&Path],
+        memory: usize,
+        preparing: Option<Arc<dyn Preparing>>,
+    ) -> Result<Filed, Error> {
         let (inputs, targets) = (Shards::open(inputs, "inputs")?, Shards::open(targets, "targets")?);
         if inputs.rows() != targets.rows() || inputs.rows() == 0 {
             let of = |shards: &Shards| format!("{} {}", shards.named(), shards.shape());
@@ -41,13 +49,19 @@ impl Filed {
                 "give both the same number of rows, at least one, as the first axis",
             ));
         }
-        let row = (inputs.row_bytes() + targets.row_bytes()).max(1);
+        let prepared = preparing.as_ref().map_or(0, |p| p.types(1).iter().map(TensorType::bytes).sum());
+        let row = (inputs.row_bytes() + targets.row_bytes()).max(prepared).max(1);
         let block = (BLOCK_BYTES.min(memory / 2 / BLOCKS) / row).max(1);
         let window = (memory / 2 / row / block).max(1);
         let count = u32::try_from(inputs.rows().div_ceil(block))
             .map_err(|_| Error::usage("the files have too many rows", "allow more memory, or cut them"))?;
         let (inputs, targets) = (Arc::new(inputs), Arc::new(targets));
-        Ok(Filed { inputs, targets, block, window, blocks: (0..count).collect() })
+        Ok(Filed { inputs, targets, block, window, blocks: (0..count).collect(), preparing })
+    }
+
+    /// The same rows, of which something else becomes when they are read; no larger than before.
+    pub fn prepared(&self, preparing: Arc<dyn Preparing>) -> Filed {
+        Filed { preparing: Some(preparing), ..self.clone() }
     }
 
     /// The number of rows. No block but the last one has fewer than the others.
@@ -57,6 +71,11 @@ impl Filed {
 
     /// The type of `rows` rows of inputs and of targets.
     pub fn types(&self, rows: usize) -> [TensorType; 2] {
+        self.preparing.as_ref().map_or_else(|| self.types_of_files(rows), |p| p.types(rows))
+    }
+
+    /// The type of `rows` rows as they stand in the files.
+    fn types_of_files(&self, rows: usize) -> [TensorType; 2] {
         [&self.inputs, &self.targets].map(|file| type_of_rows(file.dtype(), file.shape(), rows))
     }
 
@@ -79,13 +98,30 @@ impl Filed {
 
     /// Reads these rows of this part.
     pub fn read(&self, rows: Range<usize>, x: &mut Array, y: &mut Array) -> Result<(), Error> {
+        self.each_block(rows, |there, to| self.read_block(there, x, y, to))
+    }
+
+    /// Reads the targets of these rows of this part, as they stand in the files.
+    pub fn targets(&self, rows: Range<usize>) -> Result<Array, Error> {
+        let [_, ty] = self.types_of_files(rows.len());
+        let mut y = Array::try_zeros(ty.dtype, ty.shape, "some of the targets")?;
+        self.each_block(rows, |there, to| self.targets.read(there, &mut y, to))?;
+        Ok(y)
+    }
+
+    /// Rows of this part, block by block: where they stand in the files, and how many came before.
+    fn each_block(
+        &self,
+        rows: Range<usize>,
+        mut read: impl FnMut(Range<usize>, usize) -> Result<(), Error>,
+    ) -> Result<(), Error> {
         let mut at = rows.start;
         while at < rows.end {
             // No block but the last one has fewer rows than the others.
             let these = self.rows_of(self.blocks[at / self.block]);
             let there =
                 these.start + at % self.block..these.end.min(these.start + at % self.block + rows.end - at);
-            self.read_block(there.clone(), x, y, at - rows.start)?;
+            read(there.clone(), at - rows.start)?;
             at += there.len();
         }
         Ok(())
@@ -117,8 +153,17 @@ impl Filed {
         y: &mut Array,
         to: usize,
     ) -> Result<(), Error> {
-        self.inputs.read(rows.clone(), x, to)?;
-        self.targets.read(rows, y, to)
+        let Some(preparing) = &self.preparing else {
+            self.inputs.read(rows.clone(), x, to)?;
+            return self.targets.read(rows, y, to);
+        };
+        let [mut raw_x, mut raw_y] = batch_of(&self.types_of_files(rows.len()))?;
+        self.inputs.read(rows.clone(), &mut raw_x, 0)?;
+        self.targets.read(rows.clone(), &mut raw_y, 0)?;
+        let [made_x, made_y] = preparing.prepare(rows.start, &raw_x, &raw_y)?;
+        copy_range(&made_x, 0..rows.len(), x, to);
+        copy_range(&made_y, 0..rows.len(), y, to);
+        Ok(())
     }
 
     /// Rows of a block.

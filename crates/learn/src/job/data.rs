@@ -108,6 +108,11 @@ kinds! {
             /// Axes of a row as the network gets it, such as [1, 28, 28] for pictures: channels, height, width.
             /// Unset: one axis.
             shape: Option<Vec<usize>> = None, SHAPE;
+            /// For data larger than memory: MiB of rows that are in memory at a time. The rows stay in their files, which
+            /// are .npy, and are read while training needs them: blocks of neighbouring rows in an order of their own for
+            /// each epoch, the rows of all blocks in memory shuffled. train.validation sets blocks apart; without a
+            /// validation part there are no metrics beside the loss. 0: all rows are in memory.
+            memory: usize = 0;
             /// How the inputs are prepared.
             inputs: Inputs = Inputs::Standardised;
             /// How the targets are prepared.
@@ -237,6 +242,14 @@ impl Data {
     pub fn shape(&self) -> Option<&[usize]> {
         match self {
             Self::Arrays { shape, .. } => shape.as_deref(),
+            _ => None,
+        }
+    }
+
+    /// Bytes of rows that are in memory at a time, where rows stay in their files.
+    pub fn memory(&self) -> Option<usize> {
+        match *self {
+            Self::Arrays { memory: mib @ 1.., .. } => Some(mib.saturating_mul(1 << 20)),
             _ => None,
         }
     }

@@ -11,7 +11,9 @@ use super::sheets;
 use super::train::Request;
 use super::trained::measures_of_drawing;
 use crate::Scope;
+use crate::data::batch_of;
 use crate::error::Error;
+use crate::io::read::reserve;
 use crate::job::Job;
 use crate::picture::Picture;
 use crate::train::{Control, EpochReport, Save, Start, Watch};
@@ -95,11 +97,11 @@ impl<'a> Observer<'a> {
             }
         }
         let mut fit = None;
-        if let (Answer::Rows(answers), Truth::Rows(rows, targets)) = (answer, &self.judge.data.truth) {
-            let form = &self.judge.data.preparation;
-            let written = sheets::write(&self.directory, form, [rows, &answers, targets], &scope.store());
+        if let Answer::Rows { answers, targets } = &answer {
+            let Data { preparation: form, truth, .. } = self.judge.data;
+            let row = |row: usize| truth.row(row, form.columns);
+            let written = sheets::write(&self.directory, form, &row, [answers, targets], &scope.store());
             failure = failure.or(written.err().map(|error| error.to_string()));
-            let [answers, targets] = [&answers, targets].map(|a| a.as_slice::<f64>().unwrap_or_default());
             fit = Fit::of(form, answers, targets)?;
         }
         Ok(Finish { measures, fit, failure })
@@ -235,10 +237,36 @@ impl Rhythm {
 enum Answer {
     /// The picture that was learned.
     Picture(Picture),
-    /// An answer for each row.
-    Rows(Array),
+    /// Answers and targets of all rows.
+    Rows { answers: Vec<f64>, targets: Vec<f64> },
     /// Nothing: the loss says all.
-    Text,
+    Loss,
+}
+
+/// Answers to rows, and their targets, as far as they have been asked for.
+#[derive(Default)]
+struct Rows {
+    answers: Vec<f64>,
+    targets: Vec<f64>,
+}
+
+impl Rows {
+    /// Adds those of some rows; false where it was stopped.
+    fn add(
+        &mut self,
+        predictor: &mut Predictor,
+        rows: &Array,
+        targets: &Array,
+        stop: &dyn Fn() -> bool,
+    ) -> Result<bool, Error> {
+        let Some(answers) = predictor.answers_unless(rows, stop)? else { return Ok(false) };
+        for (all, these) in [(&mut self.answers, &answers), (&mut self.targets, targets)] {
+            let these = these.as_slice::<f64>().unwrap_or_default();
+            reserve(all, these.len() as u64, "answers and targets")?;
+            all.extend_from_slice(these);
+        }
+        Ok(true)
+    }
 }
 
 /// Measures the network against the truth.
@@ -257,13 +285,31 @@ impl Judge<'_> {
                 let drawn = Picture::new(source.width(), source.height(), source.channels(), levels)?;
                 Ok(Some((measures_of_drawing(&drawn, source)?, Answer::Picture(drawn))))
             }
-            Truth::Text => Ok(Some((Measures::default(), Answer::Text))),
+            Truth::Loss => Ok(Some((Measures::default(), Answer::Loss))),
             Truth::Rows(rows, targets) => {
-                let Some(answers) = self.predictor.answers_unless(rows, stop)? else { return Ok(None) };
-                let [found, targets] = [&answers, targets].map(|a| a.as_slice::<f64>().unwrap_or_default());
-                let Preparation { reading, labels, .. } = &self.data.preparation;
-                Ok(Some((Measures::of(*reading, labels.names(), found, targets)?, Answer::Rows(answers))))
+                let mut found = Rows::default();
+                if !found.add(&mut self.predictor, rows, targets, stop)? {
+                    return Ok(None);
+                }
+                self.compared(found)
+            }
+            Truth::Filed(part) => {
+                let mut found = Rows::default();
+                for rows in part.portions() {
+                    let [mut x, mut y] = batch_of(&part.types(rows.len()))?;
+                    part.read(rows.start, &mut x, &mut y)?;
+                    if !found.add(&mut self.predictor, &x, &y, stop)? {
+                        return Ok(None);
+                    }
+                }
+                self.compared(found)
             }
         }
+    }
+
+    fn compared(&self, Rows { answers, targets }: Rows) -> Result<Option<(Measures, Answer)>, Error> {
+        let Preparation { reading, labels, .. } = &self.data.preparation;
+        let measures = Measures::of(*reading, labels.names(), &answers, &targets)?;
+        Ok(Some((measures, Answer::Rows { answers, targets })))
     }
 }

@@ -4,6 +4,7 @@ use super::data::{Data, dtype};
 use super::model_file::{JOB, ModelFile, PREPARATION, VERSION};
 use super::recipe;
 use super::trained::described;
+use crate::data::{batch_of, copy_range};
 use crate::job::{Batch, Job};
 use crate::optim::average_name;
 use crate::quant::from_float::{Quantized, Quantizer, Settings};
@@ -119,17 +120,14 @@ fn inputs<T: Real>(file: &ModelFile, network: &Network<T>, raw: &Array, most: us
 
 /// Rows of a data set, at even distances.
 fn some_rows(data: &Dataset, most: usize) -> Result<Array, Error> {
-    let nothing =
-        || Error::usage("the rows of the job stand in files", "name rows for calibration: --data FILE");
-    let (x, _) = data.arrays().ok_or_else(nothing)?;
-    let width: usize = x.shape()[1..].iter().product();
-    let picked = picked(x.shape()[0], most);
-    let shape = [&[picked.len()], &x.shape()[1..]].concat();
-    let made = ironlearn_ir::dispatch!(x.dtype(), U => {
-        let values = x.as_slice::<U>().unwrap_or_default();
-        Array::of(shape, picked.iter().flat_map(|i| values[i * width..(i + 1) * width].iter().copied()).collect())
-    });
-    made.map_err(|e| Error::usage(e, "give whole rows"))
+    let picked = picked(data.rows(), most);
+    let [mut all, _] = batch_of(&data.types(picked.len()))?;
+    let [mut row, mut target] = batch_of(&data.types(1))?;
+    for (to, &from) in picked.iter().enumerate() {
+        data.read(from, &mut row, &mut target)?;
+        copy_range(&row, 0..1, &mut all, to);
+    }
+    Ok(all)
 }
 
 /// Rows at even distances, of `rows` no more than `most`.
@@ -157,7 +155,7 @@ fn training(
     let steps = (per_epoch * request.epochs) as f64;
     let schedule = Schedule::Cosine { steps, warmup: 0.0, restarts: 0, floor: 0.0 };
     let training = Training::new(
-        recipe::loss(&job.loss, data, outputs),
+        recipe::loss(&job.loss, data, outputs)?,
         recipe::optimizer(&job, per_epoch)?.schedule(schedule),
     )
     .options(request.options.clone())

@@ -130,14 +130,17 @@ fn initial(init: &Initial) -> Init {
 }
 
 /// The loss, with weights that follow from the training part where the job says so.
-pub fn loss(loss: &job::Loss, train: &Dataset, classes: usize) -> Loss {
-    match loss {
+///
+/// # Errors
+/// Those of reading the targets.
+pub fn loss(loss: &job::Loss, train: &Dataset, classes: usize) -> Result<Loss, Error> {
+    Ok(match loss {
         job::Loss::Mse => Loss::Mse,
         job::Loss::Mae => Loss::Mae,
         job::Loss::Huber { delta } => Loss::Huber(*delta),
         job::Loss::Bce { positive_weight } => Loss::BinaryCrossEntropy(match positive_weight {
             PositiveWeight::By(weight) => *weight,
-            PositiveWeight::Balanced => match counted(train, 2)[..] {
+            PositiveWeight::Balanced => match counted(train, 2)?[..] {
                 [negative, positive] if negative * positive > 0 => negative as f64 / positive as f64,
                 _ => 1.0,
             },
@@ -147,12 +150,12 @@ pub fn loss(loss: &job::Loss, train: &Dataset, classes: usize) -> Loss {
             class_weights: match class_weights {
                 None => Vec::new(),
                 Some(ClassWeights::Each(weights)) => weights.clone(),
-                Some(ClassWeights::Balanced) => balanced(&counted(train, classes)),
+                Some(ClassWeights::Balanced) => balanced(&counted(train, classes)?),
             },
         }),
         job::Loss::Kl => Loss::Kl,
         job::Loss::Hinge => Loss::Hinge,
-    }
+    })
 }
 
 /// Weights with which all classes weigh the same: rows / (classes · rows of the class).
@@ -166,15 +169,17 @@ fn balanced(counts: &[usize]) -> Vec<f64> {
 }
 
 /// How many targets of the training part are 0, 1, …
-fn counted(train: &Dataset, classes: usize) -> Vec<usize> {
+fn counted(train: &Dataset, classes: usize) -> Result<Vec<usize>, Error> {
     let mut counts = vec![0; classes];
-    let targets = train.arrays().map(|(_, targets)| targets);
-    for class in targets.into_iter().flat_map(|y| (0..y.shape().elements()).map(|i| number_at(y.view(), i))) {
-        if let Some(count) = counts.get_mut(class as usize) {
-            *count += 1;
+    train.each_target(|_, y| {
+        for class in (0..y.shape().elements()).map(|i| number_at(y.view(), i)) {
+            if let Some(count) = counts.get_mut(class as usize) {
+                *count += 1;
+            }
         }
-    }
-    counts
+        Ok(())
+    })?;
+    Ok(counts)
 }
 
 /// The optimizer with its schedule, for epochs of so many steps.
@@ -336,13 +341,13 @@ mod tests {
         let classes = Array::of([8], vec![0u8, 0, 0, 2, 0, 2, 0, 2]).unwrap();
         let train = Dataset::new(Array::zeros(DType::F32, [8, 1]), classes).unwrap();
         let job = job_of("loss = { kind = 'cross_entropy', class_weights = 'balanced' }");
-        let Loss::CrossEntropy(found) = loss(&job.loss, &train, 4) else { panic!("another loss") };
+        let Loss::CrossEntropy(found) = loss(&job.loss, &train, 4).unwrap() else { panic!("another loss") };
         assert_eq!(found.class_weights, [8.0 / 20.0, 1.0, 8.0 / 12.0, 1.0]);
         let positive = |targets: Vec<f32>| {
             let rows = targets.len();
             let (x, y) = (Array::zeros(DType::F32, [rows, 1]), Array::of([rows, 1], targets).unwrap());
             let job = job_of("loss = { kind = 'bce', positive_weight = 'balanced' }");
-            match loss(&job.loss, &Dataset::new(x, y).unwrap(), 1) {
+            match loss(&job.loss, &Dataset::new(x, y).unwrap(), 1).unwrap() {
                 Loss::BinaryCrossEntropy(weight) => weight,
                 other => panic!("{other:?}"),
             }

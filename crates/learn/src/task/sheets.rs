@@ -23,26 +23,26 @@ const ACROSS: usize = 8;
 /// Channels, height and width of rows that are pictures.
 type Form = [usize; 3];
 
-/// Writes the sheets into the directory of a run, where its rows are pictures and it tells them apart: of raw rows, the
-/// answers to them and their classes, and of the weights in a store.
+/// Writes the sheets into the directory of a run, where its rows are pictures and it tells them apart: of raw rows, which
+/// `row` gives, of the answers to all of them and their classes, and of the weights in a store.
 ///
 /// # Errors
 /// [`Error::Io`], [`Error::Memory`].
 pub fn write(
     directory: &Path,
     preparation: &Preparation,
-    of: [&Array; 3],
+    row: &dyn Fn(usize) -> Result<Vec<f64>, Error>,
+    [answers, classes]: [&[f64]; 2],
     store: &Store,
 ) -> Result<(), Error> {
     let Some(form) = form(preparation) else { return Ok(()) };
     if let Some(sheet) = weights(store, form)? {
         sheet.write_png(&directory.join(WEIGHTS))?;
     }
-    let [rows, answers, classes] = of.map(|array| array.as_slice::<f64>().unwrap_or_default());
     let worst = worst(answers, classes, preparation.outputs);
     let path = directory.join(MISTAKES);
     if !worst.is_empty() {
-        mistakes(preparation, form, rows, &worst)?.write_png(&path)?;
+        mistakes(preparation, form, row, &worst)?.write_png(&path)?;
     } else if exists(&path)? {
         // From before the run was resumed.
         fs::remove_file(&path).map_err(Error::io(&path, "remove"))?;
@@ -82,14 +82,14 @@ fn worst(answers: &[f64], targets: &[f64], outputs: usize) -> Vec<Mistake> {
 fn mistakes(
     preparation: &Preparation,
     form: Form,
-    rows: &[f64],
+    row: &dyn Fn(usize) -> Result<Vec<f64>, Error>,
     worst: &[Mistake],
 ) -> Result<Picture, Error> {
-    let size = form.iter().product::<usize>();
     let named =
         |class: usize| preparation.labels.names().get(class).map_or_else(|| class.to_string(), String::clone);
-    let pictures: Vec<&[f64]> = worst.iter().map(|m| &rows[m.row * size..(m.row + 1) * size]).collect();
-    let levels = pictures.iter().flat_map(|row| row.iter().copied()).filter(|x| x.is_finite());
+    let pictures: Vec<Vec<f64>> =
+        worst.iter().map(|mistake| row(mistake.row)).collect::<Result<_, Error>>()?;
+    let levels = pictures.iter().flatten().copied().filter(|x| x.is_finite());
     let (low, high) = levels.fold((0.0f64, 0.0f64), |(low, high), x| (low.min(x), high.max(x)));
     // Levels of pictures are shares of 1 or of 255; other numbers are shown by their range.
     let high = match high {
@@ -97,7 +97,7 @@ fn mistakes(
         ..=255.0 => 255.0,
         high => high,
     };
-    let cells = worst.iter().zip(pictures).map(|(mistake, row)| {
+    let cells = worst.iter().zip(&pictures).map(|(mistake, row)| {
         let level = |x: f64| ((x - low) / (high - low) * 255.0).round() as u8;
         let lines = [format!("is {}", named(mistake.is)), format!("not {}", named(mistake.called))];
         Ok((picture(form, |i| level(row[i]))?, lines))
@@ -153,10 +153,9 @@ mod tests {
     fn mistakes_that_are_no_longer_made_are_no_longer_shown() {
         let folder = tempfile::tempdir().unwrap();
         let form = Preparation { shape: vec![1, 1, 2], ..Preparation::new(2, 2, Reading::ClassLogits) };
-        let [rows, classes] = [vec![0.0, 1.0], vec![1.0]].map(|v| Array::of([1, v.len()], v).unwrap());
         for (answer, shown) in [([0.9, 0.1], true), ([0.1, 0.9], false), ([0.2, 0.8], false)] {
-            let answers = Array::of([1, 2], answer.to_vec()).unwrap();
-            write(folder.path(), &form, [&rows, &answers, &classes], &Store::default()).unwrap();
+            let row = |_| Ok(vec![0.0, 1.0]);
+            write(folder.path(), &form, &row, [&answer, &[1.0]], &Store::default()).unwrap();
             assert_eq!(folder.path().join(MISTAKES).exists(), shown, "{answer:?}");
         }
     }

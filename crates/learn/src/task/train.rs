@@ -121,8 +121,8 @@ fn train_floats<T: Real>(
         &network,
         &data.preparation,
         inputs,
-        // What the loss says of a text nothing else has to be computed for.
-        if matches!(data.truth, Truth::Text) { 1 } else { data.train.rows() },
+        // What the loss says nothing else has to be computed for.
+        if matches!(data.truth, Truth::Loss) { 1 } else { data.train.rows() },
     )?;
     let (scope, table) = (network.scope(), network.to_string());
     let mut outcome = carry_out(request, watch, &data, Run { scope, trainer, predictor, warnings, table })?;
@@ -328,7 +328,7 @@ fn descending<'d, T: Real>(
 /// A search for the minimum of the loss over all rows.
 fn minimising(request: &Request<'_>, search: Lbfgs, data: &Data) -> Result<LbfgsTraining, Error> {
     let job = request.job;
-    Ok(LbfgsTraining::new(recipe::loss(&job.loss, &data.train, data.preparation.outputs), search)
+    Ok(LbfgsTraining::new(recipe::loss(&job.loss, &data.train, data.preparation.outputs)?, search)
         .penalty(job.optimizer.weight_decay)
         .options(recipe::options(job, &request.step_options()?))
         .epochs(job.train.epochs)
@@ -343,7 +343,7 @@ pub(super) fn training(job: &Job, options: &Options, data: &Data) -> Result<Trai
     let rows = data.train.rows();
     let batch = rows_of_step(job, rows);
     let optimizer = recipe::optimizer(job, rows.div_ceil(batch) as u64)?;
-    let training = Training::new(recipe::loss(&job.loss, &data.train, data.preparation.outputs), optimizer)
+    let training = Training::new(recipe::loss(&job.loss, &data.train, data.preparation.outputs)?, optimizer)
         .options(recipe::options(job, options))
         .epochs(job.train.epochs)
         .accumulate(job.train.accumulate)

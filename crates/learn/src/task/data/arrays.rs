@@ -72,13 +72,7 @@ impl Arrays {
         let y_test = self.targets(true)?.map(checked).transpose()?;
         let x = self.inputs(false, y.shape()[0])?.ok_or_else(nothing)?;
         let shape = shape.unwrap_or_default().to_vec();
-        let product: usize = shape.iter().product();
-        if !shape.is_empty() && product != x.shape()[1] {
-            return Err(Error::usage(
-                format!("data.shape = {shape:?} has room for {product} numbers, a row has {}", x.shape()[1]),
-                "give the axes of a row: their product is the length of a row",
-            ));
-        }
+        check_shape(&shape, x.shape()[1])?;
         let test = match y_test {
             Some(y) => self.inputs(true, y.shape()[0])?.map(|x| (x, y)),
             None => None,
@@ -256,6 +250,18 @@ impl Part {
         }
         Ok(shards)
     }
+}
+
+/// Checks that the axes of a row, where the job says them, have room for its numbers.
+pub(super) fn check_shape(shape: &[usize], columns: usize) -> Result<(), Error> {
+    let product: usize = shape.iter().product();
+    if shape.is_empty() || product == columns {
+        return Ok(());
+    }
+    Err(Error::usage(
+        format!("data.shape = {shape:?} has room for {product} numbers, a row has {columns}"),
+        "give the axes of a row: their product is the length of a row",
+    ))
 }
 
 /// The rows of some files as `f64`, `[rows, all further axes]`; of archives those of this name.

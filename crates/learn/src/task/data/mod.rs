@@ -2,17 +2,19 @@
 
 pub(super) mod arrays;
 pub(super) mod images;
+mod making;
 mod named;
 pub(super) mod preparation;
 mod raw;
 pub(super) mod reading;
 pub(super) mod scaling;
+mod streamed;
 pub(super) mod texts;
 pub(super) mod without_network;
 
 use super::canvas::{Canvas, Style};
 use super::integers;
-use crate::data::{Apart, Dataset};
+use crate::data::{Apart, Dataset, batch_of};
 use crate::error::{Error, FileError, Place};
 use crate::io::original::DataSet;
 use crate::job::{self, Batch, Colour, Dtype, Inputs, Job, Layer, Targets, Task};
@@ -20,6 +22,8 @@ use crate::picture::Picture;
 use crate::table::{Draft, Encoding};
 use arrays::Arrays;
 use ironlearn_ir::{Array, DType, memory};
+use making::Making;
+pub(in crate::task) use making::check_indices;
 use preparation::{Preparation, rows_of};
 use raw::Raw;
 use reading::Reading;
@@ -46,8 +50,28 @@ pub enum Truth {
     Picture(Picture),
     /// Raw rows and targets, both `f64`: of the validation part, or of all where there is none.
     Rows(Array, Array),
-    /// The tokens that follow: what the loss measures.
-    Text,
+    /// Raw rows and targets of the validation part, both `f64`, that stay in their files.
+    Filed(Dataset),
+    /// Nothing: the loss says all, as it does of texts.
+    Loss,
+}
+
+impl Truth {
+    /// A raw row of so many numbers; nothing where answers are not compared with rows.
+    pub(in crate::task) fn row(&self, row: usize, columns: usize) -> Result<Vec<f64>, Error> {
+        match self {
+            Truth::Rows(rows, _) => {
+                let rows = rows.as_slice::<f64>().unwrap_or_default();
+                Ok(rows.get(row * columns..(row + 1) * columns).unwrap_or_default().to_vec())
+            }
+            Truth::Filed(part) => {
+                let [mut x, mut y] = batch_of(&part.types(1))?;
+                part.read(row, &mut x, &mut y)?;
+                Ok(x.as_slice::<f64>().unwrap_or_default().to_vec())
+            }
+            Truth::Picture(_) | Truth::Loss => Ok(Vec::new()),
+        }
+    }
 }
 
 impl Data {
@@ -81,6 +105,9 @@ impl Data {
             return texts::load(job);
         }
         let reading = Reading::of(job)?;
+        if let Some(memory) = job.data.memory() {
+            return streamed::load(job, reading, memory);
+        }
         let raw = match &job.data {
             _ if !job.model.is_network() => without_network::load(job, reading)?,
             job::Data::Table { .. } => named::load(&job.data, reading)?,
@@ -218,7 +245,8 @@ fn of_rows(job: &Job, reading: Reading, raw: Raw) -> Result<Data, Error> {
     let (x, y) = held(validation.as_ref().unwrap_or(&train))?;
     let copy = |a: &Array| a.view().try_to_array("the rows that answers are compared with");
     let truth = Truth::Rows(copy(x)?, copy(y)?);
-    let ready = |part: &Dataset| prepared(job, &preparation, part);
+    let making = Making::of(job, &preparation);
+    let ready = |part: &Dataset| made(&making, part);
     let (train, validation) = (ready(&train)?, validation.as_ref().map(ready).transpose()?);
     Ok(Data { preparation, train, validation, truth })
 }
@@ -249,69 +277,12 @@ fn input_scaling(job: &Job, preparation: &Preparation, x: &[f64]) -> Option<Scal
     }
 }
 
-/// A part of a table as the network sees it.
-fn prepared(job: &Job, preparation: &Preparation, part: &Dataset) -> Result<Dataset, Error> {
+/// A part of a data set as the network sees it.
+fn made(making: &Making, part: &Dataset) -> Result<Dataset, Error> {
     let (x, y) = held(part)?;
-    let (x, y) = (x.as_slice::<f64>().unwrap_or_default(), y.as_slice::<f64>().unwrap_or_default());
-    let columns = preparation.columns;
-    let [input_type, target_type] = types(job, preparation);
-    if takes_whole_numbers(job) {
-        check_indices(x, 0, columns, input_type)?;
-    }
-    let unit = preparation.input_exponent.map_or(1.0, |exponent| 2f64.powi(exponent));
-    let inputs = rows_of(input_type, part.rows(), preparation.inputs(), |i, row| {
-        preparation.write_input(&x[i * columns..(i + 1) * columns], row);
-        row.iter_mut().for_each(|x| *x /= unit);
-    })?;
-    let axes = [&[part.rows()], &preparation.input_shape()[..]].concat();
-    let inputs = inputs.reshaped(axes).map_err(|e| Error::usage(e, "correct data.shape"))?;
-    let classes = preparation.reading == Reading::ClassLogits;
-    let targets = rows_of(target_type, part.rows(), 1, |i, row| {
-        row[0] = y[i];
-        if let Some(scaling) = &preparation.target_scaling {
-            scaling.apply(row);
-        }
-    })?;
-    let shape: &[usize] = if classes { &[part.rows()] } else { &[part.rows(), 1] };
-    let targets = targets.reshaped(shape).map_err(|e| Error::usage(e, "use fewer rows"))?;
+    let [x, y] = [x, y].map(|a| a.as_slice::<f64>().unwrap_or_default());
+    let [inputs, targets] = making.make(0, x, y)?;
     Dataset::new(inputs, targets)
-}
-
-/// The element types of inputs and targets.
-fn types(job: &Job, preparation: &Preparation) -> [DType; 2] {
-    let index = |count: usize| match integers::asked(job) {
-        true if count <= 256 => DType::U8,
-        true => DType::I32,
-        false => DType::I64,
-    };
-    let inputs = match job.network.layers.first() {
-        Some(Layer::Embedding { vocabulary, .. }) => index(vocabulary.unwrap_or(0)),
-        _ if preparation.input_exponent.is_some() => DType::I8,
-        _ => dtype(job),
-    };
-    let classes = preparation.reading == Reading::ClassLogits;
-    [inputs, if classes { index(preparation.outputs) } else { dtype(job) }]
-}
-
-/// Checks that rows, of which the first has this number, hold numbers of vectors of an embedding.
-pub(in crate::task) fn check_indices(
-    x: &[f64],
-    first: usize,
-    columns: usize,
-    dtype: DType,
-) -> Result<(), Error> {
-    let most = match dtype {
-        DType::U8 => f64::from(u8::MAX),
-        _ => f64::from(i32::MAX),
-    };
-    let Some(i) = x.iter().position(|x| x.fract() != 0.0 || !(0.0..=most).contains(x)) else { return Ok(()) };
-    let problem = format!(
-        "row {}, column {}: {} is not the number of a vector of the embedding",
-        first + i / columns.max(1),
-        i % columns.max(1),
-        x[i]
-    );
-    Err(Error::usage(problem, "give whole numbers from 0 on below its vocabulary"))
 }
 
 /// The exponent for inputs in integers, by as many rows as make a good sample.

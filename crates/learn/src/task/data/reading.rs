@@ -78,6 +78,17 @@ impl Reading {
 
     /// Checks that targets are what the reading compares with.
     pub(in crate::task) fn check_targets(self, path: &Path, y: &Array, outputs: usize) -> Result<(), Error> {
+        self.check_targets_from(0, path, y.as_slice::<f64>().unwrap_or_default(), outputs)
+    }
+
+    /// As [`Reading::check_targets`], of targets the first of which has this number.
+    pub(in crate::task) fn check_targets_from(
+        self,
+        first: usize,
+        path: &Path,
+        values: &[f64],
+        outputs: usize,
+    ) -> Result<(), Error> {
         let (fits, expected): (&dyn Fn(f64) -> bool, String) = match self {
             Reading::Value => (&f64::is_finite, "a finite number".into()),
             Reading::Probability | Reading::Logit | Reading::Margin | Reading::Anomaly => {
@@ -91,11 +102,10 @@ impl Reading {
                 (&|y| y >= 0.0 && y.fract() == 0.0 && y < outputs as f64, format!("a class below {outputs}"))
             }
         };
-        let values = y.as_slice::<f64>().unwrap_or_default();
         match values.iter().position(|&y| !fits(y)) {
             None => Ok(()),
-            Some(i) => Err(FileError::new(path, format!("target {i} is not {expected}"))
-                .at(Place::Key(format!("y[{i}]")))
+            Some(i) => Err(FileError::new(path, format!("target {} is not {expected}", first + i))
+                .at(Place::Key(format!("y[{}]", first + i)))
                 .found(values[i].to_string())
                 .hint("correct the data, or set data.task to what they are")
                 .into()),

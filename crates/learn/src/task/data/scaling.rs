@@ -1,6 +1,7 @@
 //! [`Scaling`]: columns brought to mean 0 and deviation 1, and back.
 
 use serde::{Deserialize, Serialize};
+use std::convert::Infallible;
 
 /// Mean and standard deviation of each column, learned from the training part.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -14,17 +15,49 @@ pub struct Scaling {
 impl Scaling {
     /// The statistics of rows `[rows, columns]`.
     pub fn of(values: &[f64], columns: usize) -> Scaling {
-        let rows = (values.len() / columns.max(1)).max(1) as f64;
-        let column = |c: usize| values.iter().skip(c).step_by(columns.max(1));
-        let mean: Vec<f64> = (0..columns).map(|c| column(c).sum::<f64>() / rows).collect();
-        let variance = |c: usize| column(c).map(|x| (x - mean[c]).powi(2)).sum::<f64>() / rows;
-        let deviation = (0..columns).map(|c| match variance(c).sqrt() {
-            // What rounding leaves of a constant column is no deviation.
-            d if d > 1e-12 * mean[c].abs() && d.is_finite() => d,
-            _ => 1.0,
+        let Ok(scaling) = Scaling::of_portions(columns, |take| {
+            take(values);
+            Ok::<_, Infallible>(())
         });
-        let deviation = deviation.collect();
-        Scaling { mean, deviation }
+        scaling
+    }
+
+    /// The statistics of rows of so many columns that `portions` gives some at a time, in order; it is called twice.
+    ///
+    /// # Errors
+    /// Those of `portions`.
+    pub fn of_portions<E>(
+        columns: usize,
+        mut portions: impl FnMut(&mut dyn FnMut(&[f64])) -> Result<(), E>,
+    ) -> Result<Scaling, E> {
+        let mut rows = 0;
+        let mut sums = |mean: &[f64]| {
+            // The sum of each column, or of the squares of its distances from the mean.
+            let mut sums = vec![0.0; columns];
+            rows = 0;
+            portions(&mut |values| {
+                for row in values.chunks_exact(columns.max(1)) {
+                    match mean.is_empty() {
+                        true => sums.iter_mut().zip(row).for_each(|(sum, x)| *sum += x),
+                        false => (sums.iter_mut().zip(row).zip(mean))
+                            .for_each(|((sum, x), mean)| *sum += (x - mean).powi(2)),
+                    }
+                }
+                rows += values.len() / columns.max(1);
+            })?;
+            sums.iter_mut().for_each(|sum| *sum /= rows.max(1) as f64);
+            Ok(sums)
+        };
+        let mean = sums(&[])?;
+        let mut deviation = sums(&mean)?;
+        for (value, mean) in deviation.iter_mut().zip(&mean) {
+            *value = match value.sqrt() {
+                // What rounding leaves of a constant column is no deviation.
+                d if d > 1e-12 * mean.abs() && d.is_finite() => d,
+                _ => 1.0,
+            };
+        }
+        Ok(Scaling { mean, deviation })
     }
 
     /// That of one column for so many.
@@ -85,5 +118,18 @@ mod tests {
         assert_eq!(row, [2.0, 1.0]);
         scaling.undo(&mut row);
         assert_eq!(row, [4.0, 6.0]);
+    }
+
+    #[test]
+    fn portions_have_the_statistics_of_all_rows() {
+        let values: Vec<f64> = (0..60).map(|i| f64::from(i * 37 % 101).sqrt()).collect();
+        let whole = Scaling::of(&values, 3);
+        for rows in [1, 2, 7, 20, 100] {
+            let parts = Scaling::of_portions(3, |take| {
+                values.chunks(3 * rows).for_each(&mut *take);
+                Ok::<_, Infallible>(())
+            });
+            assert_eq!(parts, Ok(whole.clone()), "{rows} rows at a time");
+        }
     }
 }
