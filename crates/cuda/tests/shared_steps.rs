@@ -2,25 +2,22 @@
 //! threads here, and share one device, through the host; and once more where each has one of its own, and they are linked.
 
 mod common;
+#[path = "common/linked.rs"]
+mod linked;
 
 use ironlearn_cuda::{Cuda, Options};
 use ironlearn_ir::passes::{Sharing, split};
 use ironlearn_ir::ranks::{Local, Ranks, Shares};
 use ironlearn_ir::{Array, ArrayView, ControlBlock, Failure, Graph, Mode, Program, Role, Store, Tape, Var};
 use ironlearn_testkit::rng::Rng;
-use ironlearn_testkit::tier;
+use linked::are_linked;
+#[cfg(feature = "nccl")]
+use linked::run_once_more;
 use std::sync::Arc;
 use std::thread;
 
 const ROWS: usize = 37;
 const CHUNKS: usize = 8;
-
-/// The devices of the stand-in, where each rank has one of its own.
-const DEVICES: &str = "IRONLEARN_SIM_DEVICES";
-
-fn are_linked() -> bool {
-    std::env::var_os(DEVICES).is_some()
-}
 
 fn random(seed: u64, shape: &[usize]) -> Array {
     let values = Rng::new(seed).floats(shape.iter().product(), -1.0, 1.0);
@@ -185,21 +182,11 @@ fn no_rank_moves_or_waits_where_a_number_is_not_finite() {
 #[test]
 #[cfg(feature = "nccl")]
 fn linked_gpus_do_all_of_it_too() {
-    let Some(cuda) = common::device().filter(|_| !are_linked()) else { return };
-    if !cuda.name().contains("stand-in") {
-        tier::skipped("linked GPUs", "ranks that are threads are for the stand-in, and here is a driver");
-        return;
-    }
-    let mut tests = std::process::Command::new(std::env::current_exe().expect("this program"));
-    let output = tests.arg("--nocapture").env(DEVICES, "8").output().expect("another process");
-    let [said, told] =
-        [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
-    assert!(output.status.success() && said.contains("3 passed"), "{said}{told}");
-    tier::report("linked GPUs", "the same bits");
+    run_once_more("", 3);
 }
 
 #[cfg(not(feature = "nccl"))]
 #[test]
 fn without_nccl_nothing_is_linked() {
-    tier::skipped("linked GPUs", "the feature `nccl` is off");
+    ironlearn_testkit::tier::skipped("linked GPUs", "the feature `nccl` is off");
 }

@@ -12,7 +12,7 @@ use super::copies::Copy;
 use super::exchange::{Begin, Finish};
 use crate::error::CudaError;
 use crate::nccl::{Links, Transfer};
-use crate::text::{Folding, part};
+use crate::text::Folding;
 use ironlearn_ir::plan::View;
 use ironlearn_ir::prim::Op;
 use ironlearn_ir::{Array, ControlBlock, Graph, NodeId, TensorType, blame};
@@ -103,10 +103,10 @@ impl CudaProgram {
 
 /// Of each piece of this rank the part of each other one; and this rank's part of theirs.
 fn scatter(folding: &Folding<'_>, pieces: &[u64], memory: u64) -> Transfers {
-    let (ranks, n) = (folding.start.shares.ranks(), folding.start.ty.shape.elements());
+    let (shares, n) = (folding.start.shares, folding.start.ty.shape.elements());
     let (size, own) = (folding.start.ty.dtype.size(), folding.part());
     let send = |peer: usize| {
-        let theirs = part(peer, ranks, n);
+        let theirs = shares.elements(peer, n);
         pieces.iter().map(move |piece| Transfer {
             peer,
             at: piece + (theirs.start * size) as u64,
@@ -117,7 +117,7 @@ fn scatter(folding: &Folding<'_>, pieces: &[u64], memory: u64) -> Transfers {
         let bytes = own.len() * size;
         Some(Transfer { peer, at: memory + (folding.places[0] + at? * bytes) as u64, bytes })
     };
-    let others = (0..ranks).filter(|&peer| peer != folding.rank);
+    let others = (0..shares.ranks()).filter(|&peer| peer != folding.rank);
     Transfers::new(
         others.flat_map(send).collect(),
         folding.pieces().into_iter().filter_map(receive).collect(),
@@ -126,14 +126,14 @@ fn scatter(folding: &Folding<'_>, pieces: &[u64], memory: u64) -> Transfers {
 
 /// What this rank has folded, to all; and what they have.
 fn spread(folding: &Folding<'_>, memory: u64) -> Transfers {
-    let (ranks, n) = (folding.start.shares.ranks(), folding.start.ty.shape.elements());
+    let (shares, n) = (folding.start.shares, folding.start.ty.shape.elements());
     let size = folding.start.ty.dtype.size();
     let result = memory + folding.places[1] as u64;
     let transfer = |peer: usize, of: usize| {
-        let part = part(of, ranks, n);
+        let part = shares.elements(of, n);
         Transfer { peer, at: result + (part.start * size) as u64, bytes: part.len() * size }
     };
-    let others = || (0..ranks).filter(|&peer| peer != folding.rank);
+    let others = || (0..shares.ranks()).filter(|&peer| peer != folding.rank);
     Transfers::new(
         others().map(|peer| transfer(peer, folding.rank)).collect(),
         others().map(|peer| transfer(peer, peer)).collect(),

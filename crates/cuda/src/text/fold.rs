@@ -20,15 +20,10 @@ pub struct Folding<'a> {
     pub places: [usize; 2],
 }
 
-/// The elements of so many that a rank folds.
-pub fn part(rank: usize, ranks: usize, n: usize) -> Range<usize> {
-    rank * n / ranks..(rank + 1) * n / ranks
-}
-
 impl Folding<'_> {
     /// The elements that this rank folds.
     pub fn part(&self) -> Range<usize> {
-        part(self.rank, self.start.shares.ranks(), self.start.ty.shape.elements())
+        self.start.shares.elements(self.rank, self.start.ty.shape.elements())
     }
 
     /// All pieces in the order of ranks: of whom, which chunks, and where it is received, counted in pieces; nowhere where it

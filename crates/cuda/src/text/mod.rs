@@ -18,7 +18,7 @@ mod rows;
 mod tile;
 mod types;
 
-pub use fold::{Folding, part};
+pub use fold::Folding;
 pub use index::Index;
 pub use kernel::Kernel;
 pub use product::{is_on_tensor_cores, is_thin};

@@ -5,6 +5,8 @@
 mod common;
 #[path = "../common/jobs.rs"]
 mod files;
+#[path = "../common/linked.rs"]
+mod linked;
 
 mod checkpoints;
 mod jobs;

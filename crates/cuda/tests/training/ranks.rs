@@ -3,6 +3,9 @@
 //! the host; and once more where each has one of its own, and they are linked.
 
 use crate::common;
+use crate::linked::are_linked;
+#[cfg(feature = "nccl")]
+use crate::linked::run_once_more;
 use crate::twice::{Run, compare, random, whole};
 use ironlearn::prelude::*;
 use ironlearn::ranks::{Local, Ranks, Shares, Sharing};
@@ -10,13 +13,6 @@ use ironlearn_cuda::Cuda;
 use ironlearn_testkit::tier;
 use std::sync::Arc;
 use std::thread;
-
-/// The devices of the stand-in, where each rank has one of its own.
-const DEVICES: &str = "IRONLEARN_SIM_DEVICES";
-
-fn are_linked() -> bool {
-    std::env::var_os(DEVICES).is_some()
-}
 
 /// What each of some ranks comes to with these options.
 fn by_ranks<T: Send>(chunks: usize, count: usize, run: impl Fn(Options) -> T + Sync) -> Vec<T> {
@@ -194,14 +190,5 @@ fn a_number_that_is_not_finite_is_named_alike_by_all_ranks() {
 #[test]
 #[cfg(feature = "nccl")]
 fn linked_gpus_do_all_of_it_too() {
-    let Some(cuda) = common::device().filter(|_| !are_linked()) else { return };
-    if !cuda.name().contains("stand-in") {
-        tier::skipped("linked GPUs", "ranks that are threads are for the stand-in, and here is a driver");
-        return;
-    }
-    let mut tests = std::process::Command::new(std::env::current_exe().unwrap());
-    let output = tests.args(["ranks::", "--nocapture"]).env(DEVICES, "8").output().unwrap();
-    let [said, told] =
-        [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
-    assert!(output.status.success() && said.contains("test result: ok. 6 passed"), "{said}{told}");
+    run_once_more("ranks::", 6);
 }
