@@ -3,7 +3,7 @@
 use crate::launcher::{End, Launch, launch, runs, signal};
 use ironlearn_mpi::LOST;
 use std::thread::sleep;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// All ranks have ended by then.
 const SOON: f64 = 10.0;
@@ -18,7 +18,13 @@ fn after(name: &str, part: &str) -> Option<End> {
     signal(name, &processes[1..2]);
     let end = launch.end();
     eprintln!("{name} while they {part}: {end:#?}");
-    let left: Vec<u32> = processes.into_iter().filter(|process| runs(*process)).collect();
+    // Who is being ended is there for a moment longer than the launcher.
+    let begin = Instant::now();
+    let left = || processes.iter().copied().filter(|process| runs(*process)).collect::<Vec<u32>>();
+    while !left().is_empty() && end.seconds() + begin.elapsed().as_secs_f64() < SOON {
+        sleep(Duration::from_millis(10));
+    }
+    let left = left();
     assert!(left.is_empty(), "{left:?} still run: {end:#?}");
     Some(end)
 }
