@@ -25,6 +25,17 @@ fn point(out: &Path, name: &str) -> Files {
 }
 
 #[test]
+fn a_launcher_is_refused() {
+    let folder = folder();
+    let mut sweep = program(folder.path());
+    sweep.env("OMPI_COMM_WORLD_SIZE", "2").args(["sweep", "table.toml", "--grid", "train.seed=1,2"]);
+    let output = sweep.output().unwrap();
+    let said = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{said}");
+    assert!(said.contains("start it without the launcher"), "{said}");
+}
+
+#[test]
 fn every_point_is_a_run_and_the_best_stands_first() {
     let folder = folder();
     let at = folder.path();

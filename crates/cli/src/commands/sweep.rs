@@ -22,6 +22,14 @@ use std::path::{Path, PathBuf};
 const ENDED_BY_SIGNAL: i32 = 5;
 
 pub fn run(options: &SweepOptions, console: &Console) -> Result<u8, Error> {
+    if ironlearn_mpi::is_launched() {
+        let problem =
+            "a launcher of MPI has started `sweep`, whose runs are processes of their own side by side";
+        return Err(Error::usage(
+            problem,
+            "start it without the launcher, on one machine; `mpirun -n N ironlearn train` is for one run",
+        ));
+    }
     let signals = Signals::install()?;
     let machine = machine(&options.machine, console)?;
     let grid = Grid::parse(&options.grid)?;
