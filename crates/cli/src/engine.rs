@@ -102,7 +102,12 @@ impl Engine for Library {
         }
         let mut model = Trained::load(model, &machine.options()?)?;
         match (input, out) {
-            (Input::Grid([width, height]), Some(out)) => model.draw(width, height)?.write_png(out),
+            (Input::Grid([width, height]), Some(out)) => {
+                if model.preparation.canvas.is_some() {
+                    ends_as_png(out)?;
+                }
+                model.draw(width, height)?.write_png(out)
+            }
             (Input::Grid(_), None) => Err(Error::usage("a picture needs a file", "name one with --out")),
             (Input::File(file), out) => {
                 let rows = model.preparation.read_rows(file)?;
@@ -120,4 +125,13 @@ impl Engine for Library {
     fn quantize(&self, request: &QuantizeRequest<'_>) -> Result<Quantized, Error> {
         task::quantize(request, &mut Silent)
     }
+}
+
+/// An error where the name of a picture says that it is of another format than that in which it is written.
+fn ends_as_png(out: &Path) -> Result<(), Error> {
+    if out.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("png")) {
+        return Ok(());
+    }
+    let problem = format!("{} does not end with .png, and pictures are written as PNG", out.display());
+    Err(Error::usage(problem, format!("write --out {}", out.with_extension("png").display())))
 }

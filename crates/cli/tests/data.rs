@@ -14,6 +14,17 @@ fn a_table_is_answered_in_its_own_words() {
     let shown = says(at, "inspect table.csv");
     assert!(shown.contains("40 rows") && shown.contains("3 different: blue, dark, green, red"), "{shown}");
     succeeds(at, "train table.toml --out run --quiet");
+    let wanted = says(at, "inspect run/best.safetensors");
+    let wanted: Vec<_> =
+        wanted.lines().skip_while(|line| !line.contains("these columns")).skip(1).take(3).collect();
+    let held =
+        wanted.iter().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect::<Vec<_>>();
+    assert!(
+        held[0].starts_with("colour a word") && held[0].ends_with(": blue, dark, green, red"),
+        "{held:?}"
+    );
+    assert!(held[1].starts_with("size a number, or nothing, which counts as "), "{held:?}");
+    assert!(held[2].starts_with("zone a word"), "{held:?}");
     // Columns in another order, one that is not needed, a gap, and a word that was not there.
     fs::write(
         at.join("new.csv"),

@@ -61,6 +61,9 @@ fn integers_are_trained_for_and_draw_and_predict() {
     succeeds(at, "train picture.toml --out picture --quiet");
     succeeds(at, "quantize picture --activations i16 --out drawing.safetensors");
     succeeds(at, "predict drawing.safetensors --grid 30x20 --out drawn.png");
+    let output = ironlearn(at, "predict drawing.safetensors --grid 30x20 --out drawn.jpg");
+    assert_eq!(output.status.code(), Some(2));
+    assert!(text(&output.stderr).contains("write --out drawn.png"), "{}", text(&output.stderr));
 }
 
 #[test]

@@ -7,7 +7,7 @@ use ironlearn::io::checkpoint::load_header;
 use ironlearn::io::original::{DataSet, Model};
 use ironlearn::io::read;
 use ironlearn::job::Job;
-use ironlearn::table::Table;
+use ironlearn::table::{Field, FieldKind, Table};
 use ironlearn::task;
 use ironlearn::{Error, FileError};
 use serde::Deserialize;
@@ -123,6 +123,13 @@ fn checkpoint(path: &Path) -> Result<Shown, Error> {
     let summary = task::summary(path, &header.meta)?;
     let table = summary.as_ref().map_or(String::new(), |summary| format!("{summary}\n"));
     let mut text = table + &format!("{} tensors, {} bytes\n", header.tensors.len(), header.file_bytes);
+    let columns = task::columns(path, &header.meta)?;
+    if !columns.is_empty() {
+        text.push_str("takes tables with these columns:\n");
+    }
+    for Field { name, kind } in &columns {
+        text.push_str(&format!("  {name:<38} {}\n", beginning(&wanted(kind))));
+    }
     let mut tensors = Vec::new();
     for tensor in &header.tensors {
         let shape: Vec<usize> = tensor.shape.dims().to_vec();
@@ -137,9 +144,25 @@ fn checkpoint(path: &Path) -> Result<Shown, Error> {
         "parameters": summary.map(|summary| summary.parameters()),
         "bytes": header.file_bytes,
         "tensors": tensors,
+        "columns": columns,
         "texts": header.meta,
     });
     Ok(Shown { text, object })
+}
+
+/// What a column of a table has to hold for a model.
+fn wanted(kind: &FieldKind) -> String {
+    match kind {
+        FieldKind::Number { fill: None } => "a number".into(),
+        FieldKind::Number { fill: Some(fill) } => {
+            format!("a number, or nothing, which counts as {}", short(*fill))
+        }
+        FieldKind::Words { words, fill: None } => format!("a word: {}", words.join(", ")),
+        FieldKind::Words { words, fill: Some(fill) } => {
+            let fill = words.get(*fill).map_or("none", String::as_str);
+            format!("a word, or nothing, which counts as {fill}: {}", words.join(", "))
+        }
+    }
 }
 
 /// What tells the files of the original program apart.

@@ -69,4 +69,4 @@ pub use quantize::{QuantizeRequest, quantize};
 pub use range_test::range_test;
 pub use report::write_report;
 pub use train::{Outcome, Request, train};
-pub use trained::{Trained, summary};
+pub use trained::{Trained, columns, summary};

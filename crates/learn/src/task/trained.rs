@@ -15,6 +15,7 @@ use crate::job::{self, Job, Layer};
 use crate::loss::CrossEntropy;
 use crate::nn::Summary;
 use crate::picture::{Picture, SSIM_SIDE};
+use crate::table::Field;
 use crate::train::Evaluation;
 use crate::{Dataset, Loss, Network, Options};
 use ironlearn_ir::{Array, DType, Real};
@@ -228,6 +229,17 @@ pub fn summary(path: &Path, texts: &BTreeMap<String, String>) -> Result<Option<S
     let room = if integers { floats_of(bytes) } else { bytes };
     let network = described::<f32>(path, &job, &preparation, room)?;
     Ok(Some(network.summary().clone()))
+}
+
+/// The columns that a model of a table takes, of a checkpoint with these texts; none of other models.
+///
+/// # Errors
+/// As [`ModelFile::read`] for the texts.
+pub fn columns(path: &Path, texts: &BTreeMap<String, String>) -> Result<Vec<Field>, Error> {
+    let described = model_file::description(path, texts)?;
+    Ok(described
+        .and_then(|(_, preparation)| preparation.encoding)
+        .map_or(Vec::new(), |encoding| encoding.fields))
 }
 
 /// The data of a job without their scaling to another size: a picture is compared in its own.
