@@ -71,6 +71,15 @@ impl Session {
         Self { tensorboard, ..self }
     }
 
+    /// The run is over. Where it was interrupted while it measured, or by the wish of another rank, nobody has asked this
+    /// session whether it should go on.
+    pub fn settle(&mut self, interrupted: bool) {
+        if interrupted {
+            let signal = self.signals.interruption().unwrap_or(Interruption::Interrupted);
+            self.stop = self.stop.or(Some(Stop::Signal(signal)));
+        }
+    }
+
     /// Ends the line of progress.
     pub fn end(&mut self) {
         self.progress.end();
@@ -157,7 +166,9 @@ impl Watch for Session {
     }
 
     fn saved(&mut self, which: Save) {
-        if let (Save::Last, Some(Stop::Signal(interruption))) = (which, self.stop) {
+        // A signal that came while the network was measured has stopped the run without a question to `control`.
+        let stop = self.stop.or(self.signals.interruption().map(Stop::Signal));
+        if let (Save::Last, Some(Stop::Signal(interruption))) = (which, stop) {
             end_soon(interruption, self.console.clone());
         }
     }
@@ -195,6 +206,17 @@ mod tests {
         assert_eq!([session.after_step(2), session.after_step(3)], [Control::Save, Control::Continue]);
         signals.raise_for_test(true);
         assert_eq!(session.after_step(4), Control::Stop);
+        assert_eq!(session.stop, Some(Stop::Signal(Interruption::Terminated)));
+    }
+
+    #[test]
+    fn who_was_interrupted_without_being_asked_is_interrupted() {
+        let directory = tempfile::tempdir().unwrap();
+        let (mut session, signals) = session(directory.path(), Limits::default());
+        session.settle(false);
+        assert_eq!(session.stop, None);
+        signals.raise_for_test(true);
+        session.settle(true);
         assert_eq!(session.stop, Some(Stop::Signal(Interruption::Terminated)));
     }
 

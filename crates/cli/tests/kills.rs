@@ -5,6 +5,8 @@
 mod common;
 
 use common::{damaged, difference, files, folder, program, succeeds, text};
+use ironlearn::io::npy;
+use ironlearn::prelude::*;
 use ironlearn_testkit::rng::Rng;
 use ironlearn_testkit::tier::{report, seed, trials};
 use std::fs;
@@ -132,6 +134,32 @@ fn an_evaluation_that_goes_on_is_given_up() {
     assert_eq!(output.status.code(), Some(130), "{}", text(&output.stderr));
     assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
     assert!(at.join("run/last.safetensors").exists() && damaged(&at.join("run")).is_none());
+}
+
+/// A step, and then an evaluation of seconds.
+#[test]
+fn a_run_that_is_interrupted_while_it_measures_says_so() {
+    let folder = folder();
+    let at = folder.path();
+    let zeros = |name: &str, columns: usize| {
+        npy::write(&at.join(name), Array::zeros(DType::F32, [400_000, columns]).view()).unwrap();
+    };
+    (zeros("many.npy", 8), zeros("targets.npy", 1));
+    let job = "data = { kind = 'arrays', x = 'many.npy', y = 'targets.npy', inputs = 'raw' }
+               network.layers = [{ linear = 512 }, { linear = 512 }, { linear = 'targets' }]
+               train = { epochs = 3, batch = 1000, validation = 0.95 }";
+    fs::write(at.join("slow.toml"), job).unwrap();
+    for (name, code) in [("INT", 130), ("TERM", 143)] {
+        let child = start(at, &format!("train slow.toml --out {name} --quiet --json"));
+        wait_until("the run", || at.join(name).join("metrics.csv").exists());
+        sleep(Duration::from_millis(1200));
+        signal(&child, name);
+        let output = child.wait_with_output().unwrap();
+        let said = text(&output.stdout);
+        assert_eq!(output.status.code(), Some(code), "{said}{}", text(&output.stderr));
+        assert!(!said.contains("\"finished\":true"), "{said}");
+        assert!(at.join(name).join("last.safetensors").exists());
+    }
 }
 
 #[test]

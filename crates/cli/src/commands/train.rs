@@ -124,6 +124,7 @@ pub fn carry_out(
     let outcome = engine.train(&request, &mut session);
     session.end();
     let outcome = outcome?;
+    session.settle(outcome.interrupted);
     console.say(&summary::text(&outcome, (!run.dry).then_some(path), session.stop));
     if run.machine.profile {
         let limits = match run.machine.gpu {

@@ -62,6 +62,8 @@ pub struct Outcome {
     pub best_loss: f64,
     /// The run ended before its time because its loss no longer fell.
     pub stopped_early: bool,
+    /// The run was stopped before its end, and can be gone on with.
+    pub interrupted: bool,
     /// Steps that were skipped because their numbers were not finite, those before a resume included.
     pub skipped: u64,
     /// Something could not be written, for this reason.
@@ -250,6 +252,7 @@ fn carry_out(
         train_time: outcome.train_time,
         best_loss: outcome.best_loss,
         stopped_early: outcome.stopped_early,
+        interrupted: outcome.interrupted,
         skipped: outcome.skipped,
         save_failure: failure,
         warnings,
@@ -273,6 +276,7 @@ fn follow(watch: &mut dyn Watch, mut trainer: Trainer<'_>, table: String) -> Res
         train_time: ran.train_time,
         best_loss: ran.best_loss,
         stopped_early: ran.stopped_early,
+        interrupted: ran.interrupted,
         skipped: ran.skipped,
         network: table,
         ..Outcome::default()

@@ -115,6 +115,7 @@ pub(super) fn train(request: &Request<'_>, watch: &mut dyn Watch) -> Result<Outc
         train_time,
         best_loss: f64::NAN,
         stopped_early: false,
+        interrupted: false,
         skipped: 0,
         save_failure: failure.map(|error| error.to_string()),
         warnings,
