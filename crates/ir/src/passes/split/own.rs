@@ -13,6 +13,10 @@ use crate::ranks::Join;
 use crate::{DType, Node, NodeId, Shape, Site, SlotId, TensorType};
 use std::ops;
 
+/// Bytes that are gathered at a time, or those of one node: each is there several times meanwhile, and what is divided
+/// to save memory is not to cost it elsewhere.
+const GATHERED: usize = 4 << 20;
+
 /// Something that is gathered: the node that it stands for, and this rank's elements.
 struct Part {
     of: NodeId,
@@ -90,17 +94,32 @@ impl Split<'_> {
                 wanted.push(id);
             }
         }
-        while let Some(&first) = wanted.first() {
-            let dtype = self.old.node(first).ty.dtype;
-            let (these, rest) = wanted.iter().partition(|&&id| self.old.node(id).ty.dtype == dtype);
-            wanted = rest;
-            self.gather(these, std::mem::take(&mut flags))?;
+        for ids in self.portions(&wanted) {
+            self.gather(ids, std::mem::take(&mut flags))?;
         }
         match flags.first() {
             // Divided state of which no parameter is computed.
             Some(_) => Err(NOT_SHARED.into()),
             None => Ok(()),
         }
+    }
+
+    /// Nodes of one element type that are gathered together.
+    fn portions(&self, ids: &[NodeId]) -> Vec<Vec<NodeId>> {
+        let mut portions: Vec<Vec<NodeId>> = Vec::new();
+        let (mut dtype, mut bytes) = (None, 0);
+        for &id in ids {
+            let ty = &self.old.node(id).ty;
+            match portions.last_mut().filter(|_| dtype == Some(ty.dtype) && bytes + ty.bytes() <= GATHERED) {
+                Some(portion) => portion.push(id),
+                None => {
+                    portions.push(vec![id]);
+                    bytes = 0;
+                }
+            }
+            (dtype, bytes) = (Some(ty.dtype), bytes + ty.bytes());
+        }
+        portions
     }
 
     /// 0, or no number where one of the values is none: `[1]` of `f64`.
