@@ -17,6 +17,9 @@ const BLOCK_BYTES: usize = 256 << 10;
 /// Blocks of a window, at least, where a row is smaller than such a block.
 const BLOCKS: usize = 8;
 
+/// Blocks of all rows, at least, where there are as many rows.
+const MANY: usize = 256;
+
 /// Some of the rows of files of inputs and files of targets.
 #[derive(Clone, Debug)]
 pub struct Filed {
@@ -51,7 +54,8 @@ impl Filed {
         }
         let prepared = preparing.as_ref().map_or(0, |p| p.types(1).iter().map(TensorType::bytes).sum());
         let row = (inputs.row_bytes() + targets.row_bytes()).max(prepared).max(1);
-        let block = (BLOCK_BYTES.min(memory / 2 / BLOCKS) / row).max(1);
+        // Of few rows blocks are small, so that a part of them is as large as was asked for.
+        let block = (BLOCK_BYTES.min(memory / 2 / BLOCKS) / row).min(inputs.rows().div_ceil(MANY)).max(1);
         let window = (memory / 2 / row / block).max(1);
         let count = u32::try_from(inputs.rows().div_ceil(block))
             .map_err(|_| Error::usage("the files have too many rows", "allow more memory, or cut them"))?;

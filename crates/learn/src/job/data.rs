@@ -110,8 +110,9 @@ kinds! {
             shape: Option<Vec<usize>> = None, SHAPE;
             /// For data larger than memory: MiB of rows that are in memory at a time. The rows stay in their files, which
             /// are .npy, and are read while training needs them: blocks of neighbouring rows in an order of their own for
-            /// each epoch, the rows of all blocks in memory shuffled. train.validation sets blocks apart; without a
-            /// validation part there are no metrics beside the loss. 0: all rows are in memory.
+            /// each epoch, the rows of all blocks in memory shuffled. train.validation sets blocks apart, so shuffle a
+            /// file that is sorted; without a validation part there are no metrics beside the loss. 0: all rows are in
+            /// memory.
             memory: usize = 0;
             /// How the inputs are prepared.
             inputs: Inputs = Inputs::Standardised;

@@ -346,6 +346,10 @@ fn set_apart(job: &Job, data: Dataset) -> Result<(Dataset, Option<Dataset>), Err
     };
     match parts {
         Some((train, validation)) => Ok((train, Some(validation))),
+        None if data.arrays().is_none() => Err(Error::usage(
+            format!("{key} leaves nothing of {} rows to learn, or to judge by", data.rows()),
+            "rows that stay in their files are set apart in blocks: use other shares, more data, or leave out data.memory",
+        )),
         None => Err(Error::usage(
             format!("{key} leaves nothing of {} rows to learn, or to judge by", data.rows()),
             "set a smaller part apart, or use more data",

@@ -1,14 +1,15 @@
 //! Rows that stay in their files: looked through once for what has to be learned of them, then prepared as they are read.
 
-use super::arrays::{check_shape, extension};
+use super::arrays::{check_shape, extension, unknown};
 use super::making::Making;
 use super::preparation::Preparation;
 use super::reading::Reading;
 use super::scaling::Scaling;
 use super::{Data, Truth, set_apart};
 use crate::data::{Dataset, Preparing};
-use crate::error::{Error, FileError};
-use crate::job::{self, Inputs, Job, Targets};
+use crate::error::{Error, FileError, Place};
+use crate::io::npy::Rows;
+use crate::job::{self, Inputs, Job, Rule, Targets};
 use crate::step::number_at;
 use crate::task::integers;
 use ironlearn_ir::{Array, DType, TensorType};
@@ -24,10 +25,10 @@ pub(super) fn load(job: &Job, reading: Reading, memory: usize) -> Result<Data, E
     let job::Data::Arrays { x, y, x_test, y_test, .. } = &job.data else {
         return Err(Error::usage("data.memory is for arrays", "leave it out"));
     };
-    let all = Files::open(x, y, memory)?;
+    let all = Files::open([x, y], ["x", "y"], memory)?;
     let test = match (x_test.is_empty(), y_test.is_empty()) {
         (true, true) => None,
-        (false, false) => Some(Files::open(x_test, y_test, memory)?),
+        (false, false) => Some(Files::open([x_test, y_test], ["x_test", "y_test"], memory)?),
         _ => {
             let problem = "inputs without targets, or targets without inputs, for validation";
             return Err(Error::usage(problem, "name both in the job: data.x_test and data.y_test"));
@@ -35,7 +36,9 @@ pub(super) fn load(job: &Job, reading: Reading, memory: usize) -> Result<Data, E
     };
     if let Some(test) = test.as_ref().filter(|test| test.columns != all.columns) {
         let found = format!("{} numbers in a row, and {} in one to learn from", test.columns, all.columns);
-        return Err(FileError::new(test.inputs, "the rows for validation are others").found(found).into());
+        return Err(FileError::new(test.inputs.of(0).0, "the rows for validation are others")
+            .found(found)
+            .into());
     }
     let shape = job.data.shape().unwrap_or_default();
     check_shape(shape, all.columns)?;
@@ -45,8 +48,7 @@ pub(super) fn load(job: &Job, reading: Reading, memory: usize) -> Result<Data, E
     }
     [Some(&all), test.as_ref()].into_iter().flatten().try_for_each(|files| files.check(reading, outputs))?;
 
-    let (train, mut validation) = set_apart(job, all.rows.clone())?;
-    validation = validation.or(test.map(|test| test.rows));
+    let (train, validation) = set_apart(job, all.rows.clone())?;
     let mut preparation =
         Preparation { shape: shape.to_vec(), ..Preparation::new(all.columns, outputs, reading) };
     preparation.input_scaling = input_scaling(job, &train, all.columns)?;
@@ -59,11 +61,16 @@ pub(super) fn load(job: &Job, reading: Reading, memory: usize) -> Result<Data, E
         })?;
         preparation.target_scaling = Some(scaling);
     }
-    let made = Arc::new(Made(Making::of(job, &preparation)));
+    let making = Making::of(job, &preparation);
+    // Rows for validation are set apart, or have files of their own.
+    let (files, validation) = match (validation, &test) {
+        (None, Some(test)) => (test, Some(test.rows.clone())),
+        (part, _) => (&all, part),
+    };
     // Without a validation part all rows would have to be read once more for the metrics of every epoch.
     let truth = validation.as_ref().map_or(Truth::Loss, |part| Truth::Filed(part.clone()));
-    let ready = |part: Dataset| part.prepared(made.clone());
-    Ok(Data { preparation, train: ready(train), validation: validation.map(ready), truth })
+    let validation = validation.map(|part| files.made(&making, &part));
+    Ok(Data { preparation, train: all.made(&making, &train), validation, truth })
 }
 
 /// What needs all rows at once.
@@ -74,54 +81,90 @@ fn refuse(job: &Job) -> Result<(), Error> {
         (job.data.is_picture(), "data.inputs = \"coordinates\""),
         (job.train.stratified, "train.stratified"),
         (job.train.overfit_batches > 0, "train.overfit_batches"),
+        (job.train.find_duplicates, "train.find_duplicates"),
+        (matches!(job.optimizer.rule, Rule::Lbfgs { .. }), "optimizer.kind = \"lbfgs\""),
         (job.data.array_names().is_some(), "data.names"),
     ];
     match wants.into_iter().find(|(is_wanted, _)| *is_wanted) {
         None => Ok(()),
         Some((_, what)) => Err(Error::usage(
             format!("{what} needs all rows in memory, and with data.memory they stay in their files"),
-            "leave out the one or the other",
+            "leave out data.memory where memory holds the rows, or choose another way",
         )),
     }
 }
 
+/// Files whose rows follow one another.
+#[derive(Clone, Debug)]
+struct Places {
+    /// Each with the number of the row after its last one.
+    files: Vec<(PathBuf, usize)>,
+    /// What the job calls them.
+    name: &'static str,
+}
+
+impl Places {
+    fn open(paths: &[PathBuf], name: &'static str) -> Result<Places, Error> {
+        let (mut files, mut rows) = (Vec::new(), 0usize);
+        for path in paths {
+            if extension(path) != "npy" {
+                let known = "the rows of a .npy file (numpy.save), where data.memory is set";
+                return Err(unknown(path, known)?);
+            }
+            rows = rows.saturating_add(Rows::open(path)?.rows());
+            files.push((path.clone(), rows));
+        }
+        Ok(Places { files, name })
+    }
+
+    fn rows(&self) -> usize {
+        self.files.last().map_or(0, |(_, end)| *end)
+    }
+
+    /// The file that has a row, the row's number there, and how many rows of the file there are from it on.
+    fn of(&self, row: usize) -> (&Path, usize, usize) {
+        let file = self.files.partition_point(|(_, end)| *end <= row);
+        let start = file.checked_sub(1).map_or(0, |before| self.files[before].1);
+        match self.files.get(file) {
+            Some((path, end)) => (path, row - start, end - row),
+            None => (Path::new(""), row, usize::MAX),
+        }
+    }
+}
+
 /// The files of a part of the data.
-struct Files<'a> {
-    /// The first file of the inputs, and of the targets.
-    inputs: &'a Path,
-    targets: &'a Path,
+struct Files {
+    inputs: Places,
+    targets: Places,
     /// Raw rows and targets, as `f64`.
     rows: Dataset,
     /// Numbers of a raw row.
     columns: usize,
 }
 
-impl<'a> Files<'a> {
-    fn open(x: &'a [PathBuf], y: &'a [PathBuf], memory: usize) -> Result<Files<'a>, Error> {
-        if let Some(path) = x.iter().chain(y).find(|path| extension(path) != "npy") {
-            return Err(FileError::new(path, "the rows of such a file are not read where they stand")
-                .hint("save it as .npy (numpy.save), or leave out data.memory")
-                .into());
-        }
-        let [Some(inputs), Some(targets)] = [x, y].map(|paths| paths.first().map(PathBuf::as_path)) else {
+impl Files {
+    fn open([x, y]: [&[PathBuf]; 2], names: [&'static str; 2], memory: usize) -> Result<Files, Error> {
+        let (inputs, targets) = (Places::open(x, names[0])?, Places::open(y, names[1])?);
+        let (Some(first), Some(first_target)) = (x.first(), y.first()) else {
             return Err(Error::usage("the data set has no rows or no targets", "name data.x and data.y"));
         };
-        let [row, target]: [TensorType; 2] = Dataset::open_shards(x, y)?
-            .types(1)
-            .try_into()
-            .map_err(|_| Error::usage("rows without targets", "name data.x and data.y"))?;
-        let columns = row.shape.elements();
-        if target.shape.elements() != 1 || columns == 0 {
-            let (path, problem, shape) = match columns {
-                0 => (inputs, "the rows hold nothing", &row.shape),
-                _ => (targets, "the targets are not one number a row", &target.shape),
-            };
-            return Err(FileError::new(path, problem)
-                .found(format!("the shape {shape} of one"))
-                .hint("give an array of as many numbers as there are rows")
+        let shape = Rows::open(first)?.shape().clone();
+        let columns = shape.iter().skip(1).product();
+        if inputs.rows() != targets.rows() || inputs.rows() == 0 || columns == 0 {
+            return Err(FileError::new(first, "the inputs do not fit the targets")
+                .found(format!("{} rows of {columns} numbers for {} targets", inputs.rows(), targets.rows()))
+                .hint("give both the same number of rows, the first axis, and at least one number a row")
                 .into());
         }
-        let rows = Dataset::open_shards_with(x, y, memory, Some(Arc::new(Wide { columns })))?;
+        let target = Rows::open(first_target)?.shape().clone();
+        if target.iter().skip(1).product::<usize>() != 1 {
+            return Err(FileError::new(first_target, "the targets are not one number a row")
+                .found(format!("the shape {target}"))
+                .hint("give an array of as many numbers as there are rows, at least one")
+                .into());
+        }
+        let wide = Arc::new(Wide { columns, inputs: inputs.clone() });
+        let rows = Dataset::open_shards_with(x, y, memory, Some(wide))?;
         Ok(Files { inputs, targets, rows, columns })
     }
 
@@ -139,8 +182,22 @@ impl<'a> Files<'a> {
 
     /// Checks that targets are what the reading compares with.
     fn check(&self, reading: Reading, outputs: usize) -> Result<(), Error> {
-        self.rows
-            .each_target(|first, y| reading.check_targets_from(first, self.targets, &numbers(y), outputs))
+        self.rows.each_target(|first, y| {
+            let values = numbers(y);
+            let mut at = 0;
+            while at < values.len() {
+                let (path, row, left) = self.targets.of(first + at);
+                let end = values.len().min(at.saturating_add(left));
+                reading.check_targets_from(row, path, &values[at..end], outputs)?;
+                at = end;
+            }
+            Ok(())
+        })
+    }
+
+    /// A part of the rows as training takes them.
+    fn made(&self, making: &Making, part: &Dataset) -> Dataset {
+        part.prepared(Arc::new(Made { making: making.clone(), inputs: self.inputs.clone() }))
     }
 }
 
@@ -170,21 +227,22 @@ fn numbers(array: &Array) -> Vec<f64> {
 }
 
 /// The numbers of rows, the first of which has this number, where all are finite.
-fn finite(first: usize, columns: usize, x: &Array) -> Result<Vec<f64>, Error> {
+fn finite(places: &Places, first: usize, columns: usize, x: &Array) -> Result<Vec<f64>, Error> {
     let values = numbers(x);
-    match values.iter().position(|x| !x.is_finite()) {
-        None => Ok(values),
-        Some(i) => Err(Error::usage(
-            format!("row {} of data.x holds {} in column {}", first + i / columns, values[i], i % columns),
-            "replace or leave out such rows before training; rows and columns are counted from 0",
-        )),
-    }
+    let Some(i) = values.iter().position(|x| !x.is_finite()) else { return Ok(values) };
+    let (path, row, _) = places.of(first + i / columns);
+    Err(FileError::new(path, "a value is no finite number")
+        .at(Place::Key(format!("{}[{row}, {}]", places.name, i % columns)))
+        .found(values[i].to_string())
+        .hint("replace or leave out such rows before training or predicting")
+        .into())
 }
 
 /// Raw rows and targets as `f64`.
 #[derive(Debug)]
 struct Wide {
     columns: usize,
+    inputs: Places,
 }
 
 impl Preparing for Wide {
@@ -193,7 +251,7 @@ impl Preparing for Wide {
     }
 
     fn prepare(&self, first: usize, x: &Array, y: &Array) -> Result<[Array; 2], Error> {
-        let [x, y] = [finite(first, self.columns, x)?, numbers(y)];
+        let [x, y] = [finite(&self.inputs, first, self.columns, x)?, numbers(y)];
         let of = |columns: usize, values: Vec<f64>| Array::of([values.len() / columns, columns], values);
         let wrong = |problem: String| Error::usage(problem, "give whole rows");
         Ok([of(self.columns, x).map_err(wrong)?, of(1, y).map_err(wrong)?])
@@ -202,15 +260,18 @@ impl Preparing for Wide {
 
 /// Rows as training takes them.
 #[derive(Debug)]
-struct Made(Making);
+struct Made {
+    making: Making,
+    inputs: Places,
+}
 
 impl Preparing for Made {
     fn types(&self, rows: usize) -> [TensorType; 2] {
-        self.0.types(rows)
+        self.making.types(rows)
     }
 
     fn prepare(&self, first: usize, x: &Array, y: &Array) -> Result<[Array; 2], Error> {
-        self.0.make(first, &finite(first, self.0.columns(), x)?, &numbers(y))
+        self.making.make(first, &finite(&self.inputs, first, self.making.columns(), x)?, &numbers(y))
     }
 }
 

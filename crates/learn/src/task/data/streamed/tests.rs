@@ -121,7 +121,12 @@ fn what_cannot_be_is_said() {
         ("train.stratified = true\ntrain.validation = 0.1", "train.stratified needs all rows"),
         ("train.overfit_batches = 1\ntrain.batch = 8", "train.overfit_batches needs all rows"),
         ("data.x_test = 'DIR/x-0.npy'", "name both in the job: data.x_test and data.y_test"),
-        ("data.x_test = 'DIR/x-0.npy'\ndata.y_test = 'DIR/classes.npy'", "are no data set"),
+        (
+            "data.x_test = 'DIR/x-0.npy'\ndata.y_test = 'DIR/classes.npy'",
+            "30 rows of 4 numbers for 90 targets",
+        ),
+        ("train.find_duplicates = true\ntrain.validation = 0.1", "train.find_duplicates needs all rows"),
+        ("optimizer.kind = 'lbfgs'", "lbfgs\" needs all rows"),
         ("data.shape = [3]", "room for 3 numbers, a row has 4"),
     ] {
         let found = with(lines);
@@ -134,13 +139,25 @@ fn what_cannot_be_is_said() {
     };
     let mut x = vec![0.5f32; 90 * 4];
     x[4 * 71 + 3] = f32::NAN;
-    other("x", Array::of([90, 4], x).unwrap(), "row 71 of data.x holds NaN in column 3");
+    other("x", Array::of([90, 4], x).unwrap(), "x.npy, key `x[71, 3]`: a value is no finite number");
     folder.write("x", Array::zeros(DType::F32, [90, 4]));
     let mut y = vec![0.0f32; 90];
     y[80] = 1.5;
     other("classes", Array::of([90], y).unwrap(), "target 80 is not a class below 2");
     other("classes", Array::zeros(DType::F32, [90, 2]), "the targets are not one number a row");
+    // Of several files the one that has the row is named, and of which part it is.
+    folder.write("x", Array::zeros(DType::F32, [90, 4]));
+    folder.write("classes", Array::zeros(DType::U8, [90]));
+    let mut shard = vec![0.0f32; 60 * 4];
+    shard[4 * 11] = f32::INFINITY;
+    folder.write("x-1", Array::of([60, 4], shard).unwrap());
+    folder.write("x-0", Array::zeros(DType::F32, [30, 4]));
+    let shards = "data.x_test = ['DIR/x-0.npy', 'DIR/x-1.npy']\ndata.y_test = 'DIR/classes.npy'";
+    let data = folder.load(&format!("{CLASSES}data.memory = 1\n{shards}")).unwrap();
+    let [mut x, mut y] = crate::data::batch_of(&data.train.types(90)).unwrap();
+    let found = data.validation.unwrap().read(0, &mut x, &mut y).unwrap_err();
+    assert!(found.to_string().contains("x-1.npy, key `x_test[11, 0]`") && found.exit_code() == 3, "{found}");
     fs::write(folder.dir.path().join("x.csv"), "1,2\n").unwrap();
     let csv = folder.message("data.x = 'DIR/x.csv'\ndata.y = 'DIR/x.npy'\ndata.memory = 1");
-    assert!(csv.contains("x.csv") && csv.contains("save it as .npy"), "{csv}");
+    assert!(csv.contains("x.csv") && csv.contains(".npy file (numpy.save)"), "{csv}");
 }
