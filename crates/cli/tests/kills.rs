@@ -144,7 +144,8 @@ fn a_run_that_is_interrupted_while_it_measures_says_so() {
     let zeros = |name: &str, columns: usize| {
         npy::write(&at.join(name), Array::zeros(DType::F32, [400_000, columns]).view()).unwrap();
     };
-    (zeros("many.npy", 8), zeros("targets.npy", 1));
+    zeros("many.npy", 8);
+    zeros("targets.npy", 1);
     let job = "data = { kind = 'arrays', x = 'many.npy', y = 'targets.npy', inputs = 'raw' }
                network.layers = [{ linear = 512 }, { linear = 512 }, { linear = 'targets' }]
                train = { epochs = 3, batch = 1000, validation = 0.95 }";
