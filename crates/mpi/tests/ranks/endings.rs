@@ -1,6 +1,6 @@
 //! How ranks end where one of them does not go on.
 
-use crate::launcher::{End, Launch, launch, runs, signal};
+use crate::launcher::{End, Launch, is_open_mpi, launch, runs, signal};
 use ironlearn_mpi::LOST;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -32,7 +32,9 @@ fn after(name: &str, part: &str) -> Option<End> {
 fn check_killed(part: &str) {
     let Some(end) = after("KILL", part) else { return };
     assert!(end.seconds() < SOON && end.code != Some(0), "{end:#?}");
-    assert!(end.stderr.contains("rank 1"), "{end:#?}");
+    let named =
+        if is_open_mpi() == Some(true) { end.stderr.contains("rank 1") } else { end.stdout.contains("PID") };
+    assert!(named, "{end:#?}");
 }
 
 fn check_stopped(part: &str) {
@@ -73,7 +75,7 @@ fn all_end_with_one_that_has_an_error() {
     for part in ["fail", "fail-late"] {
         let Some(end) = launch(3, part) else { return };
         assert!(end.seconds() < SOON, "{end:#?}");
-        assert_eq!(end.code, Some(5), "{end:#?}");
+        assert!(end.code == Some(5) || is_open_mpi() == Some(false) && end.code != Some(0), "{end:#?}");
         assert!(end.stderr.contains("error: rank 1 has no more disk"), "{end:#?}");
         assert!(!end.stderr.contains("has ended"), "{end:#?}");
     }

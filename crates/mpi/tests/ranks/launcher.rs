@@ -38,14 +38,16 @@ pub fn launch(ranks: usize, part: &str) -> Option<End> {
     Some(Launch::start(ranks, part)?.end())
 }
 
-fn is_there() -> Option<bool> {
+/// Whether the launcher is that of Open MPI; nothing where there is none. Others name processes, not ranks, and end with the
+/// code of those that they have killed.
+pub fn is_open_mpi() -> Option<bool> {
     let version = Command::new("mpirun").arg("--version").output().ok()?;
     Some(String::from_utf8_lossy(&version.stdout).contains("Open MPI"))
 }
 
 impl Launch {
     pub fn start(ranks: usize, part: &str) -> Option<Launch> {
-        let Some(is_open_mpi) = is_there() else {
+        let Some(is_open_mpi) = is_open_mpi() else {
             skipped(&format!("ranks under a launcher: {part}"), "there is no mpirun");
             return None;
         };
@@ -61,7 +63,7 @@ impl Launch {
 
     /// One process that no launcher has started.
     pub fn alone(part: &str) -> Option<End> {
-        is_there()?;
+        is_open_mpi()?;
         Some(Launch::spawn(&mut Command::new(std::env::current_exe().unwrap()), part).end())
     }
 
