@@ -88,6 +88,28 @@ fn any_number_of_ranks_leaves_and_saves_the_state_of_one_process() {
     }
 }
 
+#[test]
+fn large_parameters_are_gathered_in_parts() {
+    // Weights of 4.4 and of 8.8 MB.
+    let run = |shared: Option<Sharing>| {
+        let options = Options::default().cpu(ironlearn::Cpu::new(1).unwrap());
+        let options = options.shared(shared).divides_optimizer(true);
+        let network =
+            Network::<f32>::builder([3]).linear(1100).linear(1001).linear(2200).linear(1).build(5).unwrap();
+        let data = data();
+        let training = Training::new(Loss::Mse, Adam::new(0.01)).batch(23).epochs(1);
+        let mut trainer = training.options(options).build(&network, &data, None).unwrap();
+        let outcome = trainer.run(&mut Silent, &mut |_, _| Ok(())).unwrap();
+        state(outcome.loss, network.scope())
+    };
+    let alone = run(Some(Sharing { shares: Shares::new(CHUNKS, 1), ranks: None }));
+    for count in [2, 3] {
+        for (rank, found) in by_ranks(count, run).into_iter().enumerate() {
+            assert!(found == alone, "rank {rank} of {count}");
+        }
+    }
+}
+
 /// Moments that are held, after a step: the numbers of each rank.
 fn held(count: usize, divides: bool) -> Vec<usize> {
     let held = std::sync::Mutex::new(vec![0; count]);

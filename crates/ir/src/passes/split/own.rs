@@ -11,16 +11,18 @@ use crate::plan::is_elementwise;
 use crate::prim::{Broadcast, Cast, Concat, Op, Range, Reshape, Slice, Source, Sum, elementwise};
 use crate::ranks::Join;
 use crate::{DType, Node, NodeId, Shape, Site, SlotId, TensorType};
+use std::collections::HashMap;
 use std::ops;
 
-/// Bytes that are gathered at a time, or those of one node: each is there several times meanwhile, and what is divided
-/// to save memory is not to cost it elsewhere.
+/// Bytes that are gathered at a time: each is there several times meanwhile, and what is divided to save memory is not
+/// to cost it elsewhere.
 const GATHERED: usize = 4 << 20;
 
-/// Something that is gathered: the node that it stands for, and this rank's elements.
-struct Part {
+/// A part of a node that is gathered: of each rank's elements this one of so many.
+struct Piece {
     of: NodeId,
-    own: NodeId,
+    part: usize,
+    parts: usize,
 }
 
 impl Split<'_> {
@@ -94,32 +96,14 @@ impl Split<'_> {
                 wanted.push(id);
             }
         }
-        for ids in self.portions(&wanted) {
-            self.gather(ids, std::mem::take(&mut flags))?;
+        if !wanted.is_empty() {
+            self.gather(&wanted, &mut flags)?;
         }
         match flags.first() {
             // Divided state of which no parameter is computed.
             Some(_) => Err(NOT_SHARED.into()),
             None => Ok(()),
         }
-    }
-
-    /// Nodes of one element type that are gathered together.
-    fn portions(&self, ids: &[NodeId]) -> Vec<Vec<NodeId>> {
-        let mut portions: Vec<Vec<NodeId>> = Vec::new();
-        let (mut dtype, mut bytes) = (None, 0);
-        for &id in ids {
-            let ty = &self.old.node(id).ty;
-            match portions.last_mut().filter(|_| dtype == Some(ty.dtype) && bytes + ty.bytes() <= GATHERED) {
-                Some(portion) => portion.push(id),
-                None => {
-                    portions.push(vec![id]);
-                    bytes = 0;
-                }
-            }
-            (dtype, bytes) = (Some(ty.dtype), bytes + ty.bytes());
-        }
-        portions
     }
 
     /// 0, or no number where one of the values is none: `[1]` of `f64`.
@@ -133,58 +117,106 @@ impl Split<'_> {
     /// What is divided as all ranks need it.
     pub(super) fn gathered(&mut self, id: NodeId) -> Result<NodeId, String> {
         if !self.joined.contains_key(&id) {
-            self.gather(vec![id], Vec::new())?;
+            self.gather(&[id], &mut Vec::new())?;
         }
         self.joined.get(&id).copied().ok_or_else(|| NOT_SHARED.into())
     }
 
-    /// Gathers nodes of one element type, and flags with them.
-    fn gather(&mut self, ids: Vec<NodeId>, flags: Vec<NodeId>) -> Result<(), String> {
-        let Some(Node { ty, site, .. }) = ids.first().map(|&id| self.old.node(id).clone()) else {
+    /// Gathers nodes, some megabytes at a time, and flags with the first of them.
+    fn gather(&mut self, ids: &[NodeId], flags: &mut Vec<NodeId>) -> Result<(), String> {
+        let mut found: HashMap<NodeId, Vec<Vec<NodeId>>> = HashMap::new();
+        for portion in self.portions(ids) {
+            self.gather_portion(&portion, std::mem::take(flags), &mut found)?;
+            for &Piece { of, part, parts, .. } in portion.iter().filter(|piece| piece.part + 1 == piece.parts)
+            {
+                let by_rank = found.remove(&of).unwrap_or_default();
+                debug_assert!(by_rank.iter().all(|of_rank| of_rank.len() == parts), "{part}");
+                let Node { ty, site, .. } = self.old.node(of).clone();
+                let whole = self.infer(Concat(0).into(), by_rank.concat(), site)?;
+                let whole = self.infer(Reshape(ty.shape).into(), vec![whole], site)?;
+                self.joined.insert(of, whole);
+            }
+        }
+        Ok(())
+    }
+
+    /// What is gathered together: of one element type, and no more than so many bytes.
+    fn portions(&self, ids: &[NodeId]) -> Vec<Vec<Piece>> {
+        let mut portions: Vec<Vec<Piece>> = Vec::new();
+        let (mut dtype, mut bytes) = (None, 0);
+        for &of in ids {
+            let ty = &self.old.node(of).ty;
+            let parts = ty.bytes().div_ceil(GATHERED).max(1);
+            for part in 0..parts {
+                let piece = Piece { of, part, parts };
+                let more = ty.bytes() / parts;
+                match portions.last_mut().filter(|_| dtype == Some(ty.dtype) && bytes + more <= GATHERED) {
+                    Some(portion) => portion.push(piece),
+                    None => {
+                        portions.push(vec![piece]);
+                        bytes = 0;
+                    }
+                }
+                (dtype, bytes) = (Some(ty.dtype), bytes + more);
+            }
+        }
+        portions
+    }
+
+    /// Gathers pieces of one element type, and flags with them; adds the nodes of each rank's pieces to those of their node.
+    fn gather_portion(
+        &mut self,
+        pieces: &[Piece],
+        flags: Vec<NodeId>,
+        found: &mut HashMap<NodeId, Vec<Vec<NodeId>>>,
+    ) -> Result<(), String> {
+        let Some(Node { ty, site, .. }) = pieces.first().map(|piece| self.old.node(piece.of).clone()) else {
             return Ok(());
         };
-        let mut parts = Vec::with_capacity(ids.len());
-        for of in ids {
-            parts.push(Part { of, own: self.own(of)? });
-        }
+        let (rank, ranks) = (self.sharing.rank(), self.sharing.shares.ranks());
         let sum = flags.into_iter().map(Ok).reduce(|a, b| self.map::<elementwise::Add>(a?, b?, site));
         let flag =
             sum.transpose()?.map(|sum| self.infer(Cast(ty.dtype).into(), vec![sum], site)).transpose()?;
-        let mine = parts.iter().map(|part| part.own).chain(flag).collect();
+        let mut mine = Vec::with_capacity(pieces.len() + 1);
+        for piece in pieces {
+            let own = self.own(piece.of)?;
+            mine.push(self.slice(own, 0, self.elements_of(piece, rank), site));
+        }
+        mine.extend(flag);
         let mine = self.infer(Concat(0).into(), mine, site)?;
-        let lengths: Vec<usize> =
-            parts.iter().map(|part| self.old.node(part.of).ty.shape.elements()).collect();
-        let flagged = usize::from(flag.is_some());
-        let ranks = self.sharing.shares.ranks();
-        let total = lengths.iter().sum::<usize>() + flagged * ranks;
-        let ty = TensorType::new(ty.dtype, [total]);
-        let bucket = self.begin_with(Join::Append, ty, vec![mine], site)?;
+        let of_all = (0..ranks).flat_map(|rank| pieces.iter().map(move |piece| (piece, rank)));
+        let elements: usize = of_all.map(|(piece, rank)| self.elements_of(piece, rank).len()).sum();
+        let total = elements + ranks * usize::from(flag.is_some());
+        let bucket = self.begin_with(Join::Append, TensorType::new(ty.dtype, [total]), vec![mine], site)?;
         let all = self.done(bucket, site);
         // Where the elements of each rank stand.
         let mut from = 0;
-        let mut pieces: Vec<Vec<NodeId>> = vec![Vec::new(); lengths.len() + flagged];
+        let mut take = |split: &mut Self, len: usize| {
+            let range = Range { start: from, len, step: 1 };
+            from += len;
+            split.infer(Slice(vec![range]).into(), vec![all], site)
+        };
+        let mut flagged = Vec::new();
         for rank in 0..ranks {
-            let of_parts = lengths.iter().map(|&n| self.elements(rank, n).len());
-            let of_rank: Vec<usize> = of_parts.chain((flagged > 0).then_some(1)).collect();
-            for (piece, len) in pieces.iter_mut().zip(of_rank) {
-                let range = Range { start: from, len, step: 1 };
-                piece.push(self.infer(Slice(vec![range]).into(), vec![all], site)?);
-                from += len;
+            for piece in pieces {
+                let theirs = take(self, self.elements_of(piece, rank).len())?;
+                found.entry(piece.of).or_insert_with(|| vec![Vec::new(); ranks])[rank].push(theirs);
+            }
+            if flag.is_some() {
+                flagged.push(take(self, 1)?);
             }
         }
-        let mut whole = Vec::with_capacity(pieces.len());
-        for piece in pieces {
-            whole.push(self.infer(Concat(0).into(), piece, site)?);
-        }
         if flag.is_some() {
-            self.new.watched.extend(whole.pop());
-        }
-        for (part, flat) in parts.into_iter().zip(whole) {
-            let shape = self.old.node(part.of).ty.shape.clone();
-            let joined = self.infer(Reshape(shape).into(), vec![flat], site)?;
-            self.joined.insert(part.of, joined);
+            let flags = self.infer(Concat(0).into(), flagged, site)?;
+            self.new.watched.push(flags);
         }
         Ok(())
+    }
+
+    /// The elements of a piece that a rank has, of its own ones.
+    fn elements_of(&self, piece: &Piece, rank: usize) -> ops::Range<usize> {
+        let own = self.elements(rank, self.old.node(piece.of).ty.shape.elements()).len();
+        piece.part * own / piece.parts..(piece.part + 1) * own / piece.parts
     }
 
     /// The next value of a slot, where it is divided.
