@@ -127,10 +127,8 @@ impl Split<'_> {
         let mut found: HashMap<NodeId, Vec<Vec<NodeId>>> = HashMap::new();
         for portion in self.portions(ids) {
             self.gather_portion(&portion, std::mem::take(flags), &mut found)?;
-            for &Piece { of, part, parts, .. } in portion.iter().filter(|piece| piece.part + 1 == piece.parts)
-            {
+            for &Piece { of, .. } in portion.iter().filter(|piece| piece.part + 1 == piece.parts) {
                 let by_rank = found.remove(&of).unwrap_or_default();
-                debug_assert!(by_rank.iter().all(|of_rank| of_rank.len() == parts), "{part}");
                 let Node { ty, site, .. } = self.old.node(of).clone();
                 let whole = self.infer(Concat(0).into(), by_rank.concat(), site)?;
                 let whole = self.infer(Reshape(ty.shape).into(), vec![whole], site)?;

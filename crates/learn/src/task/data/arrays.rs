@@ -63,7 +63,8 @@ impl Arrays {
     pub fn raw(mut self, reading: Reading, shape: Option<&[usize]>) -> Result<Raw, Error> {
         let nothing = || Error::usage("the data set has no rows", "name another file");
         let y = self.targets(false)?.ok_or_else(nothing)?;
-        let outputs = y.iter().map(|(_, y)| raw::outputs(reading, y)).max().unwrap_or(1);
+        let outputs =
+            y.iter().map(|(_, y)| raw::outputs(reading, y.as_slice().unwrap_or_default())).max().unwrap_or(1);
         let checked = |shards: Vec<(PathBuf, Array)>| {
             shards.iter().try_for_each(|(path, y)| reading.check_targets(path, y, outputs))?;
             joined(shards)

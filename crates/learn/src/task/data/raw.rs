@@ -34,11 +34,11 @@ pub(in crate::task) struct Form {
 }
 
 /// The number of classes of these targets, where they are classes; else 1.
-pub(in crate::task) fn outputs(reading: Reading, y: &Array) -> usize {
+pub(in crate::task) fn outputs(reading: Reading, y: &[f64]) -> usize {
     if reading != Reading::ClassLogits {
         return 1;
     }
-    let largest = y.as_slice::<f64>().unwrap_or_default().iter().copied().fold(0.0, f64::max);
+    let largest = y.iter().copied().fold(0.0, f64::max);
     largest.min(f64::from(u16::MAX)) as usize + 1
 }
 

@@ -3,6 +3,7 @@
 use super::arrays::{check_shape, extension, unknown};
 use super::making::Making;
 use super::preparation::Preparation;
+use super::raw::outputs;
 use super::reading::Reading;
 use super::scaling::Scaling;
 use super::{Data, Truth, set_apart};
@@ -42,15 +43,15 @@ pub(super) fn load(job: &Job, reading: Reading, memory: usize) -> Result<Data, E
     }
     let shape = job.data.shape().unwrap_or_default();
     check_shape(shape, all.columns)?;
-    let mut outputs = all.outputs(reading)?;
+    let mut classes = all.outputs(reading)?;
     for files in test.iter() {
-        outputs = outputs.max(files.outputs(reading)?);
+        classes = classes.max(files.outputs(reading)?);
     }
-    [Some(&all), test.as_ref()].into_iter().flatten().try_for_each(|files| files.check(reading, outputs))?;
+    [Some(&all), test.as_ref()].into_iter().flatten().try_for_each(|files| files.check(reading, classes))?;
 
     let (train, validation) = set_apart(job, all.rows.clone())?;
     let mut preparation =
-        Preparation { shape: shape.to_vec(), ..Preparation::new(all.columns, outputs, reading) };
+        Preparation { shape: shape.to_vec(), ..Preparation::new(all.columns, classes, reading) };
     preparation.input_scaling = input_scaling(job, &train, all.columns)?;
     if job.data.preparation().1 == Targets::Standardised {
         let scaling = Scaling::of_portions(1, |take| {
@@ -171,12 +172,12 @@ impl Files {
     /// The number of classes of the targets, where they are classes; else 1.
     fn outputs(&self, reading: Reading) -> Result<usize, Error> {
         let mut most = 1;
-        self.rows.each_target(|_, y| {
-            let y = Array::of([y.shape().elements()], numbers(y))
-                .map_err(|e| Error::usage(e, "use fewer rows"))?;
-            most = most.max(super::raw::outputs(reading, &y));
-            Ok(())
-        })?;
+        if reading == Reading::ClassLogits {
+            self.rows.each_target(|_, y| {
+                most = most.max(outputs(reading, &numbers(y)));
+                Ok(())
+            })?;
+        }
         Ok(most)
     }
 
