@@ -1,7 +1,7 @@
 //! Faults planted in a correct plan: the verifier must catch each.
 #![allow(missing_docs, clippy::unwrap_used)]
 
-use ironlearn_ir::plan::{Home, Load, Options, Plan, StepKind, plan, verify};
+use ironlearn_ir::plan::{Home, Load, Options, Plan, StepKind, View, plan, verify};
 use ironlearn_ir::*;
 
 /// The plan of a training step with products, reductions, products over permuted operands, and state.
@@ -9,6 +9,7 @@ fn sound() -> Plan {
     let mut store = Store::new();
     let w = store.add("w", Role::Parameter, Array::zeros(DType::F32, [6, 5])).unwrap();
     let v = store.add("v", Role::Parameter, Array::zeros(DType::F32, [5, 4])).unwrap();
+    let parts = store.add("parts", Role::Optimizer, Array::zeros(DType::F32, [25])).unwrap();
     let tape = Tape::new(Mode::Train);
     let (x, y) = (tape.input::<f32>([8, 6]), tape.input::<f32>([8, 4]));
     let [w_now, v_now] = [w, v].map(|s| Var::<f32>::of(tape.slot(s, store.ty(s))));
@@ -17,6 +18,10 @@ fn sound() -> Plan {
     let grads = loss.grad(&[w_now, v_now]);
     tape.assign(w, (w_now - grads[0] * 0.1).node());
     tape.assign(v, (v_now - grads[1] * 0.1).node());
+    tape.updating(|| {
+        let whole = concat(&tape, &[hidden.sum([0]), v_now.reshape([20])], 0);
+        tape.assign(parts, whole.node());
+    });
     tape.output("loss", loss.node());
     tape.output("hidden", hidden.flip([0]).node());
     plan(&tape.finish().unwrap().0, Options::default()).unwrap()
@@ -165,6 +170,13 @@ const FAULTS: &[Fault] = &[
         p.arena_bytes += 64;
         p.buffers.push(fresh);
         p.outputs[0].buffer = plan::BufferId(b);
+    }),
+    ("a part of the next value of a slot is not written", |p| {
+        let homes: Vec<Home> = p.buffers.iter().map(|b| b.home.clone()).collect();
+        let is_part =
+            |view: &View| matches!(homes[view.buffer.0 as usize], Home::Spare(_)) && view.offset > 0;
+        let at = p.steps.iter().position(|step| step.writes().into_iter().any(is_part)).unwrap();
+        p.steps.remove(at);
     }),
     ("an operand over another index space", |p| {
         change(p, |kind| match kind {

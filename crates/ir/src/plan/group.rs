@@ -35,7 +35,7 @@ pub(super) fn is_view(op: &Op) -> bool {
 }
 
 /// True for values that stand before the first step.
-fn is_given(op: &Op) -> bool {
+pub(super) fn is_given(op: &Op) -> bool {
     matches!(op, Op::Source(_) | Op::Constant(_) | Op::Iota(_) | Op::RandomBits(_))
 }
 

@@ -3,11 +3,15 @@
 //! element is read before its place is written, and every update and output is written.
 
 use super::{BufferId, Home, Load, Plan, PlanStep, Region, RowSums, StepKind, View};
-use std::collections::HashSet;
+use std::collections::HashMap;
+
+/// Buffers that have been written and not overwritten since: the elements between the lowest and the highest of what
+/// was written, in order and joined.
+type Alive = HashMap<BufferId, Vec<(usize, usize)>>;
 
 /// What is wrong with a plan, if anything.
 pub fn verify(plan: &Plan) -> Result<(), String> {
-    let mut alive: HashSet<BufferId> = HashSet::new();
+    let mut alive = Alive::new();
     for (i, step) in plan.steps.iter().enumerate() {
         let at = |what: String| format!("plan step {i} ({}): {what}", plan.graph.node(step.node).op.name());
         if let StepKind::Region(region) = &step.kind {
@@ -23,26 +27,25 @@ pub fn verify(plan: &Plan) -> Result<(), String> {
     }
     for (view, (name, _)) in plan.outputs.iter().zip(&plan.graph.outputs) {
         inside(plan, view)?;
-        if plan.buffer(view.buffer).len > 0 && !alive.contains(&view.buffer) {
+        if !is_written(&alive, view) {
             return Err(format!("output `{name}` is not written, or overwritten"));
         }
     }
     for (slot, _) in &plan.graph.updates {
-        let lands = |b: &BufferId| plan.buffer(*b).home == Home::Spare(*slot);
-        let empty = plan.buffers.iter().any(|b| b.home == Home::Spare(*slot) && b.len == 0);
-        if !empty && !alive.iter().any(lands) {
-            return Err(format!("the next value of slot {} is not written", slot.0));
+        let lands = |id: &BufferId| plan.buffer(*id).home == Home::Spare(*slot);
+        let whole = |id| is_written(&alive, &View::whole(id, &[plan.buffer(id).len]));
+        if !(0..plan.buffers.len() as u32).map(BufferId).filter(lands).any(whole) {
+            return Err(format!("the next value of slot {} is not written, or not all of it", slot.0));
         }
     }
     Ok(())
 }
 
 /// Checks one step after those that left the buffers `alive`, and brings `alive` up to date.
-fn in_order(plan: &Plan, step: &PlanStep, alive: &mut HashSet<BufferId>) -> Result<(), String> {
+fn in_order(plan: &Plan, step: &PlanStep, alive: &mut Alive) -> Result<(), String> {
     for view in step.reads() {
         inside(plan, &view)?;
-        let needed = view.elements() > 0 && written_by_steps(plan, view.buffer);
-        if needed && !alive.contains(&view.buffer) {
+        if written_by_steps(plan, view.buffer) && !is_written(alive, &view) {
             return Err(format!(
                 "reads buffer {} before it is written, or after it was overwritten",
                 view.buffer.0
@@ -55,23 +58,44 @@ fn in_order(plan: &Plan, step: &PlanStep, alive: &mut HashSet<BufferId>) -> Resu
             return Err(format!("writes buffer {}, which is given", view.buffer.0));
         }
         for read in step.reads() {
-            if overlap(plan, read.buffer, view.buffer) && !in_place(plan, step, &read, view) {
+            if collide(plan, &read, view) && !in_place(plan, step, &read, view) {
                 return Err(format!(
                     "writes buffer {} over buffer {}, which it reads",
                     view.buffer.0, read.buffer.0
                 ));
             }
         }
-        alive.retain(|&b| b == view.buffer || !overlap(plan, b, view.buffer));
+        alive.retain(|&b, _| b == view.buffer || !overlap(plan, b, view.buffer));
     }
-    let written: Vec<BufferId> = step.writes().iter().map(|v| v.buffer).collect();
+    let written = step.writes();
     for (a, first) in written.iter().enumerate() {
-        if written[a + 1..].iter().any(|&second| overlap(plan, *first, second)) {
+        if written[a + 1..].iter().any(|second| collide(plan, first, second)) {
             return Err("two results share memory".into());
         }
     }
-    alive.extend(written);
+    written.into_iter().for_each(|view| write(alive, view));
     program_is_sound(plan, step)
+}
+
+/// True where all that a view reaches has been written.
+fn is_written(alive: &Alive, view: &View) -> bool {
+    let Some((low, high)) = view.reach() else { return true };
+    let written = alive.get(&view.buffer).into_iter().flatten();
+    written.into_iter().any(|&(from, to)| from <= low && high <= to)
+}
+
+/// Adds what a view reaches to what has been written.
+fn write(alive: &mut Alive, view: &View) {
+    let written = alive.entry(view.buffer).or_default();
+    let Some((mut low, mut high)) = view.reach() else { return };
+    written.retain(|&(from, to)| {
+        let touches = from <= high + 1 && low <= to + 1;
+        if touches {
+            (low, high) = (low.min(from), high.max(to));
+        }
+        !touches
+    });
+    written.push((low, high));
 }
 
 /// Checks that what a step of a region keeps in the block has room there for a block of rows.
@@ -130,6 +154,15 @@ fn inside(plan: &Plan, view: &View) -> Result<(), String> {
             Err(format!("buffer {} is not aligned", view.buffer.0))
         }
         _ => Ok(()),
+    }
+}
+
+/// True where two views may reach the same memory.
+fn collide(plan: &Plan, a: &View, b: &View) -> bool {
+    match (a.reach(), b.reach()) {
+        (Some((i, m)), Some((j, n))) if a.buffer == b.buffer => i.max(j) <= m.min(n),
+        (Some(_), Some(_)) => overlap(plan, a.buffer, b.buffer),
+        _ => false,
     }
 }
 

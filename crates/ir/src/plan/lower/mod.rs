@@ -2,10 +2,11 @@
 
 mod late;
 mod operands;
+mod parts;
 mod single;
 mod tiles;
 
-use super::group::{Groups, base, group, is_elementwise, is_view};
+use super::group::{Groups, base, group, is_elementwise, is_given, is_view};
 use super::recompute::recompute;
 use super::{Buffer, BufferId, Home, Load, Options, Plan, PlanStep, StepKind, View};
 use crate::prim::Op;
@@ -53,6 +54,7 @@ struct Lowering<'a> {
     copies: HashMap<View, View>,
     /// The results of each loop.
     scans: HashMap<NodeId, Vec<View>>,
+    parts: parts::Parts,
     /// A node that was asked for before it was computed: a mistake of the order of steps.
     unplaced: Option<NodeId>,
     options: Options,
@@ -68,13 +70,12 @@ impl<'a> Lowering<'a> {
         }
         let mut claimed = HashMap::new();
         for &(slot, id) in &graph.updates {
-            let op = &graph.node(id).op;
-            let makes_buffer = !is_view(op)
-                && !matches!(op, Op::Source(_) | Op::Constant(_) | Op::Iota(_) | Op::RandomBits(_));
-            if makes_buffer {
-                claimed.entry(id).or_insert(slot);
+            let made = unshaped(graph, id);
+            if makes_buffer(&graph.node(made).op) {
+                claimed.entry(made).or_insert(slot);
             }
         }
+        let parts = if options.fuse { parts::Parts::new(graph, &claimed) } else { parts::Parts::default() };
         let placed = vec![None; graph.nodes.len()];
         let (buffers, steps, outputs) = (vec![], vec![], vec![]);
         let (folded, given, copies, scans) = (HashMap::new(), HashMap::new(), HashMap::new(), HashMap::new());
@@ -91,6 +92,7 @@ impl<'a> Lowering<'a> {
             given,
             copies,
             scans,
+            parts,
             unplaced: None,
             options,
         }
@@ -115,9 +117,15 @@ impl<'a> Lowering<'a> {
         units.sort();
         for (.., id) in units {
             match members.get(&id) {
-                Some(nodes) if !self.folded.contains_key(&id) => self.fused(nodes)?,
+                Some(nodes) if !self.folded.contains_key(&id) => {
+                    self.fused(nodes)?;
+                    nodes.iter().for_each(|&made| self.parts_of(made));
+                }
                 Some(_) => {}
-                None => self.single(id, &members)?,
+                None => {
+                    self.single(id, &members)?;
+                    self.parts_of(id);
+                }
             }
         }
         self.finish()
@@ -128,10 +136,7 @@ impl<'a> Lowering<'a> {
         let op = &self.graph.node(id).op;
         match self.groups.group[id.index()] {
             Some(name) => name == id,
-            None => {
-                !is_view(op)
-                    && !matches!(op, Op::Source(_) | Op::Constant(_) | Op::Iota(_) | Op::RandomBits(_))
-            }
+            None => makes_buffer(op),
         }
     }
 
@@ -160,7 +165,7 @@ impl<'a> Lowering<'a> {
         let (updates, outputs, watched) =
             (self.graph.updates.clone(), self.graph.outputs.clone(), self.graph.watched.clone());
         for (slot, id) in updates {
-            if self.claimed.get(&id) != Some(&slot) {
+            if self.claimed.get(&unshaped(self.graph, id)) != Some(&slot) {
                 let node = self.graph.node(id);
                 let (dtype, shape) = (node.ty.dtype, node.ty.shape.clone());
                 let load = self.load(id);
@@ -187,4 +192,17 @@ impl<'a> Lowering<'a> {
         }
         Ok(())
     }
+}
+
+/// True for operations that a step is written for.
+fn makes_buffer(op: &Op) -> bool {
+    !is_view(op) && !is_given(op)
+}
+
+/// What a node is in memory, whatever its shape.
+fn unshaped(graph: &Graph, mut id: NodeId) -> NodeId {
+    while let Op::Reshape(_) = graph.node(id).op {
+        id = graph.node(id).inputs[0];
+    }
+    id
 }

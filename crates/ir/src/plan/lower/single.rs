@@ -72,18 +72,7 @@ impl Lowering<'_> {
                 let out = View::whole(self.own_buffer(id).buffer, &[outer, inner]);
                 self.step(id, StepKind::ArgMax { x: x.flat(&[outer, len, inner]), out });
             }
-            Op::Concat(c) => {
-                let out = self.own_buffer(id);
-                let mut start = 0;
-                for x in inputs {
-                    let part = self.graph.node(x).ty.shape.clone();
-                    let mut to = View { dims: part.to_vec(), ..out.clone() };
-                    to.offset += start * out.strides[c.0] as usize;
-                    start += part[c.0];
-                    let load = self.load(x);
-                    self.store(id, load, to);
-                }
-            }
+            Op::Concat(_) => self.concat(id),
             Op::Pad(pad) => {
                 let out = self.own_buffer(id);
                 self.step(id, StepKind::Fill { out: out.clone(), value: f64::from_bits(pad.value) });

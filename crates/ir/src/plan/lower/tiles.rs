@@ -69,7 +69,7 @@ impl Lowering<'_> {
         let (mut program, values) = self.program(nodes);
         let stored: Vec<NodeId> = nodes.iter().copied().filter(|id| self.groups.stored[id.index()]).collect();
         let mut stores: Vec<(Value, View)> =
-            stored.iter().map(|&id| (values[&id], self.own_buffer(id))).collect();
+            stored.iter().map(|&id| (values[&id], self.memory_of(id))).collect();
         let mut dims = std::mem::take(&mut program.dims);
         let mut views: Vec<&mut View> = program.loads.iter_mut().map(Load::view_mut).collect();
         views.extend(stores.iter_mut().map(|s| &mut s.1));
