@@ -69,12 +69,20 @@ impl Buckets {
         (state.fold, state.ty.dtype)
     }
 
-    /// Takes all that wait and can be reduced with this one out of the list, in their order.
+    /// Takes all that wait and can be reduced with this one out of the list, in their order. What fills a bucket goes
+    /// alone, from where it is: others with it would make a copy of it.
     fn take(&mut self, with: Member) -> Vec<Member> {
-        let kind = self.kind(with);
-        let (taken, rest) = self.waiting.iter().partition(|&&member| self.kind(member) == kind);
+        let small_alike = |&member: &Member| {
+            !self.is_large(with) && !self.is_large(member) && self.kind(member) == self.kind(with)
+        };
+        let goes = |member: &&Member| **member == with || small_alike(*member);
+        let (taken, rest) = self.waiting.iter().partition(goes);
         self.waiting = rest;
         taken
+    }
+
+    fn is_large(&self, member: Member) -> bool {
+        self.members[member.0].ty.bytes() >= FULL
     }
 }
 

@@ -9,14 +9,10 @@
 use super::{NOT_SHARED, Place, Split};
 use crate::plan::is_elementwise;
 use crate::prim::{Broadcast, Cast, Concat, Op, Range, Reshape, Slice, Source, Sum, elementwise};
-use crate::ranks::Join;
+use crate::ranks::{GATHERED, Join};
 use crate::{DType, Node, NodeId, Shape, Site, SlotId, TensorType};
 use std::collections::HashMap;
 use std::ops;
-
-/// Bytes that are gathered at a time: each is there several times meanwhile, and what is divided to save memory is not
-/// to cost it elsewhere.
-const GATHERED: usize = 4 << 20;
 
 /// A part of a node that is gathered: of each rank's elements this one of so many.
 struct Piece {
@@ -97,7 +93,7 @@ impl Split<'_> {
             }
         }
         if !wanted.is_empty() {
-            self.gather(&wanted, &mut flags)?;
+            self.gather(Join::AppendState, &wanted, &mut flags)?;
         }
         match flags.first() {
             // Divided state of which no parameter is computed.
@@ -108,27 +104,31 @@ impl Split<'_> {
 
     /// 0, or no number where one of the values is none: `[1]` of `f64`.
     fn flag(&mut self, x: NodeId, site: Site) -> Result<NodeId, String> {
+        // In another shape, so that zeros are added up as they come, and not kept by the step that computes the values.
+        let n = self.new.node(x).ty.shape.elements();
+        let x = self.infer(Reshape([1, n].into()).into(), vec![x], site)?;
         let zeros = self.map::<elementwise::Sub>(x, x, site)?;
-        let zeros = self.infer(Cast(DType::F64).into(), vec![zeros], site)?;
-        let sum = self.infer(Sum(vec![0]).into(), vec![zeros], site)?;
-        self.infer(Reshape([1].into()).into(), vec![sum], site)
+        let sum = self.infer(Sum(vec![1]).into(), vec![zeros], site)?;
+        self.infer(Cast(DType::F64).into(), vec![sum], site)
     }
 
     /// What is divided as all ranks need it.
     pub(super) fn gathered(&mut self, id: NodeId) -> Result<NodeId, String> {
         if !self.joined.contains_key(&id) {
-            self.gather(&[id], &mut Vec::new())?;
+            self.gather(Join::Append, &[id], &mut Vec::new())?;
         }
         self.joined.get(&id).copied().ok_or_else(|| NOT_SHARED.into())
     }
 
     /// Gathers nodes, some megabytes at a time, and flags with the first of them.
-    fn gather(&mut self, ids: &[NodeId], flags: &mut Vec<NodeId>) -> Result<(), String> {
+    fn gather(&mut self, join: Join, ids: &[NodeId], flags: &mut Vec<NodeId>) -> Result<(), String> {
         let mut found: HashMap<NodeId, Vec<Vec<NodeId>>> = HashMap::new();
         for portion in self.portions(ids) {
-            self.gather_portion(&portion, std::mem::take(flags), &mut found)?;
+            self.gather_portion(join, &portion, std::mem::take(flags), &mut found)?;
             for &Piece { of, .. } in portion.iter().filter(|piece| piece.part + 1 == piece.parts) {
-                let by_rank = found.remove(&of).unwrap_or_default();
+                let mut by_rank = found.remove(&of).unwrap_or_default();
+                // What this rank has itself is there already, in one piece.
+                by_rank[self.sharing.rank()] = vec![self.own(of)?];
                 let Node { ty, site, .. } = self.old.node(of).clone();
                 let whole = self.infer(Concat(0).into(), by_rank.concat(), site)?;
                 let whole = self.infer(Reshape(ty.shape).into(), vec![whole], site)?;
@@ -164,6 +164,7 @@ impl Split<'_> {
     /// Gathers pieces of one element type, and flags with them; adds the nodes of each rank's pieces to those of their node.
     fn gather_portion(
         &mut self,
+        join: Join,
         pieces: &[Piece],
         flags: Vec<NodeId>,
         found: &mut HashMap<NodeId, Vec<Vec<NodeId>>>,
@@ -181,11 +182,14 @@ impl Split<'_> {
             mine.push(self.slice(own, 0, self.elements_of(piece, rank), site));
         }
         mine.extend(flag);
-        let mine = self.infer(Concat(0).into(), mine, site)?;
+        let mine = match mine[..] {
+            [one] => one,
+            _ => self.infer(Concat(0).into(), mine, site)?,
+        };
         let of_all = (0..ranks).flat_map(|rank| pieces.iter().map(move |piece| (piece, rank)));
         let elements: usize = of_all.map(|(piece, rank)| self.elements_of(piece, rank).len()).sum();
         let total = elements + ranks * usize::from(flag.is_some());
-        let bucket = self.begin_with(Join::Append, TensorType::new(ty.dtype, [total]), vec![mine], site)?;
+        let bucket = self.begin_with(join, TensorType::new(ty.dtype, [total]), vec![mine], site)?;
         let all = self.done(bucket, site);
         // Where the elements of each rank stand.
         let mut from = 0;
@@ -211,10 +215,12 @@ impl Split<'_> {
         Ok(())
     }
 
-    /// The elements of a piece that a rank has, of its own ones.
+    /// The elements of a piece that a rank has, among its own ones.
     fn elements_of(&self, piece: &Piece, rank: usize) -> ops::Range<usize> {
-        let own = self.elements(rank, self.old.node(piece.of).ty.shape.elements()).len();
-        piece.part * own / piece.parts..(piece.part + 1) * own / piece.parts
+        let (shares, n) = (self.sharing.shares, self.old.node(piece.of).ty.shape.elements());
+        let own = shares.elements(rank, n).start;
+        let of = shares.elements_of_part(rank, n, (piece.part, piece.parts));
+        of.start - own..of.end - own
     }
 
     /// The next value of a slot, where it is divided.
