@@ -26,6 +26,21 @@ macro_rules! data {
             pub fn try_zeros(dtype: DType, n: usize, what: impl Display) -> Result<Data, Refused> {
                 match dtype { $(DType::$variant => memory::zeros(n, what).map(Data::$variant)),* }
             }
+            /// Writes elements of the same type over those from `at` on.
+            ///
+            /// # Errors
+            /// Where they are of another type, or more than there is room for.
+            pub fn put(&mut self, at: usize, x: DataRef<'_>) -> Result<(), String> {
+                let (n, room) = (x.len(), self.len());
+                let misfit = || format!("{n} elements of `{}` do not go to element {at} of {room}", x.dtype());
+                match (self, x) {
+                    $((Data::$variant(all), DataRef::$variant(x)) => {
+                        all.get_mut(at..at + n).ok_or_else(misfit)?.copy_from_slice(x);
+                        Ok(())
+                    })*
+                    _ => Err(misfit()),
+                }
+            }
             /// The element type.
             pub fn dtype(&self) -> DType {
                 match self { $(Data::$variant(_) => DType::$variant),* }

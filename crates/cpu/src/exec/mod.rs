@@ -282,7 +282,8 @@ impl Step {
     }
 }
 
-/// Leaves an operation to the interpreter's evaluation.
+/// Leaves an operation to the interpreter's evaluation; reductions of ranks begin with the copy that is made of their
+/// pieces, and what has been reduced is copied once.
 fn reference(plan: &Plan, op: &Op, x: &[View], out: &View, run: &Run<'_>) -> Result<(), String> {
     let ty = |v: &View| TensorType::new(plan.buffer(v.buffer).dtype, v.dims.clone());
     let operand = |v: &View| {
@@ -292,7 +293,14 @@ fn reference(plan: &Plan, op: &Op, x: &[View], out: &View, run: &Run<'_>) -> Res
         Array::new(ty.shape.clone(), unsafe { data_at(at, &ty) }.try_to_owned(&ty)?)
     };
     let operands = x.iter().map(operand).collect::<Result<Vec<Array>, String>>()?;
-    let result = op.primitive().eval(&operands.iter().collect::<Vec<_>>(), &ty(out))?;
+    let result = match op {
+        Op::AllReduceStart(start) => Arc::new(start.begin(operands)?),
+        Op::AllReduceDone(done) => done.finish()?,
+        _ => Arc::new(op.primitive().eval(&operands.iter().collect::<Vec<_>>(), &ty(out))?),
+    };
+    if result.data().len() != out.elements() {
+        return Err(format!("{} gave {} elements, not {}", op.name(), result.data().len(), out.elements()));
+    }
     let size = result.dtype().size();
     let to = run.addresses.element(out.buffer, out.offset, size);
     // SAFETY: the result has the type and the length of the contiguous view.

@@ -20,7 +20,7 @@ use crate::error::CudaError;
 use ironlearn_ir::Array;
 use ironlearn_ir::plan::{PlanStep, StepKind, View};
 use ironlearn_ir::prim::{AllReduceDone, AllReduceStart, Op};
-use ironlearn_ir::ranks::{Join, Reduction};
+use ironlearn_ir::ranks::Join;
 use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::Arc;
@@ -54,7 +54,7 @@ impl Begin {
 pub fn action(step: &PlanStep) -> Option<Action> {
     let StepKind::Reference { op, x, out } = &step.kind else { return None };
     match op {
-        Op::AllReduceStart(start) if start.join != Join::Append => {
+        Op::AllReduceStart(start) if matches!(start.join, Join::Fold(_)) => {
             let pieces = x.iter().take(start.pieces).cloned().collect();
             Some(Action::Begin(Box::new(Begin { start: start.clone(), pieces, linked: None })))
         }
@@ -130,7 +130,7 @@ impl Exchange {
 
     /// Gives the ranks the pieces of a reduction, which are in the host's memory.
     fn begin(&self, at: usize, begin: &Begin) -> Result<(), CudaError> {
-        let AllReduceStart { key, join, shares, rows, ref ty, ref ranks, .. } = begin.start;
+        let AllReduceStart { key, ref ty, .. } = begin.start;
         let host = self.memory.get(&at).map_or(&[][..], HostMemory::get);
         let piece = |place: usize| -> Result<Array, CudaError> {
             let view = bytes::view(&host[place..], ty).ok_or_else(|| misplaced(key))?;
@@ -138,14 +138,13 @@ impl Exchange {
                 .map_err(|refused| CudaError::Ranks(refused.to_string()))
         };
         let pieces = begin.places().0.into_iter().map(piece).collect::<Result<_, _>>()?;
-        let mine = Reduction { join, shares, rows, ty: ty.clone(), pieces };
-        ranks.begin(key, mine).map_err(CudaError::Ranks)
+        begin.start.begin(pieces).map(drop).map_err(CudaError::Ranks)
     }
 
     /// Waits for the result of a reduction, and puts it into the host's memory.
     fn finish(&mut self, at: usize, finish: &Finish) -> Result<(), CudaError> {
         let key = finish.done.key;
-        let result = finish.done.ranks.finish(key).map_err(CudaError::Ranks)?;
+        let result = finish.done.finish().map_err(CudaError::Ranks)?;
         let from = bytes::of(result.data().view());
         let to = self.memory.get_mut(&at).map_or(&mut [][..], HostMemory::get_mut);
         if from.len() != to.len() {

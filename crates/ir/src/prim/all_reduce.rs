@@ -44,6 +44,27 @@ impl AllReduceStart {
     pub fn token() -> TensorType {
         TensorType::new(DType::U8, Shape::scalar())
     }
+
+    /// Begins it with this rank's pieces; gives its result.
+    ///
+    /// # Errors
+    /// Those of the ranks.
+    pub fn begin(&self, mut pieces: Vec<Array>) -> Result<Array, String> {
+        pieces.truncate(self.pieces);
+        let AllReduceStart { join, shares, rows, ref ty, .. } = *self;
+        self.ranks.begin(self.key, Reduction { join, shares, rows, ty: ty.clone(), pieces })?;
+        Ok(Array::scalar(0u8))
+    }
+}
+
+impl AllReduceDone {
+    /// Waits for the result.
+    ///
+    /// # Errors
+    /// Those of the ranks.
+    pub fn finish(&self) -> Result<Arc<Array>, String> {
+        self.ranks.finish(self.key)
+    }
 }
 
 /// Both are equal where they mean the same reduction of the same ranks.
@@ -75,7 +96,7 @@ impl Primitive for AllReduceStart {
         // Of what is appended ranks give parts of their own lengths.
         let fits = |piece: &TensorType| match self.join {
             Join::Fold(_) => *piece == self.ty,
-            Join::Append => piece.dtype == self.ty.dtype && piece.shape.rank() == 1,
+            Join::Append | Join::AppendState => piece.dtype == self.ty.dtype && piece.shape.rank() == 1,
         };
         match x.iter().take(self.pieces).find(|piece| !fits(piece)) {
             Some(piece) => Err(Misfit::new(format!("a piece of a reduction of {} is {piece}", self.ty))),
@@ -84,10 +105,7 @@ impl Primitive for AllReduceStart {
     }
     fn eval(&self, x: &[&Array], _out: &TensorType) -> Result<Array, String> {
         let copy = |piece: &&Array| piece.view().try_to_array("a piece of a reduction");
-        let pieces = x.iter().take(self.pieces).map(copy).collect::<Result<Vec<_>, _>>()?;
-        let AllReduceStart { join, shares, rows, ref ty, .. } = *self;
-        self.ranks.begin(self.key, Reduction { join, shares, rows, ty: ty.clone(), pieces })?;
-        Ok(Array::scalar(0u8))
+        self.begin(x.iter().take(self.pieces).map(copy).collect::<Result<Vec<_>, _>>()?)
     }
     fn derivative(&self) -> Derivative {
         Derivative::None(LATE)
@@ -105,7 +123,8 @@ impl Primitive for AllReduceDone {
         Ok(self.ty.clone())
     }
     fn eval(&self, _x: &[&Array], out: &TensorType) -> Result<Array, String> {
-        self.ranks.finish(self.key)?.reshaped(out.shape.clone())
+        let result = self.finish()?.view().try_to_array("the result of a reduction")?;
+        result.reshaped(out.shape.clone())
     }
     fn derivative(&self) -> Derivative {
         Derivative::None(LATE)

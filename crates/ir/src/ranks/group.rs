@@ -1,12 +1,13 @@
 //! [`Group`]: a transport on a thread of its own, which reduces while others compute.
 
-use super::{BEAT, Ranks, Reduction, Transport, reduce};
-use crate::Array;
+use super::{BEAT, Join, Ranks, Reduction, Transport, reduce};
+use crate::interpreter::all_finite;
+use crate::{Array, TensorType};
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 
 /// A transport, and the thread that it lives on.
@@ -14,11 +15,36 @@ pub struct Group {
     rank: usize,
     count: usize,
     jobs: Mutex<Option<Sender<Job>>>,
-    waiting: Mutex<HashMap<u32, Receiver<Result<Array, String>>>>,
+    waiting: Mutex<HashMap<u32, (Join, Receiver<Result<Array, String>>)>>,
     /// The last result of each key, and whether it is given again.
-    last: Mutex<HashMap<u32, Array>>,
+    last: Mutex<HashMap<u32, Last>>,
     again: AtomicBool,
     thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+/// What is kept of a result.
+enum Last {
+    Value(Arc<Array>),
+    /// Finite numbers that nothing is computed of ([`Join::AppendState`]): zeros will do.
+    Finite(TensorType),
+}
+
+impl Last {
+    fn of(join: Join, result: &Arc<Array>) -> Last {
+        match join {
+            Join::AppendState if all_finite(result) => {
+                Last::Finite(TensorType::new(result.dtype(), result.shape().clone()))
+            }
+            _ => Last::Value(result.clone()),
+        }
+    }
+
+    fn again(&self) -> Arc<Array> {
+        match self {
+            Last::Value(array) => array.clone(),
+            Last::Finite(ty) => Arc::new(Array::zeros(ty.dtype, ty.shape.clone())),
+        }
+    }
 }
 
 enum Job {
@@ -96,22 +122,24 @@ impl Ranks for Group {
         if self.again.load(Ordering::Relaxed) {
             return Ok(());
         }
-        let (to, result) = channel();
+        let ((to, result), join) = (channel(), mine.join);
+        // The room of the last result is that of the next one.
+        self.last.lock().unwrap_or_else(PoisonError::into_inner).remove(&key);
         self.send(Job::Reduce(mine, to))?;
         // A rank that has no rows of a batch may have no use for the result of the last time.
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner).insert(key, result);
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner).insert(key, (join, result));
         Ok(())
     }
 
-    fn finish(&self, key: u32) -> Result<Array, String> {
+    fn finish(&self, key: u32) -> Result<Arc<Array>, String> {
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         if self.again.load(Ordering::Relaxed) {
-            return last.get(&key).cloned().ok_or_else(|| format!("reduction {key} has no result"));
+            return last.get(&key).map(Last::again).ok_or_else(|| format!("reduction {key} has no result"));
         }
-        let result = self.waiting.lock().unwrap_or_else(PoisonError::into_inner).remove(&key);
-        let result = result.ok_or_else(|| format!("reduction {key} was not begun"))?;
-        let result = result.recv().map_err(|_| ended())??;
-        last.insert(key, result.clone());
+        let waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner).remove(&key);
+        let (join, result) = waiting.ok_or_else(|| format!("reduction {key} was not begun"))?;
+        let result = Arc::new(result.recv().map_err(|_| ended())??);
+        last.insert(key, Last::of(join, &result));
         Ok(result)
     }
 

@@ -20,6 +20,7 @@ pub use shares::Shares;
 
 use crate::Array;
 use std::fmt;
+use std::sync::Arc;
 
 /// The processes that compute a step together, as one of them sees them. All ranks call the same functions in the same
 /// order.
@@ -34,10 +35,10 @@ pub trait Ranks: fmt::Debug + Send + Sync {
     fn begin(&self, key: u32, mine: Reduction) -> Result<(), String>;
 
     /// Waits for the end of what was begun under this key.
-    fn finish(&self, key: u32) -> Result<Array, String>;
+    fn finish(&self, key: u32) -> Result<Arc<Array>, String>;
 
-    /// While `again`, nothing is asked of other ranks, and every reduction has the result that it had last: a step that
-    /// failed can be run again by one rank alone.
+    /// While `again`, nothing is asked of other ranks, and every reduction has the result that it had last, or zeros
+    /// where nobody needs it ([`Join::AppendState`]): a step that failed can be run again by one rank alone.
     fn replay(&self, again: bool);
 
     /// What each rank gives, in the order of ranks. Waits for all.
@@ -68,6 +69,10 @@ pub trait Transport {
     /// The name of a rank that has been silent for too long.
     fn idle(&mut self) -> Result<(), String>;
 }
+
+/// Bytes that are gathered at a time of what ranks divide: each is there several times meanwhile, and what is divided to
+/// save memory is not to cost it elsewhere.
+pub const GATHERED: usize = 4 << 20;
 
 /// The longest time between two calls of a transport.
 pub const BEAT: std::time::Duration = std::time::Duration::from_millis(250);

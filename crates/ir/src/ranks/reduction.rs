@@ -2,10 +2,11 @@
 //! part; and [`reduce`].
 
 use super::{Shares, Transport};
+use crate::array::Stored;
 use crate::lanes::{NumLanes, OrdLanes};
 use crate::plan::Fold;
 use crate::prim::is_same;
-use crate::{Array, DType, TensorType};
+use crate::{Array, DType, Data, TensorType};
 use std::ops::Range;
 
 /// What becomes of what all ranks give.
@@ -15,6 +16,9 @@ pub enum Join {
     Fold(Fold),
     /// One part after the other, in the order of ranks: an all-gather. Each gives one piece, of its own length.
     Append,
+    /// The same; of the whole nothing is made but next values of slots. So a step that is run again does not need it,
+    /// unless it was not finite, and nobody keeps it.
+    AppendState,
 }
 
 /// A sum, or a maximum, over chunks of rows, of which each rank has computed its own; or parts of a whole.
@@ -40,6 +44,9 @@ impl Reduction {
     }
 }
 
+/// Bytes that are reduced at a time: messages, and copies of them, take a few times as many.
+const AT_ONCE: usize = 8 << 20;
+
 /// Reduces what all ranks know. Each rank folds one part of the elements, along the tree, and gives it to all: every rank
 /// sends and receives about twice the bytes of the result, whatever the number of ranks.
 ///
@@ -48,7 +55,7 @@ impl Reduction {
 pub fn reduce(transport: &mut dyn Transport, mine: Reduction) -> Result<Array, String> {
     let dtype = mine.ty.dtype;
     let fold = match mine.join {
-        Join::Append => return append(transport, &mine),
+        Join::Append | Join::AppendState => return append(transport, &mine),
         Join::Fold(fold) => fold,
     };
     if !Reduction::takes(dtype, fold) {
@@ -73,22 +80,47 @@ fn flushed<T: OrdLanes + PartialOrd + Default>(sum: T, least: T) -> T {
     if sum.magnitude() < least { sum.times(T::default()) } else { sum }
 }
 
-fn reduce_by<T: crate::Stored + Default + bytemuck::Pod>(
+fn reduce_by<T: Stored + Default + bytemuck::Pod>(
     transport: &mut dyn Transport,
     mine: Reduction,
     fold: impl Fn(T, T) -> T,
 ) -> Result<Array, String> {
-    let Reduction { shares, rows, ty, pieces, .. } = mine;
-    let (ranks, rank, n) = (transport.count(), transport.rank(), ty.shape.elements());
-    let own = shares.pieces(rank, rows);
-    if own.len() != pieces.len() {
-        return Err(format!("rank {rank} has {} subtrees of chunks, and gives {}", own.len(), pieces.len()));
+    let (rank, n) = (transport.rank(), mine.ty.shape.elements());
+    let own = mine.shares.pieces(rank, mine.rows);
+    if own.len() != mine.pieces.len() {
+        return Err(format!(
+            "rank {rank} has {} subtrees of chunks, and gives {}",
+            own.len(),
+            mine.pieces.len()
+        ));
     }
-    let part = |rank: usize| shares.elements(rank, n);
+    let mut all = vec![T::default(); n];
+    let most = (AT_ONCE / size_of::<T>()).max(1);
+    for from in (0..n).step_by(most) {
+        let block = from..(from + most).min(n);
+        let sum = own_sum(transport, &mine, block.clone(), &fold)?;
+        joined(transport, &sum, &mut all[block])?;
+    }
+    Array::of(mine.ty.shape, all)
+}
+
+/// The part of a block of elements that this rank folds, of what all ranks give.
+fn own_sum<T: Stored + Default + bytemuck::Pod>(
+    transport: &mut dyn Transport,
+    mine: &Reduction,
+    block: Range<usize>,
+    fold: impl Fn(T, T) -> T,
+) -> Result<Vec<T>, String> {
+    let Reduction { shares, rows, ref pieces, .. } = *mine;
+    let (ranks, rank) = (transport.count(), transport.rank());
+    let part = |rank: usize| {
+        let of_block = shares.elements(rank, block.len());
+        block.start + of_block.start..block.start + of_block.end
+    };
     // Bytes are copied by the slice: one at a time they took longer than a network of 1 Gbit/s.
     let to = (0..ranks).map(|to| {
         let mut bytes = Vec::with_capacity(pieces.len() * part(to).len() * size_of::<T>());
-        for piece in &pieces {
+        for piece in pieces {
             let slice = piece.as_slice::<T>().unwrap_or_default().get(part(to));
             bytes.extend_from_slice(bytemuck::cast_slice(slice.unwrap_or_default()));
         }
@@ -116,39 +148,39 @@ fn reduce_by<T: crate::Stored + Default + bytemuck::Pod>(
         a.iter_mut().zip(b).for_each(|(a, b)| *a = fold(*a, b));
         a
     });
-    let sum = sum.unwrap_or_else(|| vec![T::default(); width]);
-    joined(transport, &sum, ty)
+    Ok(sum.unwrap_or_else(|| vec![T::default(); width]))
 }
 
 /// The parts of all ranks, one after the other.
 fn append(transport: &mut dyn Transport, mine: &Reduction) -> Result<Array, String> {
+    let ty = &mine.ty;
     let [piece] = &mine.pieces[..] else {
-        return Err(format!("a rank gives {} parts of {}, and not one", mine.pieces.len(), mine.ty));
+        return Err(format!("a rank gives {} parts of {ty}, and not one", mine.pieces.len()));
     };
-    numbers!(mine.ty.dtype, T => joined::<T>(transport, piece.as_slice().unwrap_or_default(), mine.ty.clone()),
-        half H => joined::<H>(transport, piece.as_slice().unwrap_or_default(), mine.ty.clone()))
+    let mut all = Data::zeros(ty.dtype, ty.shape.elements());
+    numbers!(ty.dtype, T => {
+        joined::<T>(transport, piece.as_slice().unwrap_or_default(), T::slice_mut(&mut all).unwrap_or_default())
+    }, half H => {
+        joined::<H>(transport, piece.as_slice().unwrap_or_default(), H::slice_mut(&mut all).unwrap_or_default())
+    })?;
+    Array::new(ty.shape.clone(), all)
 }
 
-/// What all ranks give, one after the other.
-fn joined<T: crate::Stored + Default + bytemuck::Pod>(
-    transport: &mut dyn Transport,
-    mine: &[T],
-    ty: TensorType,
-) -> Result<Array, String> {
+/// Writes what all ranks give to `all`, one after the other.
+fn joined<T: bytemuck::Pod>(transport: &mut dyn Transport, mine: &[T], all: &mut [T]) -> Result<(), String> {
     let bytes = bytemuck::cast_slice::<T, u8>(mine).to_vec();
     let parts = transport.exchange(vec![bytes; transport.count()])?;
     let found: usize = parts.iter().map(Vec::len).sum();
-    let mut all = vec![T::default(); ty.shape.elements()];
-    let mut room = bytemuck::cast_slice_mut::<T, u8>(&mut all);
+    let mut room = bytemuck::cast_slice_mut::<T, u8>(all);
     if found != room.len() {
-        return Err(format!("the parts of {ty} that ranks have given have {found} bytes"));
+        return Err(format!("ranks have given {found} bytes of what has {}", room.len()));
     }
     for part in parts {
         let (these, rest) = room.split_at_mut(part.len());
         these.copy_from_slice(&part);
         room = rest;
     }
-    Array::of(ty.shape, all)
+    Ok(())
 }
 
 #[cfg(test)]
@@ -185,7 +217,7 @@ mod tests {
                     .enumerate()
                     .all(|(i, b)| *b == [i as u8; 2])
             );
-            group.finish(3).unwrap()
+            group.finish(3).unwrap().as_ref().clone()
         };
         thread::scope(|scope| {
             let threads: Vec<_> =

@@ -37,6 +37,12 @@ impl Shares {
         rank * n / self.ranks..(rank + 1) * n / self.ranks
     }
 
+    /// The elements that a rank gives where what all have is gathered in so many parts: of its own ones, one part.
+    pub fn elements_of_part(self, rank: usize, n: usize, (part, parts): (usize, usize)) -> Range<usize> {
+        let own = self.elements(rank, n);
+        own.start + part * own.len() / parts..own.start + (part + 1) * own.len() / parts
+    }
+
     /// The rows of a chunk among those of a batch: none, where there are fewer rows than chunks.
     pub fn rows(self, chunk: usize, batch: usize) -> Range<usize> {
         let first = |chunk: usize| (chunk as u128 * batch as u128 / self.chunks as u128) as usize;

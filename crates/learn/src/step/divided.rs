@@ -5,8 +5,8 @@
 
 use crate::Error;
 use ironlearn_ir::passes::Sharing;
-use ironlearn_ir::ranks::{Join, Ranks, Reduction, Shares};
-use ironlearn_ir::{Array, ArrayView, Shape, SlotId, Store, TensorType};
+use ironlearn_ir::ranks::{GATHERED, Join, Ranks, Reduction, Shares};
+use ironlearn_ir::{Array, ArrayView, Data, Shape, SlotId, Store, TensorType};
 use std::sync::Arc;
 
 /// The key of what is gathered here: no reduction of a step has it.
@@ -61,20 +61,40 @@ impl Divided {
     /// Gathers what all ranks have, which all do together.
     ///
     /// # Errors
-    /// Those of the ranks.
+    /// Those of the ranks, and where there is no memory for all.
     pub fn join(&mut self, store: &mut Store) -> Result<(), Error> {
         if !std::mem::replace(&mut self.is_divided, false) {
             return Ok(());
         }
         for (id, ty) in &self.slots {
-            let mine = std::mem::replace(store.slot_mut(*id).value_mut(), Array::scalar(0u8));
-            let flat = TensorType::new(ty.dtype, [ty.shape.elements()]);
-            let reduction =
-                Reduction { join: Join::Append, shares: self.shares, rows: 0, ty: flat, pieces: vec![mine] };
-            self.ranks.begin(KEY, reduction).map_err(Error::device)?;
-            let whole = self.ranks.finish(KEY).map_err(Error::device)?;
-            *store.slot_mut(*id).value_mut() = whole.reshaped(ty.shape.clone()).map_err(Error::device)?;
+            let whole = self.gathered(store.slot(*id).value(), ty).map_err(Error::device)?;
+            *store.slot_mut(*id).value_mut() = whole;
         }
         Ok(())
+    }
+
+    /// What all ranks have of a slot, some megabytes at a time.
+    fn gathered(&self, mine: &Array, ty: &TensorType) -> Result<Array, String> {
+        let (rank, ranks, n) = (self.ranks.rank(), self.ranks.count(), ty.shape.elements());
+        let what = "the whole of what ranks divide";
+        let mut whole = Data::try_zeros(ty.dtype, n, what)?;
+        let own = self.shares.elements(rank, n).start;
+        let parts = ty.bytes().div_ceil(GATHERED).max(1);
+        for part in 0..parts {
+            let of = |rank: usize| self.shares.elements_of_part(rank, n, (part, parts));
+            let piece = mine.data().view().part(of(rank).start - own..of(rank).end - own);
+            let piece = Array::new(Shape::from([of(rank).len()]), piece.try_to_owned(what)?)?;
+            let ty = TensorType::new(ty.dtype, [(0..ranks).map(|rank| of(rank).len()).sum()]);
+            let (join, shares) = (Join::AppendState, self.shares);
+            self.ranks.begin(KEY, Reduction { join, shares, rows: 0, ty, pieces: vec![piece] })?;
+            let all = self.ranks.finish(KEY)?;
+            let mut from = 0;
+            for rank in 0..ranks {
+                let theirs = all.data().view().part(from..from + of(rank).len());
+                from += of(rank).len();
+                whole.put(of(rank).start, theirs)?;
+            }
+        }
+        Array::new(ty.shape.clone(), whole)
     }
 }

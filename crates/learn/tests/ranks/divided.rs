@@ -171,3 +171,29 @@ fn a_moment_that_is_not_finite_on_one_rank_stops_all() {
     });
     assert_eq!(ends[0], ends[1]);
 }
+
+#[test]
+fn dividing_saves_the_memory_of_what_others_hold() {
+    let parameters = 10 * 700 + 700 + 700 * 700 + 700 + 700 + 1;
+    let needed = |divides: bool| {
+        let needed = std::sync::Mutex::new(0);
+        by_ranks(2, |shared| {
+            let options = Options::default().cpu(ironlearn::Cpu::new(1).unwrap());
+            let options = options.shared(shared).divides_optimizer(divides);
+            let network = Network::<f32>::builder([10]).linear(700).linear(700).linear(1).build(5).unwrap();
+            let signature = (f32s([16, 10]), f32s([16, 1]));
+            let step = Step::build(&options, network.scope(), Adam::new(0.01), signature, |_, (x, y)| {
+                mse(network.forward(x), y).into()
+            });
+            *needed.lock().unwrap() = step.unwrap().needed_bytes();
+        });
+        needed.into_inner().unwrap()
+    };
+    let (undivided, divided) = (needed(false), needed(true));
+    // Half of two moments of four bytes, and half of their next values: what is gathered takes no more than gradients did.
+    let saved = undivided.saturating_sub(divided) as usize;
+    assert!(
+        saved >= 95 * (2 * 2 * 4 * parameters / 2) / 100,
+        "{undivided} and {divided} bytes: {saved} saved"
+    );
+}

@@ -107,7 +107,7 @@ fn sum(group: &dyn Ranks, rows: usize, n: usize) -> Array {
     let pieces = shares.pieces(group.rank(), rows).into_iter().map(piece).collect();
     let ty = TensorType::new(DType::F32, [n]);
     group.begin(7, Reduction { join: Join::Fold(Fold::Sum), shares, rows, ty, pieces }).unwrap();
-    group.finish(7).unwrap()
+    group.finish(7).unwrap().as_ref().clone()
 }
 
 fn reduce() {
