@@ -173,6 +173,11 @@ impl Store {
         self.slot(id).spare.as_ref()
     }
 
+    /// Gives back the memory of a slot's spare buffer, until a step needs it again.
+    pub fn drop_spare(&mut self, id: SlotId) {
+        self.slot_mut(id).spare = None;
+    }
+
     /// Exchanges value and spare of a slot.
     pub fn commit(&mut self, id: SlotId) {
         self.slot_mut(id).commit();

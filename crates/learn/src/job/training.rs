@@ -24,7 +24,7 @@ section! {
         /// more ranks.
         chunks: usize = 0, CHUNKS;
         /// Ranks under MPI divide the moments of the optimizer among themselves, each its own elements: the same
-        /// bits, with less memory where there are many ranks, for half as much again on the network.
+        /// bits, with less memory, for half as much again on the network.
         divide_optimizer: bool = false;
         /// Seed of everything random: first weights, order of rows, dropout. The same seed gives the
         /// same bits.

@@ -125,7 +125,7 @@ impl Options {
 
     /// Whether ranks that share a step divide the moments of the optimizer among themselves: each holds and computes those
     /// of its own elements, and all gather the new parameters (stage 1 of ZeRO: Rajbhandari et al. 2020). The bits are the
-    /// same; of many ranks each needs less memory, and the network carries half as much again.
+    /// same; each needs less memory, and the network carries half as much again.
     pub fn divides_optimizer(self, divides_optimizer: bool) -> Options {
         Options { divides_optimizer, ..self }
     }

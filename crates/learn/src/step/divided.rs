@@ -67,6 +67,7 @@ impl Divided {
             return Ok(());
         }
         for (id, ty) in &self.slots {
+            store.drop_spare(*id);
             let whole = self.gathered(store.slot(*id).value(), ty).map_err(Error::device)?;
             *store.slot_mut(*id).value_mut() = whole;
         }
