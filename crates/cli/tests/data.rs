@@ -6,6 +6,7 @@ mod common;
 use common::{folder, ironlearn, says, succeeds, text};
 use ironlearn::picture::Picture;
 use std::fs;
+use std::path::Path;
 
 #[test]
 fn a_table_is_answered_in_its_own_words() {
@@ -57,8 +58,29 @@ fn a_run_does_not_go_on_with_a_table_that_has_changed() {
     let err = text(&output.stderr);
     assert_eq!(output.status.code(), Some(2), "{err}");
     assert!(err.contains("the data are not those that the run began with: their encoding would"), "{err}");
+    // A text gains a line, and the table has two answers exchanged: what is learned of either means the same.
+    let exchanged =
+        table.replacen(",oak\n", ",?\n", 1).replacen(",elm\n", ",oak\n", 1).replace(",?\n", ",elm\n");
+    fs::write(at.join("table.csv"), &exchanged).unwrap();
+    let err = told(at, "resume run --set train.epochs=99");
+    assert!(err.contains("with other numbers in "), "{err}");
     fs::write(at.join("table.csv"), table).unwrap();
+    succeeds(at, "train text.toml --out poem --quiet");
+    let poem = fs::read_to_string(at.join("poem.txt")).unwrap();
+    fs::write(at.join("poem.txt"), format!("{poem}the elm, the oak\n")).unwrap();
+    let err = told(at, "resume poem --set train.epochs=99");
+    assert!(err.contains("rows to learn from, not ") && err.contains("in poem/last.safetensors"), "{err}");
+    fs::write(at.join("poem.txt"), poem).unwrap();
+    succeeds(at, "resume poem --set train.epochs=5 --quiet");
     succeeds(at, "resume run --set train.epochs=99 --quiet");
+}
+
+/// What a refused command says.
+fn told(at: &Path, command: &str) -> String {
+    let output = ironlearn(at, command);
+    let err = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{err}");
+    err
 }
 
 #[test]

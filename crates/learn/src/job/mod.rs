@@ -242,6 +242,7 @@ impl Job {
             ("train.arithmetic", old.arithmetic == new.arithmetic),
             ("train.dtype", old.dtype == new.dtype),
             ("train.validation", old.validation == new.validation),
+            ("train.folds", (old.folds, old.fold) == (new.folds, new.fold)),
             ("train.overfit_batches", old.overfit_batches == new.overfit_batches),
             ("train.stratified", old.stratified == new.stratified),
         ];

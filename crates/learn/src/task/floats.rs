@@ -3,7 +3,7 @@
 use super::data::arrays::extension;
 use super::data::preparation::Preparation;
 use super::data::{Data, dtype};
-use super::model_file::{self, ModelFile};
+use super::model_file::{About, ModelFile};
 use super::train::room;
 use super::trained::{described, network};
 use super::unsupervised::network_only;
@@ -98,8 +98,9 @@ impl FloatNetwork {
     /// [`Error::Io`], and the file then holds what it held before.
     pub fn save(&self, job: &Job, out: &Path) -> Result<(), Error> {
         let (FloatNetwork::F32(_, preparation) | FloatNetwork::F64(_, preparation)) = self;
-        let arithmetic = Options::default().arithmetic();
-        either!(self, network => model_file::save(out, &network.scope().store(), job, preparation, &arithmetic))
+        let arithmetic = &Options::default().arithmetic();
+        let about = About { job, preparation, arithmetic, data: None };
+        either!(self, network => about.save(&network.scope().store(), out))
     }
 
     /// Writes its weights as PyTorch has them; see [`torch::save`].

@@ -1,5 +1,6 @@
 //! [`ModelFile`]: a checkpoint of Iron Learn: every slot of the store, the job, and how rows are prepared.
 
+use super::data::identity::Identity;
 use super::data::preparation::Preparation;
 use super::unsupervised::network_only;
 use crate::error::{Error, FileError, Place};
@@ -14,6 +15,7 @@ use std::path::{Path, PathBuf};
 
 pub(super) const JOB: &str = "job";
 pub(super) const PREPARATION: &str = "preparation";
+const DATA: &str = "data";
 const ROLES: &str = "roles";
 pub(super) const VERSION: &str = "version";
 const ISA: &str = "instruction_set";
@@ -34,31 +36,39 @@ pub fn model_path(path: &Path) -> PathBuf {
     if path.is_dir() { path.join("last.safetensors") } else { path.to_owned() }
 }
 
-/// Writes a model file, atomically; `arithmetic` is what [`Options::arithmetic`](crate::Options::arithmetic) gives.
-///
-/// # Errors
-/// [`Error::Io`], and [`Error::Device`] where a part of the state is lost: `path` then holds what it held before.
-pub fn save(
-    path: &Path,
-    store: &Store,
-    job: &Job,
-    preparation: &Preparation,
-    arithmetic: &str,
-) -> Result<(), Error> {
-    store.fetch_all().map_err(Error::device)?;
-    let slots: Vec<_> = store.ids().map(|id| store.slot(id)).collect();
-    let roles: BTreeMap<&str, &str> = slots.iter().map(|s| (s.name.as_str(), s.role.name())).collect();
-    let json = |e: serde_json::Error| Error::usage(e.to_string(), "use finite numbers");
-    let meta = [
-        (JOB, job.to_toml()),
-        (PREPARATION, serde_json::to_string(preparation).map_err(json)?),
-        (ROLES, serde_json::to_string(&roles).map_err(json)?),
-        (VERSION, env!("CARGO_PKG_VERSION").to_owned()),
-        (ISA, arithmetic.to_owned()),
-    ];
-    let meta = meta.into_iter().map(|(key, text)| (key.to_owned(), text)).collect();
-    let tensors: Vec<_> = slots.iter().map(|s| (s.name.as_str(), s.value().view())).collect();
-    checkpoint::save(path, &tensors, &meta)
+/// What a model file says of the state that it holds.
+pub(super) struct About<'a> {
+    pub job: &'a Job,
+    pub preparation: &'a Preparation,
+    /// What [`Options::arithmetic`](crate::Options::arithmetic) gives.
+    pub arithmetic: &'a str,
+    /// The data of a run, which may go on.
+    pub data: Option<&'a Identity>,
+}
+
+impl About<'_> {
+    /// Writes a model file, atomically.
+    ///
+    /// # Errors
+    /// [`Error::Io`], and [`Error::Device`] where a part of the state is lost: `path` then holds what it held before.
+    pub fn save(&self, store: &Store, path: &Path) -> Result<(), Error> {
+        store.fetch_all().map_err(Error::device)?;
+        let slots: Vec<_> = store.ids().map(|id| store.slot(id)).collect();
+        let roles: BTreeMap<&str, &str> = slots.iter().map(|s| (s.name.as_str(), s.role.name())).collect();
+        let json = |e: serde_json::Error| Error::usage(e.to_string(), "use finite numbers");
+        let mut meta = BTreeMap::new();
+        let mut say = |key: &str, text: String| drop(meta.insert(key.to_owned(), text));
+        say(JOB, self.job.to_toml());
+        say(PREPARATION, serde_json::to_string(self.preparation).map_err(json)?);
+        if let Some(data) = self.data {
+            say(DATA, serde_json::to_string(data).map_err(json)?);
+        }
+        say(ROLES, serde_json::to_string(&roles).map_err(json)?);
+        say(VERSION, env!("CARGO_PKG_VERSION").to_owned());
+        say(ISA, self.arithmetic.to_owned());
+        let tensors: Vec<_> = slots.iter().map(|s| (s.name.as_str(), s.value().view())).collect();
+        checkpoint::save(path, &tensors, &meta)
+    }
 }
 
 /// Job and preparation in the texts of a checkpoint; none where it is of another kind.
@@ -131,14 +141,27 @@ impl ModelFile {
         if differing.is_empty() {
             return Ok(());
         }
-        Err(Error::usage(
-            format!(
-                "the data are not those that the run began with: their {} would be others than those in {}",
-                differing.join(", "),
-                self.path.display()
-            ),
+        let what = format!("their {} would be others than those", differing.join(", "));
+        Err(self.other_data(&what))
+    }
+
+    /// An error where a run would go on with other rows than those it began with.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] with what differs; [`Error::File`] where the file is damaged.
+    pub(super) fn same_data(&self, now: &Identity) -> Result<(), Error> {
+        let before: Option<Identity> = parsed(&self.path, &self.checkpoint.meta, DATA)?;
+        match before.and_then(|before| before.change(now)) {
+            Some(change) => Err(self.other_data(&format!("there are {change}"))),
+            None => Ok(()),
+        }
+    }
+
+    fn other_data(&self, what: &str) -> Error {
+        Error::usage(
+            format!("the data are not those that the run began with: {what} in {}", self.path.display()),
             "resume with the files as they were, or begin a new run with `ironlearn train`",
-        ))
+        )
     }
 
     /// The file.
@@ -275,17 +298,18 @@ mod tests {
         let path = dir.path().join("a.safetensors");
         let job = Job::parse("[network]\nlayers = [{ linear = 1 }]", &[] as &[&str]).unwrap();
         let preparation = Preparation::new(1, 1, Reading::Value);
+        let about = About { job: &job, preparation: &preparation, arithmetic: "a GPU", data: None };
         let mut store = Store::new();
         let id = store.add("w", Role::Parameter, Array::scalar(2.0f32)).unwrap();
         let remote = Remote::take(&mut store);
-        save(&path, &store, &job, &preparation, "a GPU").unwrap();
+        about.save(&store, &path).unwrap();
         let saved = ModelFile::read(&path).unwrap();
         assert_eq!(saved.checkpoint.tensor("w"), Some(&Array::scalar(2.0f32)));
         assert_eq!(saved.arithmetic(), "a GPU");
         let bytes = std::fs::read(&path).unwrap();
         store.moved(id);
         remote.break_down();
-        let error = save(&path, &store, &job, &preparation, "a GPU").unwrap_err();
+        let error = about.save(&store, &path).unwrap_err();
         assert!(matches!(error, Error::Device { .. }), "{error}");
         assert_eq!(std::fs::read(&path).unwrap(), bytes);
     }

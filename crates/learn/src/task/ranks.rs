@@ -1,15 +1,14 @@
 //! Ranks that carry out one job together: who computes what, and that they all mean the same.
 
-use super::data::Data;
+use super::data::identity::{Identity, added};
 use super::train::Request;
+use crate::Options;
 use crate::error::Error;
-use crate::io::bytes::for_each_chunk;
 use crate::io::checksum::Checksum;
 use crate::job::Job;
-use crate::{Dataset, Options};
+use ironlearn_ir::Store;
 use ironlearn_ir::passes::Sharing;
 use ironlearn_ir::ranks::{Ranks, Shares};
-use ironlearn_ir::{Array, Store};
 use std::sync::Arc;
 
 /// Chunks of a batch where ranks train together and nothing else is said: so many ranks, or fewer, give the same bits.
@@ -64,18 +63,16 @@ impl Request<'_> {
 /// [`Error::Usage`], on all ranks the same, naming the first that differs and in what.
 pub(super) fn compare(
     request: &Request<'_>,
-    data: &Data,
+    data: &Identity,
     arithmetic: &str,
     store: &Store,
 ) -> Result<(), Error> {
     let Some(ranks) = &request.ranks else { return Ok(()) };
-    let parts = [Some(&data.train), data.validation.as_ref()];
-    let sums = parts.into_iter().flatten().map(checksum).collect::<Result<Vec<_>, _>>()?;
     let facts = [
         ("version of ironlearn", env!("CARGO_PKG_VERSION").to_string()),
         ("job", Checksum::new().text(&request.job.to_toml()).finish()),
         ("instruction set", arithmetic.to_string()),
-        ("data", sums.join(" ")),
+        ("data", data.to_string()),
         ("state to begin from", state(store)),
     ];
     let mine = facts.iter().map(|(_, fact)| fact.as_str()).collect::<Vec<_>>().join("\n");
@@ -102,34 +99,8 @@ pub(super) fn compare(
     Ok(())
 }
 
-/// The checksum of data: of all that is in memory, and of the first and last rows of what stays in files.
-fn checksum(data: &Dataset) -> Result<String, Error> {
-    let sum = Checksum::new().numbers(&[data.rows()]);
-    if let Some((inputs, targets)) = data.arrays() {
-        return Ok(added(added(sum, inputs), targets).finish());
-    }
-    let rows = data.rows().min(64);
-    let mut sum = sum;
-    for first in [0, data.rows() - rows] {
-        let [mut x, mut y] = crate::data::batch_of(&data.types(rows))?;
-        data.read(first, &mut x, &mut y)?;
-        sum = added(added(sum, &x), &y);
-    }
-    Ok(sum.finish())
-}
-
 /// The checksum of all slots.
 fn state(store: &Store) -> String {
     let slots = store.ids().map(|id| store.slot(id));
     slots.fold(Checksum::new(), |sum, slot| added(sum.text(&slot.name), slot.value())).finish()
-}
-
-fn added(sum: Checksum, array: &Array) -> Checksum {
-    let mut sum = sum.text(array.dtype().name()).numbers(array.shape());
-    // Nothing in it fails.
-    let _ = for_each_chunk(array.data().view(), |bytes| {
-        sum.add(bytes);
-        Ok(())
-    });
-    sum
 }

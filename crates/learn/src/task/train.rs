@@ -1,10 +1,12 @@
 //! [`train`]: a job from its data to its model file and its pictures.
 
+use super::data::identity::Identity;
+use super::data::preparation::Preparation;
 use super::data::{Data, Truth};
 use super::fit::Fit;
 use super::kept::Shelf;
 use super::measures::Measures;
-use super::model_file::{self, ModelFile};
+use super::model_file::{About, ModelFile};
 use super::observer::{Finish, Observer};
 use super::predictor::Predictor;
 use super::trained::network;
@@ -115,7 +117,8 @@ fn train_floats<T: Real>(
     let job = request.job;
     let data = Data::load(job)?;
     let network = network::<T>(job, &data.preparation, room())?;
-    let warnings = resumed(request, network.scope(), &data)?;
+    let identity = Identity::of(&data)?;
+    let warnings = resumed(request, network.scope(), &data.preparation, &identity)?;
     let trainer = trainer(&network, &data)?;
     let inputs = data.train.types(1)[0].dtype;
     let predictor = Predictor::build(
@@ -127,7 +130,8 @@ fn train_floats<T: Real>(
         if matches!(data.truth, Truth::Loss) { 1 } else { data.train.rows() },
     )?;
     let (scope, table) = (network.scope(), network.to_string());
-    let mut outcome = carry_out(request, watch, &data, Run { scope, trainer, predictor, warnings, table })?;
+    let mut outcome =
+        carry_out(request, watch, &data, Run { scope, identity, trainer, predictor, warnings, table })?;
     let wants_samples = job.output.report && request.is_first();
     if let Some(form) = data.preparation.text.as_ref().filter(|_| wants_samples) {
         let options = recipe::options(job, &request.options).averaged(true);
@@ -146,7 +150,8 @@ fn train_integers(request: &Request<'_>, watch: &mut dyn Watch) -> Result<Outcom
     // The same layers in floats have the same table, and say what is wrong with them first.
     let table = network::<f32>(job, &data.preparation, room())?.to_string();
     let network = integers::network(job, &data.preparation)?;
-    let warnings = resumed(request, network.scope(), &data)?;
+    let identity = Identity::of(&data)?;
+    let warnings = resumed(request, network.scope(), &data.preparation, &identity)?;
     let training = IntegerTraining::new(optimizer)
         .options(request.step_options()?)
         .epochs(job.train.epochs)
@@ -158,7 +163,7 @@ fn train_integers(request: &Request<'_>, watch: &mut dyn Watch) -> Result<Outcom
     let trainer = training.build(&network, &data.train, data.validation.as_ref())?;
     let predictor = Predictor::of_learning(&request.options, &network, &data.preparation, data.train.rows())?;
     let scope = network.scope();
-    carry_out(request, watch, &data, Run { scope, trainer, predictor, warnings, table })
+    carry_out(request, watch, &data, Run { scope, identity, trainer, predictor, warnings, table })
 }
 
 /// Bytes that parameters may take: each comes with a gradient and, mostly, two moments.
@@ -167,10 +172,16 @@ pub(super) fn room() -> u64 {
 }
 
 /// Gives a store the state of the run that is resumed, if any, and says what deserves attention.
-fn resumed(request: &Request<'_>, scope: &Scope, data: &Data) -> Result<Vec<String>, Error> {
+fn resumed(
+    request: &Request<'_>,
+    scope: &Scope,
+    preparation: &Preparation,
+    identity: &Identity,
+) -> Result<Vec<String>, Error> {
     let Some(path) = request.resume_from else { return Ok(Vec::new()) };
     let file = ModelFile::read(path)?;
-    file.same_preparation(&data.preparation)?;
+    file.same_preparation(preparation)?;
+    file.same_data(identity)?;
     file.restore(&mut scope.store_mut())?;
     Ok(moved(file.arithmetic(), &arithmetic(request)).into_iter().collect())
 }
@@ -186,6 +197,7 @@ fn arithmetic(request: &Request<'_>) -> String {
 /// A run that is ready to begin.
 struct Run<'n, 'd> {
     scope: &'n Scope,
+    identity: Identity,
     trainer: Trainer<'d>,
     predictor: Predictor,
     warnings: Vec<String>,
@@ -200,11 +212,11 @@ fn carry_out(
     run: Run<'_, '_>,
 ) -> Result<Outcome, Error> {
     let job = request.job;
-    let Run { scope, mut trainer, predictor, mut warnings, table } = run;
+    let Run { scope, identity, mut trainer, predictor, mut warnings, table } = run;
     warnings.extend(trainer.warnings());
     warnings.extend(duplicates(job, data));
     strict(job, &warnings)?;
-    ranks::compare(request, data, &arithmetic(request), &scope.store())?;
+    ranks::compare(request, &identity, &arithmetic(request), &scope.store())?;
     if !request.is_first() {
         return follow(watch, trainer, table);
     }
@@ -217,7 +229,8 @@ fn carry_out(
             Save::Best => request.best.clone(),
             Save::Kept { epoch, loss } => Shelf::place(request.directory, epoch, loss)?,
         };
-        model_file::save(&path, store, job, &data.preparation, &arithmetic)
+        let preparation = &data.preparation;
+        About { job, preparation, arithmetic: &arithmetic, data: Some(&identity) }.save(store, &path)
     };
     let ran = trainer.run(&mut observer, &mut save);
     // The last good state, also where the run came to grief; a run that was asked to stop has saved.

@@ -6,6 +6,7 @@ use super::{dtype, takes_whole_numbers};
 use crate::error::Error;
 use crate::job::{Job, Layer};
 use crate::task::integers;
+use ironlearn_ir::interpreter::all_finite;
 use ironlearn_ir::{Array, DType, TensorType};
 
 /// What is made of raw rows: inputs as the network takes them, targets as the loss does.
@@ -48,7 +49,7 @@ impl Making {
     /// Inputs and targets of raw rows, the first of which has this number.
     ///
     /// # Errors
-    /// [`Error::Usage`] where rows hold what is no number of a vector; [`Error::Memory`].
+    /// [`Error::Usage`] where rows hold what is no number of a vector, or too large; [`Error::Memory`].
     pub fn make(&self, first: usize, x: &[f64], y: &[f64]) -> Result<[Array; 2], Error> {
         let preparation = &self.preparation;
         let (columns, rows) = (preparation.columns, y.len());
@@ -61,6 +62,7 @@ impl Making {
             preparation.write_input(&x[i * columns..(i + 1) * columns], row);
             row.iter_mut().for_each(|x| *x /= unit);
         })?;
+        check_range(&inputs, "number", first, columns, x)?;
         let inputs = inputs.reshaped(self.axes(rows)).map_err(|e| Error::usage(e, "correct data.shape"))?;
         let targets = rows_of(target_type, rows, 1, |i, row| {
             row[0] = y[i];
@@ -68,10 +70,25 @@ impl Making {
                 scaling.apply(row);
             }
         })?;
+        check_range(&targets, "target", first, 1, y)?;
         let targets =
             targets.reshaped(self.target_axes(rows)).map_err(|e| Error::usage(e, "use fewer rows"))?;
         Ok([inputs, targets])
     }
+}
+
+/// Checks that raw numbers, of which the first row has this number, have become finite ones. It is the largest that has
+/// not: a mean that is too large itself makes others so.
+fn check_range(made: &Array, what: &str, first: usize, columns: usize, raw: &[f64]) -> Result<(), Error> {
+    if all_finite(made) {
+        return Ok(());
+    }
+    let largest = raw.iter().enumerate().max_by(|(_, a), (_, b)| a.abs().total_cmp(&b.abs()));
+    let (i, value) = largest.unwrap_or((0, &f64::NAN));
+    let (row, column) = (first + i / columns.max(1), i % columns.max(1));
+    let place = if what == "target" { String::new() } else { format!(" {column}") };
+    let problem = format!("row {row}, {what}{place}: {value:e} is too large for {}", made.dtype());
+    Err(Error::usage(problem, "correct it, or leave the row out"))
 }
 
 /// The element types of inputs and targets.
@@ -109,4 +126,31 @@ pub(in crate::task) fn check_indices(
         x[i]
     );
     Err(Error::usage(problem, "give whole numbers from 0 on below its vocabulary"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::task::data::scaling::Scaling;
+
+    #[test]
+    fn a_number_that_is_too_large_is_named_with_its_row() {
+        let job = Job::parse("[network]\nlayers = [{ linear = 1 }]", &[] as &[&str]).unwrap();
+        let x = [1.0, 2.0, 3.0, 1e300, 5.0, 6.0];
+        let told = |preparation: &Preparation, y: &[f64]| {
+            Making::of(&job, preparation).make(7, &x, y).unwrap_err().to_string()
+        };
+        let raw = Preparation::new(2, 1, Reading::Value);
+        // A mean that is too large makes others so: the first row is innocent.
+        let scaled = Preparation { input_scaling: Some(Scaling::of(&x, 2)), ..raw.clone() };
+        for preparation in [&raw, &scaled] {
+            let error = told(preparation, &[0.0, 1.0, 2.0]);
+            assert!(error.contains("row 8, number 1: 1e300 is too large for f32"), "{error}");
+        }
+        let few = Preparation::new(1, 1, Reading::Value);
+        let making = Making::of(&job, &few);
+        let error = making.make(0, &[1.0, 2.0], &[0.5, -4e38]).unwrap_err().to_string();
+        assert!(error.contains("row 1, target: -4e38 is too large for f32"), "{error}");
+        assert!(making.make(0, &[1.0, 2.0], &[0.5, -3e38]).is_ok());
+    }
 }

@@ -1,6 +1,7 @@
 //! [`Data`]: what a job learns, loaded and prepared.
 
 pub(super) mod arrays;
+pub(super) mod identity;
 pub(super) mod images;
 mod making;
 mod named;

@@ -227,14 +227,19 @@ fn numbers(array: &Array) -> Vec<f64> {
     (0..array.shape().elements()).map(|i| number_at(array.view(), i)).collect()
 }
 
-/// The numbers of rows, the first of which has this number, where all are finite.
+/// A number whose square is none any more, or almost: it cannot be standardised, nor others with it.
+const TOO_LARGE: f64 = 1e150;
+
+/// The numbers of rows, the first of which has this number, where all are finite and not too large.
 fn finite(places: &Places, first: usize, columns: usize, x: &Array) -> Result<Vec<f64>, Error> {
     let values = numbers(x);
-    let Some(i) = values.iter().position(|x| !x.is_finite()) else { return Ok(values) };
+    let Some(i) = values.iter().position(|x| x.is_nan() || x.abs() > TOO_LARGE) else { return Ok(values) };
     let (path, row, _) = places.of(first + i / columns);
-    Err(FileError::new(path, "a value is no finite number")
+    let is_finite = values[i].is_finite();
+    let problem = if is_finite { "a value is too large" } else { "a value is no finite number" };
+    Err(FileError::new(path, problem)
         .at(Place::Key(format!("{}[{row}, {}]", places.name, i % columns)))
-        .found(values[i].to_string())
+        .found(format!("{:?}", values[i]))
         .hint("replace or leave out such rows before training or predicting")
         .into())
 }

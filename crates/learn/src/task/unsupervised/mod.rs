@@ -9,7 +9,7 @@ pub(super) use fitted::Fitted;
 use super::data::Data;
 use super::data::preparation::{Preparation, rows_of};
 use super::measures::Measures;
-use super::model_file;
+use super::model_file::About;
 use super::train::{Outcome, Request, duplicates, strict};
 use crate::Dataset;
 use crate::error::Error;
@@ -97,7 +97,8 @@ pub(super) fn train(request: &Request<'_>, watch: &mut dyn Watch) -> Result<Outc
         metrics,
     });
     watch.before_save(Save::Last);
-    let saved = model_file::save(&request.last, &fitted.store()?, job, &data.preparation, ARITHMETIC);
+    let about = About { job, preparation: &data.preparation, arithmetic: ARITHMETIC, data: None };
+    let saved = about.save(&fitted.store()?, &request.last);
     if saved.is_ok() {
         watch.saved(Save::Last);
     }

@@ -273,7 +273,9 @@ fn a_model_file_with_other_tensors_is_damaged() {
     {
         let mut store = ironlearn_ir::Store::new();
         store.add(name, ironlearn_ir::Role::Parameter, tensor).unwrap();
-        model_file::save(&path, &store, &job, &form, ARITHMETIC).unwrap();
+        About { job: &job, preparation: &form, arithmetic: ARITHMETIC, data: None }
+            .save(&store, &path)
+            .unwrap();
         let error = Trained::load(&path, &Options::default()).err().unwrap().to_string();
         assert!(error.contains("key `centres`"), "{error}");
     }
