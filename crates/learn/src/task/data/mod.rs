@@ -1,6 +1,7 @@
 //! [`Data`]: what a job learns, loaded and prepared.
 
 pub(super) mod arrays;
+pub(super) mod canvas;
 pub(super) mod identity;
 pub(super) mod images;
 mod making;
@@ -13,14 +14,14 @@ mod streamed;
 pub(super) mod texts;
 pub(super) mod without_network;
 
-use super::canvas::{Canvas, Style};
-use super::integers;
 use crate::data::{Apart, Dataset, batch_of};
 use crate::error::{Error, FileError, Place};
 use crate::io::original::DataSet;
 use crate::job::{self, Batch, Colour, Dtype, Inputs, Job, Layer, Targets, Task};
 use crate::picture::Picture;
 use crate::table::{Draft, Encoding};
+use crate::task::data::canvas::{Canvas, Style};
+use crate::task::recipe::integers;
 use arrays::Arrays;
 use ironlearn_ir::{Array, DType, memory};
 use making::Making;

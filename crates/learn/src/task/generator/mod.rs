@@ -3,12 +3,12 @@
 mod logits;
 mod window;
 
-use super::data::dtype;
-use super::data::texts::TextForm;
-use super::model_file::{ModelFile, model_path};
-use super::recipe;
-use super::trained::described;
 use crate::job;
+use crate::task::data::dtype;
+use crate::task::data::texts::TextForm;
+use crate::task::model::file::{ModelFile, model_path};
+use crate::task::model::trained::described;
+use crate::task::recipe;
 use crate::text::{Decoder, Sampling};
 use crate::{Error, Network, Options};
 use ironlearn_ir::{DType, Real};

@@ -8,7 +8,7 @@ use crate::report::{Chart, Series};
 use crate::table::Labels;
 use crate::task::data::Data;
 use crate::task::data::without_network::has_targets;
-use crate::task::measures::{Measures, binary};
+use crate::task::report::measures::{Measures, binary};
 use ironlearn_ir::{Array, memory};
 
 /// What rows are called.

@@ -11,7 +11,7 @@ use crate::report::{Chart, Series};
 use crate::task::data::Data;
 use crate::task::data::preparation::Preparation;
 use crate::task::data::without_network::has_targets;
-use crate::task::measures::Measures;
+use crate::task::report::measures::Measures;
 use ironlearn_ir::Array;
 
 /// Rows of which a silhouette is computed: its time grows with their square. Of more rows some are drawn.

@@ -9,8 +9,8 @@ use crate::nn::{Summary, SummaryRow};
 use crate::task::data::preparation::Preparation;
 use crate::task::data::reading::Reading;
 use crate::task::data::without_network::{OUTPUTS, has_targets};
-use crate::task::measures::Measures;
-use crate::task::model_file::ModelFile;
+use crate::task::model::file::ModelFile;
+use crate::task::report::measures::Measures;
 use ironlearn_ir::{Array, Role, Store};
 use std::path::Path;
 

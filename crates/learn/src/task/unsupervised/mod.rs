@@ -6,17 +6,17 @@ mod fitted;
 
 pub(super) use fitted::Fitted;
 
-use super::data::Data;
-use super::data::preparation::{Preparation, rows_of};
-use super::measures::Measures;
-use super::model_file::About;
-use super::train::{Outcome, Request, duplicates, strict};
 use crate::Dataset;
 use crate::error::Error;
 use crate::io::atomic::write_atomically;
 use crate::job::{Job, Model, Training};
 use crate::report::Chart;
 use crate::table::FieldKind;
+use crate::task::data::Data;
+use crate::task::data::preparation::{Preparation, rows_of};
+use crate::task::model::file::About;
+use crate::task::report::measures::Measures;
+use crate::task::run::train::{Outcome, Request, duplicates, strict};
 use crate::train::{EpochReport, Save, Start, Watch};
 use ironlearn_ir::{Array, DType};
 use std::io::Write;
@@ -56,7 +56,7 @@ pub(super) fn network_only(job: &Job, asked: &str) -> Result<(), Error> {
     Err(Error::usage(problem, hint))
 }
 
-/// Carries out a job that has no network; see [`train`](super::train()).
+/// Carries out a job that has no network; see [`train`](crate::task::run::train()).
 pub(super) fn train(request: &Request<'_>, watch: &mut dyn Watch) -> Result<Outcome, Error> {
     let job = request.job;
     check(job, request.options.is_profiled())?;

@@ -1,11 +1,11 @@
 //! [`Gallery`]: the pictures of a run: frames while it goes on, drawings at its end.
 
-use super::canvas::Canvas;
-use super::predictor::Predictor;
 use crate::error::Error;
 use crate::io::read::exists;
 use crate::job::Job;
 use crate::picture::{Picture, Timelapse};
+use crate::task::data::canvas::Canvas;
+use crate::task::model::predictor::Predictor;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -31,7 +31,7 @@ pub fn frame_path(directory: &Path, epoch: u64) -> PathBuf {
 }
 
 /// The pictures of one run.
-pub(super) struct Gallery {
+pub(in crate::task) struct Gallery {
     directory: PathBuf,
     canvas: Canvas,
     /// Width and height of the frames.
@@ -128,8 +128,8 @@ impl Gallery {
 
 #[cfg(test)]
 mod tests {
-    use super::super::canvas::Style;
     use super::*;
+    use crate::task::data::canvas::Style;
 
     #[test]
     fn frames_are_spread_over_the_epochs_and_fit_a_screen() {

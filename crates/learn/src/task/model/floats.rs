@@ -1,17 +1,18 @@
 //! [`FloatNetwork`]: a network of floats from a model file, to be written for other programs.
 
-use super::data::arrays::extension;
-use super::data::preparation::Preparation;
-use super::data::{Data, dtype};
-use super::model_file::{About, ModelFile};
-use super::train::room;
+use super::file::{About, ModelFile};
+use super::original;
 use super::trained::{described, network};
-use super::unsupervised::network_only;
-use super::{integers, original};
 use crate::exchange::{onnx, torch};
 use crate::io::{checkpoint, npz};
 use crate::job::Job;
 use crate::quant::model::KEY;
+use crate::task::data::arrays::extension;
+use crate::task::data::preparation::Preparation;
+use crate::task::data::{Data, dtype};
+use crate::task::recipe::integers;
+use crate::task::run::train::room;
+use crate::task::unsupervised::network_only;
 use crate::{Error, Network, Options};
 use ironlearn_ir::{DType, Real};
 use std::path::Path;

@@ -1,11 +1,11 @@
 //! Models of the original Iron Learn program as trained models.
 
-use super::canvas::{Canvas, Style};
-use super::data::preparation::Preparation;
-use super::data::reading::Reading;
 use super::trained::Trained;
 use crate::error::{Error, FileError, Place};
 use crate::io::original::{Activation as Function, Layer, Model};
+use crate::task::data::canvas::{Canvas, Style};
+use crate::task::data::preparation::Preparation;
+use crate::task::data::reading::Reading;
 use crate::{Activation, Init, LayerSpec, Network, Options};
 use ironlearn_ir::Array;
 use std::path::Path;
@@ -14,14 +14,14 @@ use std::path::Path;
 const SIDE: usize = 200;
 
 /// Loads a model of the original program.
-pub(super) fn load(path: &Path, options: &Options, rows: &[usize]) -> Result<Trained, Error> {
+pub(in crate::task) fn load(path: &Path, options: &Options, rows: &[usize]) -> Result<Trained, Error> {
     let (network, preparation) = network(path)?;
     Trained::new(&network, preparation, None, options, rows)
 }
 
 /// The network of a model of the original program. Three inputs and one output are taken for a network that draws:
 /// its inputs are (1, x, y), its output ink.
-pub(super) fn network(path: &Path) -> Result<(Network<f64>, Preparation), Error> {
+pub(in crate::task) fn network(path: &Path) -> Result<(Network<f64>, Preparation), Error> {
     let model = Model::read(path)?;
     let specs: Vec<LayerSpec> = model.layers.iter().filter_map(spec).collect();
     let inputs = model.layers.iter().find_map(weights).map_or(0, |w| w.shape()[0]);

@@ -1,23 +1,23 @@
 //! [`ModelFile`]: a checkpoint of Iron Learn: every slot of the store, the job, and how rows are prepared.
 
-use super::data::identity::Identity;
-use super::data::preparation::Preparation;
-use super::unsupervised::network_only;
 use crate::error::{Error, FileError, Place};
 use crate::io::checkpoint::{self, Checkpoint};
 use crate::job::Job;
 use crate::quant::IntegerModel;
+use crate::task::data::identity::Identity;
+use crate::task::data::preparation::Preparation;
+use crate::task::unsupervised::network_only;
 use ironlearn_ir::{Array, Role, Store};
 use serde::de::DeserializeOwned;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-pub(super) const JOB: &str = "job";
-pub(super) const PREPARATION: &str = "preparation";
+pub(in crate::task) const JOB: &str = "job";
+pub(in crate::task) const PREPARATION: &str = "preparation";
 const DATA: &str = "data";
 const ROLES: &str = "roles";
-pub(super) const VERSION: &str = "version";
+pub(in crate::task) const VERSION: &str = "version";
 const ISA: &str = "instruction_set";
 
 /// A model file that has been read.
@@ -37,7 +37,7 @@ pub fn model_path(path: &Path) -> PathBuf {
 }
 
 /// What a model file says of the state that it holds.
-pub(super) struct About<'a> {
+pub(in crate::task) struct About<'a> {
     pub job: &'a Job,
     pub preparation: &'a Preparation,
     /// What [`Options::arithmetic`](crate::Options::arithmetic) gives.
@@ -72,7 +72,7 @@ impl About<'_> {
 }
 
 /// Job and preparation in the texts of a checkpoint; none where it is of another kind.
-pub(super) fn description(
+pub(in crate::task) fn description(
     path: &Path,
     texts: &BTreeMap<String, String>,
 ) -> Result<Option<(Job, Preparation)>, Error> {
@@ -119,7 +119,7 @@ impl ModelFile {
     }
 
     /// As [`ModelFile::read`], for what is asked of networks alone.
-    pub(super) fn of_network(path: &Path, asked: &str) -> Result<ModelFile, Error> {
+    pub(in crate::task) fn of_network(path: &Path, asked: &str) -> Result<ModelFile, Error> {
         let file = ModelFile::read(path)?;
         network_only(&file.job, asked)?;
         Ok(file)
@@ -130,7 +130,7 @@ impl ModelFile {
     ///
     /// # Errors
     /// [`Error::Usage`] with what differs.
-    pub(super) fn same_preparation(&self, now: &Preparation) -> Result<(), Error> {
+    pub(in crate::task) fn same_preparation(&self, now: &Preparation) -> Result<(), Error> {
         let object = |preparation: &Preparation| serde_json::to_value(preparation).unwrap_or_default();
         let (before, now) = (object(&self.preparation), object(now));
         // Either may lack what the other has.
@@ -149,7 +149,7 @@ impl ModelFile {
     ///
     /// # Errors
     /// [`Error::Usage`] with what differs; [`Error::File`] where the file is damaged.
-    pub(super) fn same_data(&self, now: &Identity) -> Result<(), Error> {
+    pub(in crate::task) fn same_data(&self, now: &Identity) -> Result<(), Error> {
         let before: Option<Identity> = parsed(&self.path, &self.checkpoint.meta, DATA)?;
         match before.and_then(|before| before.change(now)) {
             Some(change) => Err(self.other_data(&format!("there are {change}"))),
@@ -170,12 +170,12 @@ impl ModelFile {
     }
 
     /// The tensor of this name.
-    pub(super) fn tensor(&self, name: &str) -> Option<&Array> {
+    pub(in crate::task) fn tensor(&self, name: &str) -> Option<&Array> {
         self.checkpoint.tensor(name)
     }
 
     /// The bytes of all its tensors.
-    pub(super) fn bytes(&self) -> u64 {
+    pub(in crate::task) fn bytes(&self) -> u64 {
         let of = |array: &Array| (array.shape().elements() * array.dtype().size()) as u64;
         self.checkpoint.tensors.iter().map(|(_, array)| of(array)).sum()
     }

@@ -1,9 +1,9 @@
 //! [`Fit`]: quantities as they were predicted beside what they are, small enough for a page.
 
-use super::data::preparation::Preparation;
-use super::data::reading::Reading;
 use crate::error::Error;
 use crate::report::{Reference, Report, Scatter};
+use crate::task::data::preparation::Preparation;
+use crate::task::data::reading::Reading;
 use ironlearn_ir::memory;
 
 /// Rows that are shown, at most.
@@ -81,7 +81,7 @@ impl Fit {
     }
 
     /// Adds plots and tables to a report; `part` is what the rows are of.
-    pub(super) fn add_to(&self, report: Report, part: &str) -> Report {
+    pub(in crate::task) fn add_to(&self, report: Report, part: &str) -> Report {
         let name: String = match self.target.char_indices().nth(LONGEST) {
             Some((end, _)) => format!("{}…", &self.target[..end]),
             None => self.target.clone(),
@@ -131,7 +131,7 @@ fn quantile(order: &[usize], share: f64, value: impl Fn(&usize) -> f64) -> f64 {
 }
 
 /// Six digits; with an exponent where there would be zeros in front.
-pub(super) fn short(value: f64) -> String {
+pub(in crate::task) fn short(value: f64) -> String {
     let rounded: f64 = format!("{value:.5e}").parse().unwrap_or(value);
     let is_plain = rounded == 0.0 || !rounded.is_finite() || (1e-3..1e7).contains(&rounded.abs());
     if is_plain { rounded.to_string() } else { format!("{rounded:e}") }

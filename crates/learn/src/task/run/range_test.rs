@@ -1,13 +1,13 @@
 //! [`range_test`]: the learning rates with which a job can learn.
 
-use super::data::{Data, dtype};
-use super::integers;
 use super::train::{room, training};
-use super::trained::network;
-use super::unsupervised::network_only;
 use crate::Options;
 use crate::error::Error;
 use crate::job::Job;
+use crate::task::data::{Data, dtype};
+use crate::task::model::trained::network;
+use crate::task::recipe::integers;
+use crate::task::unsupervised::network_only;
 use crate::train::{RangeTest, RateRange};
 use ironlearn_ir::{DType, Real};
 

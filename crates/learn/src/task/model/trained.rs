@@ -1,14 +1,8 @@
 //! [`Trained`]: a model from a file, ready to answer, to draw and to be measured.
 
-use super::data::arrays::extension;
-use super::data::preparation::Preparation;
-use super::data::{drawn, dtype, load_picture};
-use super::measures::Measures;
-use super::model_file::{self, ModelFile, model_path};
+use super::file::{self, ModelFile, model_path};
 use super::original;
 use super::predictor::Predictor;
-use super::recipe;
-use super::unsupervised::Fitted;
 use crate::error::{Error, FileError, Place};
 use crate::io::original::DataSet;
 use crate::job::{self, Job, Layer};
@@ -16,6 +10,12 @@ use crate::loss::CrossEntropy;
 use crate::nn::Summary;
 use crate::picture::{Picture, SSIM_SIDE};
 use crate::table::Field;
+use crate::task::data::arrays::extension;
+use crate::task::data::preparation::Preparation;
+use crate::task::data::{drawn, dtype, load_picture};
+use crate::task::recipe;
+use crate::task::report::measures::Measures;
+use crate::task::unsupervised::Fitted;
 use crate::train::Evaluation;
 use crate::{Dataset, Loss, Network, Options};
 use ironlearn_ir::{Array, DType, Real};
@@ -115,7 +115,7 @@ impl Trained {
     }
 
     /// A model whose weights are in place.
-    pub(super) fn new<T: Real>(
+    pub(in crate::task) fn new<T: Real>(
         network: &Network<T>,
         preparation: Preparation,
         job: Option<Job>,
@@ -146,7 +146,7 @@ impl Trained {
     }
 
     /// The answers for raw rows `[rows, columns]` of `f64`: `[rows, outputs]` of `f64`, scaled back, and
-    /// probabilities for logits; what a model without a network answers is said at [`Reading`](super::Reading).
+    /// probabilities for logits; what a model without a network answers is said at [`Reading`](crate::task::Reading).
     pub fn answers(&mut self, rows: &Array) -> Result<Array, Error> {
         if let Some(fitted) = &self.fitted {
             return fitted.answers(&self.preparation, rows);
@@ -220,7 +220,7 @@ impl Trained {
 /// # Errors
 /// As [`ModelFile::read`] for the texts.
 pub fn summary(path: &Path, texts: &BTreeMap<String, String>) -> Result<Option<Summary>, Error> {
-    let Some((job, preparation)) = model_file::description(path, texts)? else { return Ok(None) };
+    let Some((job, preparation)) = file::description(path, texts)? else { return Ok(None) };
     if !job.model.is_network() {
         return Ok(Some(Fitted::of(&ModelFile::read(path)?)?.summary()));
     }
@@ -236,7 +236,7 @@ pub fn summary(path: &Path, texts: &BTreeMap<String, String>) -> Result<Option<S
 /// # Errors
 /// As [`ModelFile::read`] for the texts.
 pub fn columns(path: &Path, texts: &BTreeMap<String, String>) -> Result<Vec<Field>, Error> {
-    let described = model_file::description(path, texts)?;
+    let described = file::description(path, texts)?;
     Ok(described
         .and_then(|(_, preparation)| preparation.encoding)
         .map_or(Vec::new(), |encoding| encoding.fields))
@@ -251,7 +251,7 @@ fn without_size(data: &job::Data) -> job::Data {
 }
 
 /// PSNR in decibels, and the mean squared error with white at 1, both of 8-bit levels.
-pub(super) fn measures_of_drawing(drawn: &Picture, source: &Picture) -> Result<Measures, Error> {
+pub(in crate::task) fn measures_of_drawing(drawn: &Picture, source: &Picture) -> Result<Measures, Error> {
     let mse = drawn.mse(source)? / (255.0 * 255.0);
     let values = vec![("psnr".into(), drawn.psnr(source)?), ("mse".into(), mse)];
     Ok(Measures { values, ..Measures::default() })
@@ -264,7 +264,7 @@ fn floats_of(bytes: u64) -> u64 {
 }
 
 /// The network that a model file describes, for the weights of which it has so many bytes.
-pub(super) fn described<T: Real>(
+pub(in crate::task) fn described<T: Real>(
     path: &Path,
     job: &Job,
     preparation: &Preparation,
@@ -280,7 +280,7 @@ pub(super) fn described<T: Real>(
 }
 
 /// The network of a job, of which weights and the like take no more than so many bytes.
-pub(super) fn network<T: Real>(
+pub(in crate::task) fn network<T: Real>(
     job: &Job,
     preparation: &Preparation,
     bytes: u64,

@@ -1,8 +1,8 @@
 //! [`Measures`]: how good answers are, by the measures that their meaning allows.
 
-use super::data::reading::Reading;
 use crate::error::Error;
 use crate::metric::{self, Average, Confusion, Scores};
+use crate::task::data::reading::Reading;
 use ironlearn_ir::memory;
 
 /// What an evaluation found.
@@ -62,7 +62,7 @@ fn regression(answers: &[f64], targets: &[f64]) -> Result<Measures, Error> {
 }
 
 /// Scores, above a threshold for a yes, against targets of 0 and 1.
-pub(super) fn binary(
+pub(in crate::task) fn binary(
     names: &[&str],
     scores: &[f64],
     targets: &[f64],

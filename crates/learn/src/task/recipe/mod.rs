@@ -1,5 +1,7 @@
 //! From the words of a job to layers, loss, optimizer and schedule.
 
+pub(in crate::task) mod integers;
+
 use crate::data::Dataset;
 use crate::job::{self, ClassWeights, Initial, Layer, Pair, PositiveWeight, Rule, Units};
 use crate::loss::CrossEntropy;

@@ -1,10 +1,10 @@
 //! [`OnnxRows`]: an ONNX model of one input applied to rows.
 
-use super::data::preparation::{Preparation, rows_of};
-use super::data::reading::Reading;
 use crate::error::{Error, FileError};
 use crate::exchange::onnx::{OnnxInput, OnnxModel};
 use crate::step::number_at;
+use crate::task::data::preparation::{Preparation, rows_of};
+use crate::task::data::reading::Reading;
 use crate::{Infer, Options, Outputs};
 use ironlearn_ir::{Array, TensorType};
 use std::cell::Cell;

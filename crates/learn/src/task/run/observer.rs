@@ -1,21 +1,21 @@
 //! [`Observer`]: stands between the trainer and whoever watches; adds measures, frames and regular saves.
 
-use super::data::preparation::Preparation;
-use super::data::{Data, Truth};
-use super::fit::Fit;
-use super::gallery::Gallery;
 use super::kept::Shelf;
-use super::measures::Measures;
-use super::predictor::Predictor;
-use super::sheets;
 use super::train::Request;
-use super::trained::measures_of_drawing;
 use crate::Scope;
 use crate::data::batch_of;
 use crate::error::Error;
 use crate::io::read::reserve;
 use crate::job::Job;
 use crate::picture::Picture;
+use crate::task::data::preparation::Preparation;
+use crate::task::data::{Data, Truth};
+use crate::task::model::predictor::Predictor;
+use crate::task::model::trained::measures_of_drawing;
+use crate::task::report::fit::Fit;
+use crate::task::report::gallery::Gallery;
+use crate::task::report::measures::Measures;
+use crate::task::report::sheets;
 use crate::train::{Control, EpochReport, Save, Start, Watch};
 use ironlearn_ir::Array;
 use std::path::PathBuf;
@@ -25,7 +25,7 @@ use std::time::{Duration, Instant};
 const SHARE: u32 = 30;
 
 /// Watches a run on behalf of a task.
-pub(super) struct Observer<'a> {
+pub(in crate::task) struct Observer<'a> {
     watch: &'a mut dyn Watch,
     judge: Judge<'a>,
     gallery: Option<Gallery>,
@@ -194,7 +194,7 @@ impl Watch for Observer<'_> {
 
 /// What was found when a run had ended.
 #[derive(Default)]
-pub(super) struct Finish {
+pub(in crate::task) struct Finish {
     pub measures: Measures,
     /// Predictions beside the truth, where they are quantities of rows.
     pub fit: Option<Fit>,

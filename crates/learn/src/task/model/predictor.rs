@@ -1,10 +1,10 @@
 //! [`Predictor`]: a network applied to any number of rows, in portions of one size.
 
-use super::data::check_indices;
-use super::data::preparation::Preparation;
 use crate::quant::training::{IntegerInfer, IntegerNetwork};
 use crate::quant::{Code, IntegerModel, IntegerProgram, Quantization};
 use crate::step::number_at;
+use crate::task::data::check_indices;
+use crate::task::data::preparation::Preparation;
 use crate::train::Model;
 use crate::{Error, Infer, Options, Outputs};
 use ironlearn_ir::{Array, ArrayView, DType, Real, TensorType};

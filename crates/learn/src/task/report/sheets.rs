@@ -1,12 +1,12 @@
 //! Sheets of small pictures of a network that tells pictures apart: its worst mistakes, and what its first layer looks for.
 
-use super::data::preparation::Preparation;
-use super::data::reading::Reading;
 use crate::error::Error;
 use crate::io::read::exists;
 use crate::metric;
 use crate::picture::Picture;
 use crate::step::number_at;
+use crate::task::data::preparation::Preparation;
+use crate::task::data::reading::Reading;
 use ironlearn_ir::{Array, Role, Store};
 use std::fs;
 use std::path::Path;

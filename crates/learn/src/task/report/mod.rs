@@ -1,13 +1,18 @@
 //! [`write_report`]: the page on a run.
 
-use super::fit::short;
-use super::train::Outcome;
-use super::{gallery, samples, sheets};
+pub(in crate::task) mod fit;
+pub(in crate::task) mod gallery;
+pub(in crate::task) mod measures;
+pub(in crate::task) mod samples;
+pub(in crate::task) mod sheets;
+
 use crate::error::Error;
 use crate::io::read::exists;
 use crate::job::Job;
 use crate::picture::Picture;
 use crate::report::{Chart, Report, Series};
+use crate::task::report::fit::short;
+use crate::task::run::train::Outcome;
 use crate::train::EpochReport;
 use std::path::Path;
 

@@ -62,7 +62,7 @@ fn sort(kept: &mut [KeptCheckpoint]) {
 }
 
 /// The checkpoints that are kept while a run goes on.
-pub(super) struct Shelf {
+pub(in crate::task) struct Shelf {
     directory: PathBuf,
     most: usize,
     kept: Vec<KeptCheckpoint>,

@@ -1,8 +1,8 @@
 //! Texts that a network writes when its training has ended, for the report.
 
-use super::data::texts::TextForm;
-use super::generator::Generator;
 use crate::error::Error;
+use crate::task::data::texts::TextForm;
+use crate::task::generator::Generator;
 use crate::text::Sampling;
 use crate::{Network, Options};
 use ironlearn_ir::Real;

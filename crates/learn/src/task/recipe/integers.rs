@@ -1,28 +1,28 @@
 //! Jobs with `train.arithmetic = "integer"`: what they may say, and their networks.
 
-use super::data::preparation::Preparation;
-use super::data::takes_whole_numbers;
-use super::model_file::ModelFile;
-use super::recipe;
 use crate::error::{Error, FileError, Place};
 use crate::io::checkpoint::Checkpoint;
 use crate::job::{self, Arithmetic, Job, Loss, Rule, Schedule};
 use crate::quant::IntegerModel;
 use crate::quant::training::{IntegerInput, IntegerNetwork, IntegerOptimizer, IntegerSchedule, IntegerSgd};
+use crate::task::data::preparation::Preparation;
+use crate::task::data::takes_whole_numbers;
+use crate::task::model::file::ModelFile;
+use crate::task::recipe;
 use std::path::Path;
 
 /// The largest mantissa of an input.
-pub(super) const MOST: f64 = 127.0;
+pub(in crate::task) const MOST: f64 = 127.0;
 
 /// The smallest exponent of an input; the largest is as far above 0.
-pub(super) const LEAST: i32 = -96;
+pub(in crate::task) const LEAST: i32 = -96;
 
 /// How many exponents below that of the largest input are tried, and about how many numbers are looked at.
 const BELOW: i32 = 8;
-pub(super) const SAMPLE: usize = 1 << 20;
+pub(in crate::task) const SAMPLE: usize = 1 << 20;
 
 /// Whether a job is computed in integers.
-pub(super) fn asked(job: &Job) -> bool {
+pub(in crate::task) fn asked(job: &Job) -> bool {
     job.train.arithmetic == Arithmetic::Integer
 }
 
@@ -30,7 +30,7 @@ pub(super) fn asked(job: &Job) -> bool {
 ///
 /// # Errors
 /// [`Error::Usage`] with everything in the job that has no form in integers.
-pub(super) fn optimizer(job: &Job) -> Result<IntegerOptimizer, Error> {
+pub(in crate::task) fn optimizer(job: &Job) -> Result<IntegerOptimizer, Error> {
     let (o, t) = (&job.optimizer, &job.train);
     let mut problems: Vec<String> = Vec::new();
     let mut unless = |fits: bool, problem: &str| {
@@ -82,7 +82,7 @@ pub(super) fn optimizer(job: &Job) -> Result<IntegerOptimizer, Error> {
 }
 
 /// The network of a job in integers, with its first weights.
-pub(super) fn network(job: &Job, preparation: &Preparation) -> Result<IntegerNetwork, Error> {
+pub(in crate::task) fn network(job: &Job, preparation: &Preparation) -> Result<IntegerNetwork, Error> {
     let specs = recipe::layers(&job.network.layers, preparation.outputs, preparation.vocabulary())?;
     let (inputs, seed) = (preparation.input_shape(), job.train.seed);
     match preparation.input_exponent {
@@ -95,7 +95,7 @@ pub(super) fn network(job: &Job, preparation: &Preparation) -> Result<IntegerNet
 
 /// The exponent with which numbers have the least squared error as mantissas of 7 bits and a sign: larger ones lose
 /// more to rounding, smaller ones to what is beyond their ends.
-pub(super) fn exponent_of(values: &[f64]) -> i32 {
+pub(in crate::task) fn exponent_of(values: &[f64]) -> i32 {
     let largest = values.iter().fold(0.0, |most: f64, x| most.max(x.abs()));
     let top = (LEAST..=-LEAST).find(|&e| largest <= MOST * 2f64.powi(e)).unwrap_or(-LEAST);
     let error = |e: i32| -> f64 { values.iter().map(|&x| (mantissa(x, e) - x).powi(2)).sum() };
@@ -104,7 +104,7 @@ pub(super) fn exponent_of(values: &[f64]) -> i32 {
 }
 
 /// The nearest number that has a mantissa with this exponent.
-pub(super) fn mantissa(x: f64, exponent: i32) -> f64 {
+pub(in crate::task) fn mantissa(x: f64, exponent: i32) -> f64 {
     let unit = 2f64.powi(exponent);
     (x / unit).round_ties_even().clamp(-MOST, MOST) * unit
 }
@@ -125,7 +125,7 @@ pub fn integer_model(path: &Path) -> Result<IntegerModel, Error> {
 
 impl ModelFile {
     /// The network that learned in integers; none where it learned in floats.
-    pub(super) fn trained_integers(&self) -> Result<Option<IntegerModel>, Error> {
+    pub(in crate::task) fn trained_integers(&self) -> Result<Option<IntegerModel>, Error> {
         if !asked(&self.job) {
             return Ok(None);
         }

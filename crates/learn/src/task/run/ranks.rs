@@ -1,11 +1,11 @@
 //! Ranks that carry out one job together: who computes what, and that they all mean the same.
 
-use super::data::identity::{Identity, added};
 use super::train::Request;
 use crate::Options;
 use crate::error::Error;
 use crate::io::checksum::Checksum;
 use crate::job::Job;
+use crate::task::data::identity::{Identity, added};
 use ironlearn_ir::Store;
 use ironlearn_ir::passes::Sharing;
 use ironlearn_ir::ranks::{Ranks, Shares};
@@ -26,7 +26,7 @@ pub fn chunks(job: &Job, ranks: usize) -> usize {
 ///
 /// # Errors
 /// [`Error::Usage`] where there are fewer chunks than ranks.
-pub(super) fn sharing(job: &Job, ranks: Option<&Arc<dyn Ranks>>) -> Result<Option<Sharing>, Error> {
+pub(in crate::task) fn sharing(job: &Job, ranks: Option<&Arc<dyn Ranks>>) -> Result<Option<Sharing>, Error> {
     let Some(ranks) = ranks else {
         let chunks = job.train.chunks;
         return Ok((chunks > 1).then(|| Sharing { shares: Shares::new(chunks, 1), ranks: None }));
@@ -46,13 +46,13 @@ pub(super) fn sharing(job: &Job, ranks: Option<&Arc<dyn Ranks>>) -> Result<Optio
 
 impl Request<'_> {
     /// How steps of training are built.
-    pub(super) fn step_options(&self) -> Result<Options, Error> {
+    pub(in crate::task) fn step_options(&self) -> Result<Options, Error> {
         let options = self.options.clone().divides_optimizer(self.job.train.divide_optimizer);
         Ok(options.shared(sharing(self.job, self.ranks.as_ref())?))
     }
 
     /// Whether this process writes what is written.
-    pub(super) fn is_first(&self) -> bool {
+    pub(in crate::task) fn is_first(&self) -> bool {
         self.ranks.as_ref().is_none_or(|ranks| ranks.rank() == 0)
     }
 }
@@ -61,7 +61,7 @@ impl Request<'_> {
 ///
 /// # Errors
 /// [`Error::Usage`], on all ranks the same, naming the first that differs and in what.
-pub(super) fn compare(
+pub(in crate::task) fn compare(
     request: &Request<'_>,
     data: &Identity,
     arithmetic: &str,

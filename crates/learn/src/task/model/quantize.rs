@@ -1,13 +1,13 @@
 //! [`quantize`]: a trained model of floats to a model file of integers.
 
-use super::data::{Data, dtype};
-use super::model_file::{JOB, ModelFile, PREPARATION, VERSION};
-use super::recipe;
+use super::file::{JOB, ModelFile, PREPARATION, VERSION};
 use super::trained::described;
 use crate::data::{batch_of, copy_range};
 use crate::job::{Batch, Job};
 use crate::optim::average_name;
 use crate::quant::from_float::{Quantized, Quantizer, Settings};
+use crate::task::data::{Data, dtype};
+use crate::task::recipe;
 use crate::train::Watch;
 use crate::{Dataset, Error, Network, Options, Schedule, Training};
 use ironlearn_ir::{Array, DType, Real, Role};

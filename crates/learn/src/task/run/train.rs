@@ -1,21 +1,26 @@
 //! [`train`]: a job from its data to its model file and its pictures.
 
-use super::data::identity::Identity;
-use super::data::preparation::Preparation;
-use super::data::{Data, Truth};
-use super::fit::Fit;
 use super::kept::Shelf;
-use super::measures::Measures;
-use super::model_file::{About, ModelFile};
 use super::observer::{Finish, Observer};
-use super::predictor::Predictor;
-use super::trained::network;
-use super::{data, integers, ranks, recipe, samples, unsupervised};
+use super::ranks;
 use crate::error::Error;
 use crate::job::{Batch, Job};
 use crate::optim::Lbfgs;
 use crate::quant::training::IntegerTraining;
 use crate::report::Chart;
+use crate::task::data;
+use crate::task::data::identity::Identity;
+use crate::task::data::preparation::Preparation;
+use crate::task::data::{Data, Truth};
+use crate::task::model::file::{About, ModelFile};
+use crate::task::model::predictor::Predictor;
+use crate::task::model::trained::network;
+use crate::task::recipe;
+use crate::task::recipe::integers;
+use crate::task::report::fit::Fit;
+use crate::task::report::measures::Measures;
+use crate::task::report::samples;
+use crate::task::unsupervised;
 use crate::train::{LbfgsTraining, Save, Trainer, Watch};
 use crate::{Network, Options, Profile, Scope, Training};
 use ironlearn_ir::ranks::Ranks;
@@ -167,7 +172,7 @@ fn train_integers(request: &Request<'_>, watch: &mut dyn Watch) -> Result<Outcom
 }
 
 /// Bytes that parameters may take: each comes with a gradient and, mostly, two moments.
-pub(super) fn room() -> u64 {
+pub(in crate::task) fn room() -> u64 {
     crate::memory::total().map_or(u64::MAX, |bytes| bytes / 4)
 }
 
@@ -297,7 +302,7 @@ fn follow(watch: &mut dyn Watch, mut trainer: Trainer<'_>, table: String) -> Res
 }
 
 /// An error where a strict run has warnings.
-pub(super) fn strict(job: &Job, warnings: &[String]) -> Result<(), Error> {
+pub(in crate::task) fn strict(job: &Job, warnings: &[String]) -> Result<(), Error> {
     match warnings.first().filter(|_| job.train.strict) {
         Some(warning) => Err(Error::usage(warning, "correct it, or leave out train.strict")),
         None => Ok(()),
@@ -305,7 +310,7 @@ pub(super) fn strict(job: &Job, warnings: &[String]) -> Result<(), Error> {
 }
 
 /// What is said of rows that are both trained on and tested with, where the job asks.
-pub(super) fn duplicates(job: &Job, data: &Data) -> Option<String> {
+pub(in crate::task) fn duplicates(job: &Job, data: &Data) -> Option<String> {
     let validation = data.validation.as_ref().filter(|_| job.train.find_duplicates)?;
     let common = data.train.common_rows(validation);
     let (train, test) = common.first()?;
@@ -356,7 +361,7 @@ fn minimising(request: &Request<'_>, search: Lbfgs, data: &Data) -> Result<Lbfgs
 }
 
 /// Gradient descent, step by step.
-pub(super) fn training(job: &Job, options: &Options, data: &Data) -> Result<Training, Error> {
+pub(in crate::task) fn training(job: &Job, options: &Options, data: &Data) -> Result<Training, Error> {
     let rows = data.train.rows();
     let batch = rows_of_step(job, rows);
     let optimizer = recipe::optimizer(job, rows.div_ceil(batch) as u64)?;
