@@ -15,12 +15,15 @@ pub struct Group {
     rank: usize,
     count: usize,
     jobs: Mutex<Option<Sender<Job>>>,
-    waiting: Mutex<HashMap<u32, (Join, Receiver<Result<Array, String>>)>>,
+    waiting: Mutex<HashMap<u32, Waiting>>,
     /// The last result of each key, and whether it is given again.
     last: Mutex<HashMap<u32, Last>>,
     again: AtomicBool,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
+
+/// What has been begun, and where its result will come.
+type Waiting = (Join, Receiver<Result<Array, String>>);
 
 /// What is kept of a result.
 enum Last {

@@ -75,7 +75,7 @@ impl Buckets {
         let small_alike = |&member: &Member| {
             !self.is_large(with) && !self.is_large(member) && self.kind(member) == self.kind(with)
         };
-        let goes = |member: &&Member| **member == with || small_alike(*member);
+        let goes = |member: &&Member| **member == with || small_alike(member);
         let (taken, rest) = self.waiting.iter().partition(goes);
         self.waiting = rest;
         taken
