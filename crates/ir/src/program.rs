@@ -4,6 +4,7 @@ use crate::blame::{Blame, Reference, Unexplained, blame};
 use crate::interpreter::{ControlBlock, Env, all_finite, interpret};
 use crate::profile::StepProfile;
 use crate::{Array, ArrayView, Graph, NodeId, Refused, Store, TensorType};
+use std::any::Any;
 use std::fmt;
 
 /// A graph made ready to run.
@@ -37,7 +38,7 @@ pub trait Program {
         (n, Ok(()))
     }
 
-    /// The output of this index, as the last run left it.
+    /// The output of this index, as the last run left it; nothing where its memory has been handed over since.
     fn output(&self, index: usize) -> ArrayView<'_>;
 
     /// Bytes of working memory beside the store.
@@ -46,6 +47,23 @@ pub trait Program {
     /// Bytes of the arena that holds the values in between; 0 where there is none.
     fn arena_bytes(&self) -> usize {
         0
+    }
+
+    /// Bytes of working memory that can be handed over to another program of the same executor; part of
+    /// [`Program::memory_bytes`].
+    fn handed_over_bytes(&self) -> usize {
+        0
+    }
+
+    /// Gives away working memory, where it can be handed over. The program has no outputs until it runs again, with other
+    /// memory.
+    fn take_memory(&mut self) -> Option<Box<dyn Any>> {
+        None
+    }
+
+    /// Takes over what another program has given away; what is of no use is freed.
+    fn give_memory(&mut self, memory: Box<dyn Any>) {
+        drop(memory);
     }
 
     /// Measures every step of the plan from here on, where the executor can.

@@ -240,3 +240,37 @@ fn tf32_is_refused_where_no_gpu_computes() {
         assert!(error.to_string().contains("help: use the precision full or bf16"), "{error}");
     }
 }
+
+#[test]
+fn batches_of_two_sizes_share_their_memory_and_change_no_bit() {
+    let numbers = |n: usize| (0..n).map(|i| (i * 37 % 101) as f64 / 101.0).collect::<Vec<f64>>();
+    let batch =
+        |rows: usize| (array::<f32>([rows, 3], &numbers(rows * 3)), array::<f32>([rows, 1], &numbers(rows)));
+    let signature = |rows: usize| (f32s([rows, 3]), f32s([rows, 1]));
+    let step = |network: &Network<f32>, rows: &[usize]| {
+        let signatures: Vec<_> = rows.iter().map(|&rows| signature(rows)).collect();
+        let options = Options::default().cpu(ironlearn::Cpu::new(1).unwrap());
+        Step::build_all(&options, network.scope(), Adam::new(0.01), &signatures, |_, (x, y)| {
+            let answer = network.forward(x);
+            Outputs::from(mse(answer, y)).and("answer", answer)
+        })
+        .unwrap()
+    };
+    let network = || Network::<f32>::builder([3]).linear(64).tanh().linear(1).build(5).unwrap();
+    let order = [600, 600, 90, 600, 90, 90, 600];
+    let together = network();
+    let mut both = step(&together, &[600, 90]);
+    let apart = network();
+    let (mut large, mut small) = (step(&apart, &[600]), step(&apart, &[90]));
+    assert_eq!(both.memory_bytes(), large.memory_bytes().max(small.memory_bytes()));
+    assert!(small.memory_bytes() * 2 < large.memory_bytes(), "{} bytes", small.memory_bytes());
+    for rows in order {
+        let (x, y) = batch(rows);
+        let of = |step: &mut Step| {
+            let report = step.run(&(&x, &y)).unwrap();
+            (report.loss().to_bits(), report.get("answer").unwrap().try_to_array("an answer").unwrap())
+        };
+        let one = if rows == 600 { &mut large } else { &mut small };
+        assert_eq!(of(&mut both), of(one), "{rows} rows");
+    }
+}

@@ -10,7 +10,10 @@ use ironlearn_ir::plan::{Buffer, Home, Plan, PlanStep};
 use ironlearn_ir::prim::Control;
 use ironlearn_ir::profile::{SharedWork, StepProfile};
 use ironlearn_ir::program::check_inputs;
-use ironlearn_ir::{ArrayView, ControlBlock, DataRef, Failure, Program, SlotId, Store, TensorType, dispatch};
+use ironlearn_ir::{
+    ArrayView, ControlBlock, DataRef, Failure, Program, Shape, SlotId, Store, TensorType, dispatch,
+};
+use std::any::Any;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -34,6 +37,10 @@ pub struct CpuProgram {
     /// Fields of the control block, each with the word that its buffer is.
     control: Box<[(Control, AtomicU64)]>,
     times: Times,
+    /// What stands for outputs whose memory has been handed over.
+    nothing: Shape,
+    /// Whether outputs are in the arena.
+    has_outputs: bool,
 }
 
 /// What a profile is made of.
@@ -69,14 +76,25 @@ impl Drop for Commit<'_> {
     }
 }
 
+/// What an arena is for.
+const ARENA: &str = "values in between (the arena)";
+/// What scratch is for.
+const SCRATCH: &str = "scratch of the executor";
+
+/// What is handed over.
+struct Memory {
+    arena: Block,
+    scratch: Block,
+}
+
 impl CpuProgram {
     pub(super) fn new(cpu: &Cpu, plan: Plan) -> Result<CpuProgram, Failure> {
         let steps = compile_all(cpu, &plan)?;
         let most = Scratch::most(steps.iter().map(Step::scratch));
         let worker_bytes = most.worker.next_multiple_of(memory::ALIGN);
         let shared_bytes = most.shared.next_multiple_of(memory::ALIGN);
-        let scratch = Block::new(shared_bytes + worker_bytes * cpu.threads(), "scratch of the executor")?;
-        let arena = Block::new(plan.arena_bytes, "values in between (the arena)")?;
+        let scratch = Block::new(shared_bytes + worker_bytes * cpu.threads(), SCRATCH)?;
+        let arena = Block::new(plan.arena_bytes, ARENA)?;
         let control: Box<[(Control, AtomicU64)]> = plan.buffers.iter().filter_map(field).collect();
         let mut words = control.iter();
         let fixed = |buffer: &Buffer| match &buffer.home {
@@ -105,6 +123,9 @@ impl CpuProgram {
             updates,
             control,
             times: Times::default(),
+            nothing: Shape::from([0]),
+            // Zeros.
+            has_outputs: true,
         })
     }
 
@@ -127,6 +148,34 @@ impl CpuProgram {
     /// Bytes of the arena.
     pub fn arena_bytes(&self) -> usize {
         self.plan.arena_bytes
+    }
+
+    /// Makes a block the arena.
+    fn settle(&mut self, arena: Block) {
+        for (i, buffer) in self.plan.buffers.iter().enumerate() {
+            if let Home::Arena(at) = buffer.home {
+                let place = Shared(arena.start().wrapping_add(at));
+                self.addresses.iter_mut().for_each(|addresses| addresses.0[i] = place);
+            }
+        }
+        self.arena = arena;
+        self.has_outputs = false;
+    }
+
+    fn scratch_bytes(&self) -> usize {
+        self.shared_bytes + self.worker_bytes * self.cpu.threads()
+    }
+
+    /// Makes sure that there is working memory: it may have been handed over.
+    fn has_memory(&mut self) -> Result<(), Failure> {
+        if self.arena.bytes() < self.plan.arena_bytes {
+            self.settle(Block::new(self.plan.arena_bytes, ARENA)?);
+        }
+        if self.scratch.bytes() < self.scratch_bytes() {
+            self.scratch = Block::new(self.scratch_bytes(), SCRATCH)?;
+        }
+        self.has_outputs = true;
+        Ok(())
     }
 
     /// Finds the memory of the buffers that are the caller's, for the next step and the one after it.
@@ -211,7 +260,9 @@ impl Program for CpuProgram {
         control: &mut ControlBlock,
         next: &mut dyn FnMut(&mut ControlBlock),
     ) -> (usize, Result<(), Failure>) {
-        let ready = check_inputs(&self.plan.graph, inputs).and_then(|()| self.resolve(inputs, store));
+        let ready = check_inputs(&self.plan.graph, inputs)
+            .and_then(|()| self.resolve(inputs, store))
+            .and_then(|()| self.has_memory());
         if let Err(failure) = ready {
             return (0, Err(failure));
         }
@@ -239,6 +290,9 @@ impl Program for CpuProgram {
     }
 
     fn output(&self, index: usize) -> ArrayView<'_> {
+        if !self.has_outputs {
+            return ArrayView::of(&self.nothing, DataRef::U8(&[]));
+        }
         let view = &self.plan.outputs[index];
         let (_, id) = &self.plan.graph.outputs[index];
         let ty = &self.plan.graph.node(*id).ty;
@@ -246,8 +300,8 @@ impl Program for CpuProgram {
             Home::Arena(at) => self.arena.start().wrapping_add(at + view.offset * ty.dtype.size()),
             _ => self.arena.start(),
         };
-        // SAFETY: outputs live in the arena to the end of the plan, which wrote valid elements of this type;
-        // the arena is not written while `self` is borrowed.
+        // SAFETY: outputs live in the arena to the end of the plan, which wrote valid elements of this type, or to the
+        // first run, and are zeros; the arena is this program's alone, and not written while `self` is borrowed.
         let data: DataRef<'_> = unsafe { data_at(at, ty) };
         ArrayView::of(&ty.shape, data)
     }
@@ -258,6 +312,29 @@ impl Program for CpuProgram {
 
     fn arena_bytes(&self) -> usize {
         self.plan.arena_bytes
+    }
+
+    fn handed_over_bytes(&self) -> usize {
+        self.arena.bytes() + self.scratch.bytes()
+    }
+
+    fn take_memory(&mut self) -> Option<Box<dyn Any>> {
+        let [none, nothing] = [Block::new(0, ARENA).ok()?, Block::new(0, SCRATCH).ok()?];
+        let arena = std::mem::replace(&mut self.arena, none);
+        let scratch = std::mem::replace(&mut self.scratch, nothing);
+        self.has_outputs = false;
+        Some(Box::new(Memory { arena, scratch }))
+    }
+
+    fn give_memory(&mut self, memory: Box<dyn Any>) {
+        let Ok(memory) = memory.downcast::<Memory>() else { return };
+        let Memory { arena, scratch } = *memory;
+        if arena.bytes() >= self.plan.arena_bytes {
+            self.settle(arena);
+        }
+        if scratch.bytes() >= self.scratch_bytes() {
+            self.scratch = scratch;
+        }
     }
 
     fn start_profile(&mut self) {

@@ -1,6 +1,8 @@
 //! Compiled programs against the interpreter.
 #![allow(missing_docs, clippy::unwrap_used)]
 
+mod memory;
+
 use ironlearn_cpu::Cpu;
 use ironlearn_ir::passes::{Sharing, split};
 use ironlearn_ir::plan::{Options, Region, StepKind};
@@ -109,34 +111,6 @@ fn threads_and_fusion_change_no_bit() {
             let other = bits(&Cpu::new(threads).unwrap(), &case, fuse);
             assert!(one == other, "{rows} rows, {threads} threads, fuse: {fuse}");
         }
-    }
-}
-
-#[test]
-fn new_state_of_parts_is_the_same_however_they_get_to_their_places() {
-    let mut store = Store::new();
-    let slot = store.add("w", Role::Parameter, Array::zeros(DType::F32, [3, 2000])).unwrap();
-    let tape = Tape::new(Mode::Train);
-    let x = tape.input::<f32>([2500]);
-    tape.updating(|| {
-        let now = Var::<f32>::of(tape.slot(slot, store.ty(slot))).reshape([6000]);
-        let first = x + now.narrow(0, 100, 2600);
-        let parts = [first, (first * 2.0).flip([0]), x.reshape([5, 500]).sum([0]), now.narrow(0, 0, 500)];
-        tape.assign(slot, concat(&tape, &parts, 0).reshape([3, 2000]).node());
-    });
-    tape.output("sum", x.sum_all().node());
-    let (graph, _) = tape.finish().unwrap_or_else(|e| panic!("{e}"));
-    let inputs = [Array::of([2500], (0..2500).map(|i| (i % 7) as f32).collect()).unwrap()];
-    let after = |program: &mut dyn Program| {
-        let mut store = store.clone();
-        run(program, &mut store, &inputs, 3);
-        store.slot(slot).value().clone()
-    };
-    let expected = after(&mut Interpreted::new(graph.clone()).unwrap());
-    for (fuse, threads) in [(true, 1), (true, 2), (false, 1)] {
-        let options = Options { fuse, ..Options::default() };
-        let found = after(&mut Cpu::new(threads).unwrap().compile(&graph, options).unwrap());
-        assert_eq!(found, expected, "fused: {fuse}, {threads} threads");
     }
 }
 

@@ -5,10 +5,11 @@ use super::profile::Profile;
 use super::report::StepReport;
 use super::signature::matching;
 use super::trace::{Outputs, finished, inputs, tape_for};
+use super::turns::Turns;
 use crate::optim::average_name;
 use crate::{Error, Inputs, Scope, Signature};
 use ironlearn_ir::prim::{Op, Source};
-use ironlearn_ir::{ArrayView, ControlBlock, Graph, Mode, Program, Store, TensorType};
+use ironlearn_ir::{ArrayView, ControlBlock, Graph, Mode, Store, TensorType};
 
 /// A traced computation that reads the scope's store and leaves it alone.
 ///
@@ -24,7 +25,9 @@ use ironlearn_ir::{ArrayView, ControlBlock, Graph, Mode, Program, Store, TensorT
 /// ```
 pub struct Infer {
     scope: Scope,
-    plans: Vec<(Vec<TensorType>, Box<dyn Program>)>,
+    /// The inputs of each, and its program.
+    plans: Vec<(Vec<TensorType>, usize)>,
+    programs: Turns,
     names: Vec<String>,
     control: ControlBlock,
 }
@@ -53,7 +56,13 @@ impl Infer {
         forward: impl for<'g> Fn(&'g ironlearn_ir::Tape, S::Vars<'g>) -> Outputs<'g>,
     ) -> Result<Infer, Error> {
         let control = ControlBlock { seed: scope.seed() as i64, ..ControlBlock::default() };
-        let mut infer = Infer { scope: scope.clone(), plans: Vec::new(), names: Vec::new(), control };
+        let mut infer = Infer {
+            scope: scope.clone(),
+            plans: Vec::new(),
+            programs: Turns::default(),
+            names: Vec::new(),
+            control,
+        };
         for signature in signatures {
             let tape = tape_for(options, scope, Mode::Infer, signature);
             forward(&tape, inputs(&tape, signature)).record(&tape);
@@ -62,7 +71,8 @@ impl Infer {
                 read_averages(&mut graph, &scope.store());
             }
             infer.names = graph.outputs.iter().map(|(name, _)| name.clone()).collect();
-            infer.plans.push((graph.inputs.clone(), compile(graph, options)?));
+            let inputs = graph.inputs.clone();
+            infer.plans.push((inputs, infer.programs.add(compile(graph, options)?)));
         }
         options.check_memory(infer.memory_bytes() as u64, || {
             let of =
@@ -84,24 +94,24 @@ impl Infer {
     /// [`Error::Usage`] where the batch does not have the types that the inference was built for.
     pub fn run(&mut self, batch: &impl Inputs) -> Result<StepReport<'_>, Error> {
         let plan = batch.with_views(|views| self.run_views(views))?;
-        Ok(StepReport::new(&self.names, &*self.plans[plan].1))
+        Ok(StepReport::new(&self.names, self.programs.get(self.plans[plan].1)))
     }
 
     fn run_views(&mut self, views: &[ArrayView<'_>]) -> Result<usize, Error> {
         let plan = matching(self.plans.iter().map(|p| &p.0[..]), views)?;
-        let program = &mut self.plans[plan].1;
+        let program = self.programs.next(self.plans[plan].1);
         program.run(views, &mut *self.scope.store_for_run()?, &self.control).map_err(|f| failed(f, 0))?;
         Ok(plan)
     }
 
     /// What every step of the plans has cost so far; empty without [`Options::profile`].
     pub fn profile(&self) -> Profile {
-        Profile::of(self.plans.iter().map(|p| &*p.1))
+        Profile::of(self.programs.iter())
     }
 
     /// Bytes of working memory beside the store.
     pub fn memory_bytes(&self) -> usize {
-        self.plans.iter().map(|p| p.1.memory_bytes()).sum()
+        self.programs.memory_bytes()
     }
 }
 

@@ -11,6 +11,7 @@ mod report;
 mod share;
 pub mod signature;
 mod trace;
+mod turns;
 
 pub use compile::{Options, Precision, compile};
 pub use infer::Infer;
@@ -29,13 +30,13 @@ pub(crate) use share::is_shared;
 pub(crate) use signature::matching;
 pub(crate) use trace::finished;
 use trace::{inputs, tape_for};
+use turns::Turns;
 
 use crate::optim::{Optimizer, Traced, find_or_add, find_or_zero, is_moment};
 use crate::{Error, Scope};
 use ironlearn_ir::prim::Control;
 use ironlearn_ir::{
-    Array, ArrayView, ControlBlock, Diagnostic, Dyn, Graph, Mode, Program, Role, SlotId, Store, Tape,
-    TensorType,
+    Array, ArrayView, ControlBlock, Diagnostic, Dyn, Graph, Mode, Role, SlotId, Store, Tape, TensorType,
 };
 
 /// The slot that counts optimizer steps.
@@ -58,6 +59,7 @@ pub struct Step {
     scope: Scope,
     optimizer: Optimizer,
     plans: Vec<Plan>,
+    programs: Turns,
     names: Vec<String>,
     warnings: Vec<Diagnostic>,
     control: ControlBlock,
@@ -120,10 +122,10 @@ impl Step {
             let graph = step.trace(options, signature, &forward, Part::Whole)?;
             let inputs = graph.inputs.clone();
             let divided = step.divide(&graph, options);
-            let whole = compile_divided(graph, options, &divided)?;
+            let whole = step.programs.add(compile_divided(graph, options, &divided)?);
             let mut part = |part| {
                 let graph = step.trace(options, signature, &forward, part)?;
-                compile_divided(graph, options, &divided)
+                Ok::<_, Error>(step.programs.add(compile_divided(graph, options, &divided)?))
             };
             let parts = match options.micro_batches {
                 true => Some(Parts { gather: part(Part::Gather)?, finish: part(Part::Finish)? }),
@@ -161,6 +163,7 @@ impl Step {
             scope: scope.clone(),
             optimizer,
             plans: Vec::new(),
+            programs: Turns::default(),
             names: Vec::new(),
             warnings: Vec::new(),
             control,
@@ -238,17 +241,17 @@ impl Step {
     /// steps before the one that failed have been done.
     pub fn run_many(&mut self, n: usize, batch: &impl Inputs) -> Result<StepReport<'_>, Error> {
         let plan = batch.with_views(|views| self.run_whole(n.max(1), views))?;
-        Ok(self.report(&*self.plans[plan].whole))
+        Ok(self.report(self.plans[plan].whole))
     }
 
     /// Runs one micro-batch of a step built with [`Options::micro_batches`]. Gradients are weighted by rows;
     /// the parameters move with the last one. After an error the step has to begin anew.
     pub fn run_micro(&mut self, batch: &impl Inputs, micro: Micro) -> Result<StepReport<'_>, Error> {
         let plan = batch.with_views(|views| self.run_part(views, micro))?;
-        let program = match &self.plans[plan].parts {
-            Some(parts) if micro.last => &*parts.finish,
-            Some(parts) => &*parts.gather,
-            None => &*self.plans[plan].whole,
+        let program = match self.plans[plan].parts {
+            Some(parts) if micro.last => parts.finish,
+            Some(parts) => parts.gather,
+            None => self.plans[plan].whole,
         };
         Ok(self.report(program))
     }
@@ -263,7 +266,7 @@ impl Step {
         };
         let store = &mut *self.scope.store_for_run()?;
         self.divided.as_mut().map_or(Ok(()), |divided| divided.divide(store))?;
-        let program = &mut self.plans[plan].whole;
+        let program = self.programs.next(self.plans[plan].whole);
         let (done, result) = program.run_many(n, views, store, &mut self.control, &mut next);
         let steps = count(store, self.counter, done);
         result.map_err(|failure| failed(failure, steps))?;
@@ -274,11 +277,11 @@ impl Step {
         let plan = matching(self.plans.iter().map(|p| &p.inputs[..]), views)?;
         let rows = self.plans[plan].inputs.first().and_then(|ty| ty.shape.first()).copied().unwrap_or(1);
         self.prepare(micro.first_row as i64, rows as f64 / micro.rows.max(1) as f64);
-        let Some(parts) = &mut self.plans[plan].parts else {
+        let Some(parts) = self.plans[plan].parts else {
             let problem = "the step was not built for micro-batches";
             return Err(Error::usage(problem, "build it with `Options::micro_batches`"));
         };
-        let program = if micro.last { &mut parts.finish } else { &mut parts.gather };
+        let program = self.programs.next(if micro.last { parts.finish } else { parts.gather });
         let result = {
             let store = &mut *self.scope.store_for_run()?;
             self.divided.as_mut().map_or(Ok(()), |divided| divided.divide(store))?;
@@ -318,8 +321,8 @@ impl Step {
         }
     }
 
-    fn report<'a>(&'a self, program: &'a dyn Program) -> StepReport<'a> {
-        StepReport::new(&self.names, program)
+    fn report(&self, program: usize) -> StepReport<'_> {
+        StepReport::new(&self.names, self.programs.get(program))
     }
 
     /// Optimizer steps done.
@@ -335,7 +338,7 @@ impl Step {
 
     /// What every step of the plans has cost so far; empty without [`Options::profile`].
     pub fn profile(&self) -> Profile {
-        Profile::of(self.plans.iter().flat_map(Plan::programs))
+        Profile::of(self.programs.iter())
     }
 
     /// Bytes that running it takes beside what the store holds now: working memory, and the next values of
@@ -351,7 +354,7 @@ impl Step {
 
     /// Bytes of working memory beside the store.
     pub fn memory_bytes(&self) -> usize {
-        self.plans.iter().flat_map(Plan::programs).map(|p| p.memory_bytes()).sum()
+        self.programs.memory_bytes()
     }
 }
 

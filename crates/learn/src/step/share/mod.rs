@@ -8,6 +8,7 @@ use ironlearn_ir::profile::StepProfile;
 use ironlearn_ir::program::check_inputs;
 use ironlearn_ir::ranks::Ranks;
 use ironlearn_ir::{ArrayView, ControlBlock, Failure, Graph, Program, Shape, SlotId, Store};
+use std::any::Any;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -142,6 +143,18 @@ impl Program for Share {
 
     fn arena_bytes(&self) -> usize {
         self.program.arena_bytes()
+    }
+
+    fn handed_over_bytes(&self) -> usize {
+        self.program.handed_over_bytes()
+    }
+
+    fn take_memory(&mut self) -> Option<Box<dyn Any>> {
+        self.program.take_memory()
+    }
+
+    fn give_memory(&mut self, memory: Box<dyn Any>) {
+        self.program.give_memory(memory);
     }
 
     fn start_profile(&mut self) {
