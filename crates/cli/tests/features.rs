@@ -37,6 +37,22 @@ fn with_rents() -> tempfile::TempDir {
 }
 
 #[test]
+fn the_doctor_says_what_is_built_in() {
+    let folder = folder();
+    let said = common::succeeds(folder.path(), "doctor --json");
+    let parts: Vec<&str> =
+        said["features"].as_array().unwrap().iter().filter_map(|part| part.as_str()).collect();
+    for (part, built) in [
+        ("cuda", cfg!(feature = "cuda")),
+        ("mpi", cfg!(feature = "mpi")),
+        ("parquet", cfg!(feature = "parquet")),
+        ("tokenizers", cfg!(feature = "tokenizers")),
+    ] {
+        assert_eq!(parts.contains(&part), built, "{part}: {parts:?}");
+    }
+}
+
+#[test]
 #[cfg(feature = "parquet")]
 fn a_parquet_file_is_a_table() {
     let folder = with_rents();

@@ -157,7 +157,7 @@ fn json_is_the_only_line_of_standard_output() {
     )
     .unwrap();
     for (arguments, key) in [
-        (&["doctor", "--json"][..], "cores"),
+        (&["doctor", "--json"][..], "features"),
         (&["bench", "--seconds", "0", "--threads", "2", "--json"], "rates"),
         (&["inspect", "job.toml", "--json"], "job"),
         (&["inspect", "xor.json", "--json"], "rows"),

@@ -7,6 +7,16 @@ use ironlearn::job::{DATA_VARIABLE, data_folder};
 use ironlearn::{Error, memory};
 use serde_json::{Value, json};
 
+/// What is built in by choice, and whether it is.
+const PARTS: [(&str, bool); 6] = [
+    ("cuda", cfg!(feature = "cuda")),
+    ("nccl", cfg!(feature = "nccl")),
+    ("mpi", cfg!(feature = "mpi")),
+    ("serve", cfg!(feature = "serve")),
+    ("parquet", cfg!(feature = "parquet")),
+    ("tokenizers", cfg!(feature = "tokenizers")),
+];
+
 const GIB: f64 = (1u64 << 30) as f64;
 
 pub fn run(console: &Console) -> Result<u8, Error> {
@@ -15,14 +25,18 @@ pub fn run(console: &Console) -> Result<u8, Error> {
     let memory = memory::total().zip(memory::free());
     let cuda = gpu::report();
     let data = data_folder();
+    let parts =
+        |built: bool| PARTS.iter().filter(|part| part.1 == built).map(|part| part.0).collect::<Vec<_>>();
     let gib = |bytes: u64| format!("{:.1} GiB", bytes as f64 / GIB);
     let unknown = || "unknown".to_owned();
     let mut lines = vec![
         ("ironlearn", env!("CARGO_PKG_VERSION").to_owned()),
+        ("built with", listed(&parts(true), "nothing by choice")),
+        ("built without", listed(&parts(false), "nothing")),
         ("system", format!("{}, {}", machine::system(), std::env::consts::ARCH)),
         ("processor", machine::processor().unwrap_or_else(unknown)),
         ("cores", machine::cores().to_string()),
-        ("instructions", if sets.is_empty() { "none beyond the baseline".into() } else { sets.join(" ") }),
+        ("instructions", listed(&sets, "none beyond the baseline")),
         ("memory", memory.map_or_else(unknown, |(all, free)| format!("{}, {} free", gib(all), gib(free)))),
         ("memory limit", limit.map_or("none".into(), gib)),
         ("steps may use", usable.map_or_else(unknown, gib)),
@@ -42,6 +56,7 @@ pub fn run(console: &Console) -> Result<u8, Error> {
     }
     console.object(&json!({
         "version": env!("CARGO_PKG_VERSION"),
+        "features": parts(true),
         "system": machine::system(),
         "architecture": std::env::consts::ARCH,
         "processor": machine::processor(),
@@ -58,6 +73,11 @@ pub fn run(console: &Console) -> Result<u8, Error> {
         "advice": advice,
     }));
     Ok(0)
+}
+
+/// Words, or what is said where there are none.
+fn listed(words: &[&str], none: &str) -> String {
+    if words.is_empty() { none.into() } else { words.join(" ") }
 }
 
 /// What is told of a library.
