@@ -36,6 +36,9 @@ fn a_table_is_answered_in_its_own_words() {
     let lines: Vec<&str> = answers.lines().collect();
     assert_eq!((lines.len(), lines[0]), (4, "prediction,probability_elm,probability_oak"));
     assert!(lines[1..].iter().all(|line| line.starts_with("elm,") || line.starts_with("oak,")), "{answers}");
+    fs::write(at.join("large.csv"), "zone,size,note,colour\n101,0.5,x,red\n101,1e300,x,red\n").unwrap();
+    let err = told(at, "predict run --input large.csv");
+    assert!(err.contains("row 1: 1e300 is too large for f32"), "{err}");
     let measured = succeeds(at, "evaluate run --data table.csv --json");
     assert!(measured["metrics"]["accuracy"].as_f64().unwrap() > 0.5, "{measured}");
     fs::write(at.join("new.csv"), "zone,size\n101,0.5\n").unwrap();

@@ -178,6 +178,15 @@ const FAULTS: &[Fault] = &[
         let at = p.steps.iter().position(|step| step.writes().into_iter().any(is_part)).unwrap();
         p.steps.remove(at);
     }),
+    ("a part of the next value of a slot is one element early", |p| {
+        let homes: Vec<Home> = p.buffers.iter().map(|b| b.home.clone()).collect();
+        change(p, |kind| {
+            let StepKind::Fused { stores, .. } = kind else { return false };
+            let is_part =
+                |view: &View| matches!(homes[view.buffer.0 as usize], Home::Spare(_)) && view.offset > 0;
+            stores.iter_mut().filter(|(_, view)| is_part(view)).map(|(_, view)| view.offset -= 1).count() > 0
+        });
+    }),
     ("an operand over another index space", |p| {
         change(p, |kind| match kind {
             StepKind::Fused { program, .. } if !program.dims.is_empty() => {

@@ -6,7 +6,7 @@ use std::alloc::{Layout, alloc_zeroed, dealloc};
 /// Alignment of every block: a cache line.
 pub const ALIGN: usize = 64;
 
-/// A block of bytes, aligned to [`ALIGN`], not initialised.
+/// A block of bytes, aligned to [`ALIGN`], zeros at first.
 pub struct Block {
     start: *mut u8,
     bytes: usize,

@@ -298,8 +298,9 @@ fn reference(plan: &Plan, op: &Op, x: &[View], out: &View, run: &Run<'_>) -> Res
         Op::AllReduceDone(done) => done.finish()?,
         _ => Arc::new(op.primitive().eval(&operands.iter().collect::<Vec<_>>(), &ty(out))?),
     };
-    if result.data().len() != out.elements() {
-        return Err(format!("{} gave {} elements, not {}", op.name(), result.data().len(), out.elements()));
+    let (found, planned) = (TensorType::new(result.dtype(), [result.data().len()]), ty(out));
+    if (found.dtype, found.shape.elements()) != (planned.dtype, planned.shape.elements()) {
+        return Err(format!("{} gave {found}, not {planned}", op.name()));
     }
     let size = result.dtype().size();
     let to = run.addresses.element(out.buffer, out.offset, size);

@@ -174,7 +174,6 @@ impl CpuProgram {
         if self.scratch.bytes() < self.scratch_bytes() {
             self.scratch = Block::new(self.scratch_bytes(), SCRATCH)?;
         }
-        self.has_outputs = true;
         Ok(())
     }
 
@@ -210,6 +209,7 @@ impl CpuProgram {
         for (field, word) in &self.control {
             word.store(control.word(*field), Ordering::Relaxed);
         }
+        self.has_outputs = false;
         if cfg!(debug_assertions) {
             self.arena.poison();
         }
@@ -238,6 +238,7 @@ impl CpuProgram {
                 return Err(Failure::Operation(self.plan.graph.located(node, &message)));
             }
         }
+        self.has_outputs = true;
         Ok(!trouble.found_not_finite())
     }
 }
@@ -300,8 +301,9 @@ impl Program for CpuProgram {
             Home::Arena(at) => self.arena.start().wrapping_add(at + view.offset * ty.dtype.size()),
             _ => self.arena.start(),
         };
-        // SAFETY: outputs live in the arena to the end of the plan, which wrote valid elements of this type, or to the
-        // first run, and are zeros; the arena is this program's alone, and not written while `self` is borrowed.
+        // SAFETY: outputs live in the arena to the end of the plan, which wrote valid elements of this type in a run
+        // that came to its end, with this arena; before the first one they are zeros. The arena is this program's
+        // alone, and not written while `self` is borrowed.
         let data: DataRef<'_> = unsafe { data_at(at, ty) };
         ArrayView::of(&ty.shape, data)
     }

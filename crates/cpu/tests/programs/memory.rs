@@ -39,6 +39,10 @@ fn memory_that_is_handed_over_holds_no_outputs() {
     let alone = run(&mut small, &mut other.clone(), &y, 1);
     small.give_memory(large.take_memory().unwrap());
     assert_eq!((large.output(0).shape().elements(), small.output(0).shape().elements()), (0, 0));
+    // No run is none.
+    let views: Vec<ArrayView> = y.iter().map(|a| a.view()).collect();
+    let (done, ready) = small.run_many(0, &views, &mut other, &mut ControlBlock::default(), &mut |_| ());
+    assert_eq!((done, ready.is_ok(), small.output(0).shape().elements()), (0, true, 0));
     assert_eq!((large.handed_over_bytes(), run(&mut small, &mut other, &y, 1)), (0, alone));
     // It has no memory, and gets what is too small: it takes its own.
     let least = cpu.compile(&training_step(1).0, Options::default()).unwrap().take_memory().unwrap();

@@ -28,7 +28,7 @@ type Waiting = (Join, Receiver<Result<Array, String>>);
 /// What is kept of a result.
 enum Last {
     Value(Arc<Array>),
-    /// Finite numbers that nothing is computed of ([`Join::AppendState`]): zeros will do.
+    /// Finite numbers that nothing is computed of ([`Join::AppendState`]): zeros will do, which flags among them are.
     Finite(TensorType),
 }
 
@@ -135,14 +135,14 @@ impl Ranks for Group {
     }
 
     fn finish(&self, key: u32) -> Result<Arc<Array>, String> {
-        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        let last = || self.last.lock().unwrap_or_else(PoisonError::into_inner);
         if self.again.load(Ordering::Relaxed) {
-            return last.get(&key).map(Last::again).ok_or_else(|| format!("reduction {key} has no result"));
+            return last().get(&key).map(Last::again).ok_or_else(|| format!("reduction {key} has no result"));
         }
         let waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner).remove(&key);
         let (join, result) = waiting.ok_or_else(|| format!("reduction {key} was not begun"))?;
         let result = Arc::new(result.recv().map_err(|_| ended())??);
-        last.insert(key, Last::of(join, &result));
+        last().insert(key, Last::of(join, &result));
         Ok(result)
     }
 

@@ -53,6 +53,11 @@ const AT_ONCE: usize = 8 << 20;
 /// # Errors
 /// Those of the transport.
 pub fn reduce(transport: &mut dyn Transport, mine: Reduction) -> Result<Array, String> {
+    reduce_in_blocks(transport, mine, AT_ONCE)
+}
+
+/// As [`reduce`], so many bytes at a time.
+fn reduce_in_blocks(transport: &mut dyn Transport, mine: Reduction, bytes: usize) -> Result<Array, String> {
     let dtype = mine.ty.dtype;
     let fold = match mine.join {
         Join::Append | Join::AppendState => return append(transport, &mine),
@@ -63,12 +68,16 @@ pub fn reduce(transport: &mut dyn Transport, mine: Reduction) -> Result<Array, S
     }
     match fold {
         Fold::Sum => match dtype {
-            DType::F32 => reduce_by(transport, mine, |a: f32, b: f32| flushed(a + b, f32::MIN_POSITIVE)),
-            DType::F64 => reduce_by(transport, mine, |a: f64, b: f64| flushed(a + b, f64::MIN_POSITIVE)),
-            _ => numbers!(dtype, T => reduce_by(transport, mine, |a: T, b: T| a.plus(b))),
+            DType::F32 => {
+                reduce_by(transport, mine, bytes, |a: f32, b: f32| flushed(a + b, f32::MIN_POSITIVE))
+            }
+            DType::F64 => {
+                reduce_by(transport, mine, bytes, |a: f64, b: f64| flushed(a + b, f64::MIN_POSITIVE))
+            }
+            _ => numbers!(dtype, T => reduce_by(transport, mine, bytes, |a: T, b: T| a.plus(b))),
         },
         // A NaN is not equal to itself: it replaces, and is never replaced, as in a maximum over rows.
-        Fold::Max => ordered!(dtype, T => reduce_by(transport, mine, |a: T, b: T| {
+        Fold::Max => ordered!(dtype, T => reduce_by(transport, mine, bytes, |a: T, b: T| {
             let replaces = b > a || (!is_same(b, b) && is_same(a, a));
             if replaces { b } else { a }
         })),
@@ -83,6 +92,7 @@ fn flushed<T: OrdLanes + PartialOrd + Default>(sum: T, least: T) -> T {
 fn reduce_by<T: Stored + Default + bytemuck::Pod>(
     transport: &mut dyn Transport,
     mine: Reduction,
+    bytes: usize,
     fold: impl Fn(T, T) -> T,
 ) -> Result<Array, String> {
     let (rank, n) = (transport.rank(), mine.ty.shape.elements());
@@ -95,7 +105,7 @@ fn reduce_by<T: Stored + Default + bytemuck::Pod>(
         ));
     }
     let mut all = vec![T::default(); n];
-    let most = (AT_ONCE / size_of::<T>()).max(1);
+    let most = (bytes / size_of::<T>()).max(1);
     for from in (0..n).step_by(most) {
         let block = from..(from + most).min(n);
         let sum = own_sum(transport, &mine, block.clone(), &fold)?;
@@ -238,6 +248,35 @@ mod tests {
                     assert_eq!(found, alone[0], "{ranks} ranks, {rows} rows, {n} elements");
                 }
             }
+        }
+    }
+
+    #[test]
+    fn blocks_give_the_bits_of_the_whole() {
+        let value =
+            |chunk: usize, i: usize| ((chunk * 37 + i * 11) % 101) as f32 * 1.1e-3 + (chunk as f32).exp();
+        let whole = |n| reduced(3, 50, Fold::Sum, n, value, |a, b| a + b).swap_remove(0);
+        let shares = Shares::new(8, 3);
+        for (n, bytes) in [(1, 1), (13, 1), (13, 12), (13, 16), (25, 48), (24, 48), (0, 4)] {
+            let of = |mut local: Local| {
+                let piece = |piece| {
+                    let leaf = &mut |node: &Range<usize>| {
+                        (node.len() == 1).then(|| (0..n).map(|i| value(node.start, i)).collect::<Vec<f32>>())
+                    };
+                    let add =
+                        &mut |a: Vec<f32>, b: Vec<f32>| a.into_iter().zip(b).map(|(a, b)| a + b).collect();
+                    Array::of([n], shares.fold_below(piece, 50, leaf, add).unwrap()).unwrap()
+                };
+                let pieces = shares.pieces(local.rank(), 50).into_iter().map(piece).collect();
+                let ty = TensorType::new(DType::F32, [n]);
+                let mine = Reduction { join: Join::Fold(Fold::Sum), shares, rows: 50, ty, pieces };
+                reduce_in_blocks(&mut local, mine, bytes).unwrap()
+            };
+            let found: Vec<Array> = thread::scope(|scope| {
+                let ranks: Vec<_> = Local::ranks(3).into_iter().map(|l| scope.spawn(move || of(l))).collect();
+                ranks.into_iter().map(|rank| rank.join().unwrap()).collect()
+            });
+            assert!(found.iter().all(|found| *found == whole(n)), "{n} elements, {bytes} bytes");
         }
     }
 

@@ -17,16 +17,17 @@ pub struct Divided {
     slots: Vec<(SlotId, TensorType)>,
     shares: Shares,
     ranks: Arc<dyn Ranks>,
-    /// Whether they are divided now.
-    is_divided: bool,
+    /// Which of them are divided now: where a part of that fails, the rest stays as it was.
+    is_divided: Vec<bool>,
 }
 
 impl Divided {
     /// These slots, whole, among the ranks of a step; `None` where there is nothing to divide.
     pub fn new(store: &Store, slots: Vec<SlotId>, sharing: Option<&Sharing>) -> Option<Divided> {
         let sharing = sharing.filter(|sharing| sharing.shares.ranks() > 1 && !slots.is_empty())?;
-        let slots = slots.into_iter().map(|id| (id, store.ty(id))).collect();
-        Some(Divided { slots, shares: sharing.shares, ranks: sharing.ranks.clone()?, is_divided: false })
+        let slots: Vec<_> = slots.into_iter().map(|id| (id, store.ty(id))).collect();
+        let is_divided = vec![false; slots.len()];
+        Some(Divided { slots, shares: sharing.shares, ranks: sharing.ranks.clone()?, is_divided })
     }
 
     /// Bytes that other ranks hold.
@@ -43,10 +44,10 @@ impl Divided {
     /// # Errors
     /// Where there is no memory for them.
     pub fn divide(&mut self, store: &mut Store) -> Result<(), Error> {
-        if std::mem::replace(&mut self.is_divided, true) {
-            return Ok(());
-        }
-        for (id, ty) in &self.slots {
+        for (i, (id, ty)) in self.slots.iter().enumerate() {
+            if self.is_divided[i] {
+                continue;
+            }
             let n = ty.shape.elements();
             let own = self.shares.elements(self.ranks.rank(), n);
             let flat = Shape::from([own.len()]);
@@ -54,6 +55,7 @@ impl Divided {
             let part = ArrayView::of(&flat, value.data().view().part(own));
             let part = part.try_to_array("a rank's part of the optimizer's state")?;
             *store.slot_mut(*id).value_mut() = part;
+            self.is_divided[i] = true;
         }
         Ok(())
     }
@@ -63,13 +65,14 @@ impl Divided {
     /// # Errors
     /// Those of the ranks, and where there is no memory for all.
     pub fn join(&mut self, store: &mut Store) -> Result<(), Error> {
-        if !std::mem::replace(&mut self.is_divided, false) {
-            return Ok(());
-        }
-        for (id, ty) in &self.slots {
+        for (i, (id, ty)) in self.slots.iter().enumerate() {
+            if !self.is_divided[i] {
+                continue;
+            }
             store.drop_spare(*id);
             let whole = self.gathered(store.slot(*id).value(), ty).map_err(Error::device)?;
             *store.slot_mut(*id).value_mut() = whole;
+            self.is_divided[i] = false;
         }
         Ok(())
     }

@@ -12,10 +12,12 @@ pub struct Turns {
 }
 
 impl Turns {
-    /// Adds a program, and gives its number.
+    /// Adds a program, and gives its number. It has the memory of those before, or they have lost theirs for its own.
     pub fn add(&mut self, program: Box<dyn Program>) -> usize {
         self.programs.push(program);
-        self.programs.len() - 1
+        let number = self.programs.len() - 1;
+        self.next(number);
+        number
     }
 
     /// The program of this number. Only the one that ran last has outputs.

@@ -122,7 +122,7 @@ impl Split<'_> {
         Ok(whole)
     }
 
-    /// Begins to reduce all that waits and is of the same kind.
+    /// Begins to reduce something, with all that waits and goes with it.
     fn begin(&mut self, with: Member, site: Site) -> Result<(), String> {
         let members = self.buckets.take(with);
         let (fold, dtype) = self.buckets.kind(with);

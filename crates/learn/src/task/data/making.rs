@@ -5,6 +5,7 @@ use super::reading::Reading;
 use super::{dtype, takes_whole_numbers};
 use crate::error::Error;
 use crate::job::{Job, Layer};
+use crate::step::number_at;
 use crate::task::recipe::integers;
 use ironlearn_ir::interpreter::all_finite;
 use ironlearn_ir::{Array, DType, TensorType};
@@ -77,16 +78,25 @@ impl Making {
     }
 }
 
-/// Checks that raw numbers, of which the first row has this number, have become finite ones. It is the largest that has
-/// not: a mean that is too large itself makes others so.
+/// Checks that raw numbers, of which the first row has this number, have become finite ones. What is named is the largest
+/// of the column: a mean that is too large itself makes others so.
 fn check_range(made: &Array, what: &str, first: usize, columns: usize, raw: &[f64]) -> Result<(), Error> {
     if all_finite(made) {
         return Ok(());
     }
-    let largest = raw.iter().enumerate().max_by(|(_, a), (_, b)| a.abs().total_cmp(&b.abs()));
-    let (i, value) = largest.unwrap_or((0, &f64::NAN));
-    let (row, column) = (first + i / columns.max(1), i % columns.max(1));
-    let place = if what == "target" { String::new() } else { format!(" {column}") };
+    let (columns, rows) = (columns.max(1), (raw.len() / columns.max(1)).max(1));
+    let (elements, width) = (made.shape().elements(), made.shape().elements() / rows);
+    let is_wrong = |&i: &usize| !number_at(made.view(), i).is_finite();
+    let wrong = (0..elements).find(is_wrong).unwrap_or(0);
+    // Words take several numbers each, and cannot be too large.
+    let suspects: Vec<usize> = match width == columns {
+        true => (0..rows).map(|row| row * columns + wrong % columns).collect(),
+        false => (wrong / width.max(1) * columns..).take(columns).collect(),
+    };
+    let size = |i: &usize| raw.get(*i).map_or(0.0, |x| if x.is_nan() { f64::INFINITY } else { x.abs() });
+    let largest = suspects.into_iter().max_by(|a, b| size(a).total_cmp(&size(b))).unwrap_or(0);
+    let (row, value) = (first + largest / columns, raw.get(largest).copied().unwrap_or(f64::NAN));
+    let place = if what == "target" { String::new() } else { format!(" {}", largest % columns) };
     let problem = format!("row {row}, {what}{place}: {value:e} is too large for {}", made.dtype());
     Err(Error::usage(problem, "correct it, or leave the row out"))
 }
@@ -152,5 +162,10 @@ mod tests {
         let error = making.make(0, &[1.0, 2.0], &[0.5, -4e38]).unwrap_err().to_string();
         assert!(error.contains("row 1, target: -4e38 is too large for f32"), "{error}");
         assert!(making.make(0, &[1.0, 2.0], &[0.5, -3e38]).is_ok());
+        // A larger number of another column is innocent: 1 / 1e-40 is not finite, 1e6 is.
+        let narrow = Scaling { mean: vec![0.0; 2], deviation: vec![1.0, 1e-40] };
+        let narrow = Preparation { input_scaling: Some(narrow), ..raw.clone() };
+        let error = Making::of(&job, &narrow).make(3, &[1e6, 0.0, 1e6, 1.0], &[0.0; 2]).unwrap_err();
+        assert!(error.to_string().contains("row 4, number 1: 1e0 is too large for f32"), "{error}");
     }
 }

@@ -248,8 +248,10 @@ fn of_rows(job: &Job, reading: Reading, raw: Raw) -> Result<Data, Error> {
     let copy = |a: &Array| a.view().try_to_array("the rows that answers are compared with");
     let truth = Truth::Rows(copy(x)?, copy(y)?);
     let making = Making::of(job, &preparation);
-    let ready = |part: &Dataset| made(&making, part);
-    let (train, validation) = (ready(&train)?, validation.as_ref().map(ready).transpose()?);
+    let whole = if validation.is_some() { "the rows to learn from" } else { "the rows" };
+    let of_validation = |part: &Dataset| made(&making, part, "the rows for validation");
+    let (train, validation) =
+        (made(&making, &train, whole)?, validation.as_ref().map(of_validation).transpose()?);
     Ok(Data { preparation, train, validation, truth })
 }
 
@@ -279,11 +281,14 @@ fn input_scaling(job: &Job, preparation: &Preparation, x: &[f64]) -> Option<Scal
     }
 }
 
-/// A part of a data set as the network sees it.
-fn made(making: &Making, part: &Dataset) -> Result<Dataset, Error> {
+/// A part of a data set as the network sees it; `what` it is, for messages.
+fn made(making: &Making, part: &Dataset, what: &str) -> Result<Dataset, Error> {
     let (x, y) = held(part)?;
     let [x, y] = [x, y].map(|a| a.as_slice::<f64>().unwrap_or_default());
-    let [inputs, targets] = making.make(0, x, y)?;
+    let [inputs, targets] = making.make(0, x, y).map_err(|error| match error {
+        Error::Usage { problem, hint } => Error::usage(format!("of {what}, {problem}"), hint),
+        other => other,
+    })?;
     Dataset::new(inputs, targets)
 }
 

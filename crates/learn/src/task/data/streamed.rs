@@ -236,7 +236,10 @@ fn finite(places: &Places, first: usize, columns: usize, x: &Array) -> Result<Ve
     let Some(i) = values.iter().position(|x| x.is_nan() || x.abs() > TOO_LARGE) else { return Ok(values) };
     let (path, row, _) = places.of(first + i / columns);
     let is_finite = values[i].is_finite();
-    let problem = if is_finite { "a value is too large" } else { "a value is no finite number" };
+    let problem = match is_finite {
+        true => format!("a value is beyond {TOO_LARGE:e}, the most that can be standardised"),
+        false => "a value is no finite number".into(),
+    };
     Err(FileError::new(path, problem)
         .at(Place::Key(format!("{}[{row}, {}]", places.name, i % columns)))
         .found(format!("{:?}", values[i]))

@@ -227,6 +227,7 @@ impl Predictor {
         let (values, columns) = (raw.as_slice::<f64>().unwrap_or_default(), self.preparation.columns);
         let rows = values.len() / columns.max(1);
         let preparation = self.preparation.clone();
+        self.check_range(values)?;
         crate::io::read::reserve(answers, (rows * self.answer.len()) as u64, "the answers")?;
         self.run(
             rows,
@@ -234,6 +235,24 @@ impl Predictor {
             |_, answer| answers.extend_from_slice(answer),
             stop,
         )
+    }
+
+    /// An error where a number of raw rows is none any more as the network takes it.
+    fn check_range(&self, values: &[f64]) -> Result<(), Error> {
+        if self.batch.dtype() != DType::F32 {
+            return Ok(());
+        }
+        let mut prepared = vec![0.0; self.width];
+        for (row, raw) in values.chunks_exact(self.preparation.columns.max(1)).enumerate() {
+            self.preparation.write_input(raw, &mut prepared);
+            if prepared.iter().any(|&x| !(x as f32).is_finite()) {
+                let largest =
+                    raw.iter().copied().fold(0.0, |a: f64, b| if b.abs() > a.abs() { b } else { a });
+                let problem = format!("row {row}: {largest:e} is too large for f32");
+                return Err(Error::usage(problem, "correct it, or leave the row out"));
+            }
+        }
+        Ok(())
     }
 
     fn table(&self, answers: Vec<f64>) -> Result<Array, Error> {
