@@ -5,6 +5,7 @@ use super::model::Model;
 use super::queue::{Queue, Work};
 use super::refusal::Refusal;
 use hyper::StatusCode;
+use ironlearn::Error;
 use std::time::Duration;
 
 /// How batches are made.
@@ -23,7 +24,15 @@ pub fn run(model: &mut Model, queue: &Queue, metrics: &Metrics, batching: Batchi
             continue;
         }
         metrics.batches.add(works.iter().map(|work| work.rows as f64).sum());
-        answer(works, &mut |rows, raw| Ok(model.answers(rows, raw)?));
+        answer(works, &mut |rows, raw| model.answers(rows, raw).map_err(refused));
+    }
+}
+
+/// Why a model gives no answer. Rows have the right form here: what is wrong with them is what they say.
+fn refused(error: Error) -> Refusal {
+    match error {
+        Error::Usage { .. } => Refusal::new(StatusCode::UNPROCESSABLE_ENTITY, error.to_string()),
+        _ => error.into(),
     }
 }
 
