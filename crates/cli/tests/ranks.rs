@@ -69,7 +69,8 @@ mod under_a_launcher {
         output
     }
 
-    /// The process of a rank that works in this folder.
+    /// The process of a rank that works in this folder, once it joins the others: a process that dies while its launcher
+    /// still starts the next one leaves Open MPI waiting for itself, and is no rank yet.
     fn process(folder: &Path, rank: usize) -> Option<u32> {
         let here = fs::metadata(folder).ok()?;
         let variable = format!("OMPI_COMM_WORLD_RANK={rank}\0");
@@ -77,9 +78,16 @@ mod under_a_launcher {
             let pid = entry.file_name().to_str()?.parse().ok()?;
             let place = fs::metadata(entry.path().join("cwd")).ok()?;
             let environment = fs::read(entry.path().join("environ")).ok()?;
-            let is_rank = text(&environment).contains(&variable);
+            let is_rank = text(&environment).contains(&variable) && joins(&entry.path());
             (is_rank && (place.dev(), place.ino()) == (here.dev(), here.ino())).then_some(pid)
         })
+    }
+
+    /// Whether a process has the thread that talks to other ranks.
+    fn joins(process: &Path) -> bool {
+        let threads = fs::read_dir(process.join("task")).into_iter().flatten().flatten();
+        let names = threads.filter_map(|thread| fs::read_to_string(thread.path().join("comm")).ok());
+        names.into_iter().any(|name| name.trim() == "ranks")
     }
 
     fn start(folder: &Path, count: usize, arguments: &str) -> Child {
