@@ -9,16 +9,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-command -v mpirun >/dev/null || {
-    echo "SKIPPED the speed of ranks: there is no mpirun"
-    exit 0
-}
-program=${IRONLEARN:-}
-if [[ -z $program ]]; then
-    cargo build --quiet --release -p ironlearn-cli --features mpi
-    program=${CARGO_TARGET_DIR:-target}/release/ironlearn
-fi
-export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 # containers have one user
+source scripts/mpi-program.sh "the speed of ranks"
 
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT

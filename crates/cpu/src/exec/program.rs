@@ -167,7 +167,7 @@ impl CpuProgram {
     }
 
     /// Makes sure that there is working memory: it may have been handed over.
-    fn has_memory(&mut self) -> Result<(), Failure> {
+    fn ensure_memory(&mut self) -> Result<(), Failure> {
         if self.arena.bytes() < self.plan.arena_bytes {
             self.settle(Block::new(self.plan.arena_bytes, ARENA)?);
         }
@@ -263,7 +263,7 @@ impl Program for CpuProgram {
     ) -> (usize, Result<(), Failure>) {
         let ready = check_inputs(&self.plan.graph, inputs)
             .and_then(|()| self.resolve(inputs, store))
-            .and_then(|()| self.has_memory());
+            .and_then(|()| self.ensure_memory());
         if let Err(failure) = ready {
             return (0, Err(failure));
         }

@@ -199,6 +199,21 @@ mod tests {
     use crate::ranks::{Local, Ranks};
     use std::thread;
 
+    /// The sums of a rank's subtrees, of values that each chunk has.
+    fn pieces<T: crate::Element>(
+        (shares, rank, rows, n): (Shares, usize, usize, usize),
+        value: fn(usize, usize) -> T,
+        add: fn(T, T) -> T,
+    ) -> Vec<Array> {
+        let leaf = |chunk: usize| (0..n).map(|i| value(chunk, i)).collect::<Vec<T>>();
+        let piece = |piece| {
+            let leaf = &mut |node: &Range<usize>| (node.len() == 1).then(|| leaf(node.start));
+            let add = &mut |a: Vec<T>, b: Vec<T>| a.into_iter().zip(b).map(|(a, b)| add(a, b)).collect();
+            Array::of([n], shares.fold_below(piece, rows, leaf, add).unwrap()).unwrap()
+        };
+        shares.pieces(rank, rows).into_iter().map(piece).collect()
+    }
+
     /// What each of some ranks gets, of values that each chunk has.
     fn reduced<T: crate::Element>(
         ranks: usize,
@@ -211,13 +226,7 @@ mod tests {
         let of = |group: crate::ranks::Group| {
             let shares = Shares::new(8, ranks);
             let ty = TensorType::new(T::DTYPE, [n]);
-            let leaf = |chunk: usize| (0..n).map(|i| value(chunk, i)).collect::<Vec<T>>();
-            let piece = |piece| {
-                let leaf = &mut |n: &Range<usize>| (n.len() == 1).then(|| leaf(n.start));
-                let add = &mut |a: Vec<T>, b: Vec<T>| a.into_iter().zip(b).map(|(a, b)| add(a, b)).collect();
-                Array::of([n], shares.fold_below(piece, rows, leaf, add).unwrap()).unwrap()
-            };
-            let pieces = shares.pieces(group.rank(), rows).into_iter().map(piece).collect();
+            let pieces = pieces((shares, group.rank(), rows, n), value, add);
             group.begin(3, Reduction { join: Join::Fold(fold), shares, rows, ty, pieces }).unwrap();
             assert!(
                 group
@@ -259,15 +268,7 @@ mod tests {
         let shares = Shares::new(8, 3);
         for (n, bytes) in [(1, 1), (13, 1), (13, 12), (13, 16), (25, 48), (24, 48), (0, 4)] {
             let of = |mut local: Local| {
-                let piece = |piece| {
-                    let leaf = &mut |node: &Range<usize>| {
-                        (node.len() == 1).then(|| (0..n).map(|i| value(node.start, i)).collect::<Vec<f32>>())
-                    };
-                    let add =
-                        &mut |a: Vec<f32>, b: Vec<f32>| a.into_iter().zip(b).map(|(a, b)| a + b).collect();
-                    Array::of([n], shares.fold_below(piece, 50, leaf, add).unwrap()).unwrap()
-                };
-                let pieces = shares.pieces(local.rank(), 50).into_iter().map(piece).collect();
+                let pieces = pieces((shares, local.rank(), 50, n), value, |a, b| a + b);
                 let ty = TensorType::new(DType::F32, [n]);
                 let mine = Reduction { join: Join::Fold(Fold::Sum), shares, rows: 50, ty, pieces };
                 reduce_in_blocks(&mut local, mine, bytes).unwrap()

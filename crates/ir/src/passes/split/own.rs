@@ -128,7 +128,8 @@ impl Split<'_> {
             for &Piece { of, .. } in portion.iter().filter(|piece| piece.part + 1 == piece.parts) {
                 let mut by_rank = found.remove(&of).unwrap_or_default();
                 // What this rank has itself is there already, in one piece.
-                by_rank[self.sharing.rank()] = vec![self.own(of)?];
+                let own = self.own(of)?;
+                by_rank.get_mut(self.sharing.rank()).into_iter().for_each(|mine| *mine = vec![own]);
                 let Node { ty, site, .. } = self.old.node(of).clone();
                 let whole = self.infer(Concat(0).into(), by_rank.concat(), site)?;
                 let whole = self.infer(Reshape(ty.shape).into(), vec![whole], site)?;

@@ -137,7 +137,7 @@ impl Predictor {
     fn run(
         &mut self,
         rows: usize,
-        mut input: impl FnMut(usize, &mut [f64]),
+        mut input: impl FnMut(usize, &mut [f64]) -> Result<(), Error>,
         mut take: impl FnMut(usize, &[f64]),
         stop: &dyn Fn() -> bool,
     ) -> Result<bool, Error> {
@@ -148,7 +148,7 @@ impl Predictor {
             }
             let here = self.rows.min(rows - start);
             for i in 0..here {
-                input(start + i, &mut buffer);
+                input(start + i, &mut buffer)?;
                 if matches!(self.batch.dtype(), DType::U8 | DType::I32 | DType::I64) {
                     check_indices(&buffer, start + i, self.width, self.batch.dtype())?;
                 }
@@ -227,32 +227,18 @@ impl Predictor {
         let (values, columns) = (raw.as_slice::<f64>().unwrap_or_default(), self.preparation.columns);
         let rows = values.len() / columns.max(1);
         let preparation = self.preparation.clone();
-        self.check_range(values)?;
+        let narrow = self.batch.dtype() == DType::F32;
         crate::io::read::reserve(answers, (rows * self.answer.len()) as u64, "the answers")?;
         self.run(
             rows,
-            |i, row| preparation.write_input(&values[i * columns..(i + 1) * columns], row),
+            |i, row| {
+                let raw = &values[i * columns..(i + 1) * columns];
+                preparation.write_input(raw, row);
+                if narrow { check_range(i, raw, row) } else { Ok(()) }
+            },
             |_, answer| answers.extend_from_slice(answer),
             stop,
         )
-    }
-
-    /// An error where a number of raw rows is none any more as the network takes it.
-    fn check_range(&self, values: &[f64]) -> Result<(), Error> {
-        if self.batch.dtype() != DType::F32 {
-            return Ok(());
-        }
-        let mut prepared = vec![0.0; self.width];
-        for (row, raw) in values.chunks_exact(self.preparation.columns.max(1)).enumerate() {
-            self.preparation.write_input(raw, &mut prepared);
-            if prepared.iter().any(|&x| !(x as f32).is_finite()) {
-                let largest =
-                    raw.iter().copied().fold(0.0, |a: f64, b| if b.abs() > a.abs() { b } else { a });
-                let problem = format!("row {row}: {largest:e} is too large for f32");
-                return Err(Error::usage(problem, "correct it, or leave the row out"));
-            }
-        }
-        Ok(())
     }
 
     fn table(&self, answers: Vec<f64>) -> Result<Array, Error> {
@@ -292,9 +278,22 @@ impl Predictor {
         crate::io::read::reserve(levels, (canvas.area() * canvas.channels) as u64, "a drawing")?;
         self.run(
             canvas.area(),
-            |i, row| canvas.write_input(i, row),
+            |i, row| {
+                canvas.write_input(i, row);
+                Ok(())
+            },
             |_, answer| levels.extend(answer.iter().map(|&x| canvas.level(x))),
             stop,
         )
     }
+}
+
+/// An error where a number of a raw row is none any more as a network of `f32` takes it.
+fn check_range(row: usize, raw: &[f64], prepared: &[f64]) -> Result<(), Error> {
+    if prepared.iter().all(|&x| (x as f32).is_finite()) {
+        return Ok(());
+    }
+    let largest = raw.iter().copied().fold(0.0, |a: f64, b| if b.abs() > a.abs() { b } else { a });
+    let problem = format!("row {row}: {largest:e} is too large for f32");
+    Err(Error::usage(problem, "correct it, or leave the row out"))
 }
