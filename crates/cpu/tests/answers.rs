@@ -3,7 +3,7 @@
 
 use ironlearn_cpu::Cpu;
 use ironlearn_cpu::isa::Isa;
-use ironlearn_ir::plan::{Options, Plan, StepKind, plan};
+use ironlearn_ir::plan::{Options, Plan, Regions, StepKind, plan};
 use ironlearn_ir::prim::elementwise::{Add, Maximum, Minimum, MulShiftRound};
 use ironlearn_ir::prim::{Dot, philox};
 use ironlearn_ir::*;
@@ -68,7 +68,8 @@ fn answers(cpu: &Cpu, [rows, seed]: [usize; 2], integers: bool, regions: bool, c
     let bits = words(rows * SIZES[0], seed as u64).map(|w| (w as i32 >> 8) as f32 / 1e6);
     let input = Array::of([rows, SIZES[0]], bits.collect::<Vec<f32>>()).unwrap();
     let (graph, mut store) = network(rows, integers, constant);
-    let options = Options { regions, ..Options::default() };
+    let how = if regions { Regions::Cached } else { Regions::None };
+    let options = Options { regions: how, ..Options::default() };
     assert_eq!(is_one_region(&plan(&graph, options).unwrap()), regions, "{rows} rows");
     let mut program = cpu.compile(&graph, options).unwrap();
     // Twice: what is packed ahead must still be there.

@@ -3,7 +3,7 @@
 #![allow(missing_docs, clippy::unwrap_used)]
 
 use ironlearn_cpu::Cpu;
-use ironlearn_ir::plan::Options;
+use ironlearn_ir::plan::{Options, Regions};
 use ironlearn_ir::prim::Dot;
 use ironlearn_ir::prim::elementwise::{Add, Maximum, Minimum, MulShiftRound};
 use ironlearn_ir::*;
@@ -59,9 +59,9 @@ fn layer_rate() {
         [(1024, vec![1024, 1024]), (1024, vec![784, 200, 100, 50, 10]), (4096, vec![784, 200, 100, 50, 10])]
     {
         for (name, requantized, regions) in [
-            ("sums cut off", false, false),
-            ("layers", true, false),
-            ("layers in blocks of rows", true, true),
+            ("sums cut off", false, Regions::None),
+            ("layers", true, Regions::None),
+            ("layers in blocks of rows", true, Regions::Cached),
         ] {
             let (graph, mut store, input) = network(rows, &sizes, requantized);
             let options = Options { regions, ..Options::default() };

@@ -124,8 +124,14 @@ fn products_of_every_precision_compile_without_spills() {
         return;
     }
     let mut most = 0;
-    let networks =
-        [(40_000, [2, 256, 256]), (40_000, [256, 128, 1]), (32, [784, 128, 10]), (1001, [33, 65, 129])];
+    // The last two are regions.
+    let networks = [
+        (40_000, [2, 256, 256]),
+        (40_000, [256, 128, 1]),
+        (32, [784, 128, 10]),
+        (1001, [33, 65, 129]),
+        (2500, [64, 128, 128]),
+    ];
     for (i, (rows, widths)) in networks.into_iter().enumerate() {
         let graph = layers(rows, widths);
         for precision in PRECISIONS {
@@ -247,5 +253,17 @@ fn a_small_training_step_is_few_kernels() {
     let kernels = FULL.kernels(&step, true, "90a");
     // Two layers, their gradients, cross-entropy and Adam: 31 steps of the plan.
     assert!(planned(&step, Options::default()).unwrap().steps.len() > 25);
-    assert!(kernels.len() <= 11, "{:?}", kernels.iter().map(|k| &k.name).collect::<Vec<_>>());
+    assert!(kernels.len() <= 11, "{:?}", names(&kernels));
+}
+
+#[test]
+fn a_step_of_a_narrow_network_is_few_kernels() {
+    let Some(step) = graphs("picture").into_iter().next() else { return };
+    // All that is done to rows, their sums, the gradients of weights, what is updated by sums.
+    let kernels = FULL.kernels(&step, true, "90a");
+    assert!(kernels.len() <= 6, "{:?}", names(&kernels));
+}
+
+fn names(kernels: &[Kernel]) -> Vec<&str> {
+    kernels.iter().map(|k| &k.name[..]).collect()
 }

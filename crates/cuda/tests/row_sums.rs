@@ -3,55 +3,19 @@
 #![allow(clippy::unwrap_used, reason = "a test that fails here says where")]
 
 mod common;
+#[path = "common/networks.rs"]
+mod networks;
 
+use ironlearn_cuda::Options;
 use ironlearn_cuda::exec::planned;
-use ironlearn_cuda::{Cuda, Options};
-use ironlearn_ir::interpreter::{Env, interpret};
 use ironlearn_ir::plan::{Plan, StepKind};
-use ironlearn_ir::{Array, ArrayView, ControlBlock, DType, Graph, Mode, Program, Store, Tape, Var};
-use ironlearn_testkit::rng::Rng;
+use ironlearn_ir::{DType, Graph};
+use networks::check;
 
 const ROWS: usize = 8200;
 
-/// A network of two inputs and three layers; its loss, and the gradients of all weights and biases.
 fn network(rows: usize, widths: [usize; 4]) -> Graph {
-    let tape = Tape::new(Mode::Train);
-    let mut z = tape.input::<f32>([rows, widths[0]]);
-    let layers = widths.windows(2).map(|w| [tape.input::<f32>([w[0], w[1]]), tape.input::<f32>([1, w[1]])]);
-    let layers: Vec<[Var<'_, f32>; 2]> = layers.collect();
-    for [weights, bias] in &layers {
-        z = (z.dot(*weights) + bias.broadcast_to([rows, bias.shape()[1]])).tanh();
-    }
-    let loss = z.square().mean_all();
-    tape.output("loss", loss.node());
-    let wanted: Vec<_> = layers.into_iter().flatten().collect();
-    for (i, gradient) in loss.grad(&wanted).iter().enumerate() {
-        tape.output(&format!("gradient {i}"), gradient.node());
-    }
-    tape.finish().unwrap().0
-}
-
-fn inputs(graph: &Graph) -> Vec<Array> {
-    let mut rng = Rng::new(7);
-    let array = |shape: Vec<usize>| {
-        let n = shape.iter().product();
-        let scale = (3.0 / shape[0].min(64) as f64).sqrt();
-        Array::of(shape, rng.floats(n, -scale, scale).iter().map(|&x| x as f32).collect()).unwrap()
-    };
-    graph.inputs.iter().map(|ty| ty.shape.dims().to_vec()).map(array).collect()
-}
-
-/// What the interpreter gives.
-fn right(graph: &Graph, inputs: &[Array]) -> Vec<Array> {
-    let env = Env::new(inputs.to_vec(), &Store::new(), ControlBlock::default());
-    let mut values = interpret(graph, &env).unwrap();
-    graph.outputs.iter().map(|(_, id)| values[id.index()].take().unwrap()).collect()
-}
-
-fn outputs(graph: &Graph, program: &mut dyn Program, inputs: &[Array]) -> Vec<Array> {
-    let views: Vec<ArrayView<'_>> = inputs.iter().map(Array::view).collect();
-    program.run(&views, &mut Store::new(), &ControlBlock::default()).unwrap();
-    (0..graph.outputs.len()).map(|i| program.output(i).to_array()).collect()
+    networks::network(rows, &widths, |z| z.tanh())
 }
 
 /// The number of sums of each step that begins some, and whether it stores anything.
@@ -62,27 +26,6 @@ fn begun(plan: &Plan) -> Vec<(usize, bool)> {
         _ => None,
     };
     plan.steps.iter().filter_map(|step| sums(&step.kind)).collect()
-}
-
-/// How far apart two arrays are, in norm.
-fn distance(found: &Array, right: &Array) -> f64 {
-    let (found, right) = (found.as_slice::<f32>().unwrap(), right.as_slice::<f32>().unwrap());
-    let square = |x: f64| x * x;
-    let error: f64 = found.iter().zip(right).map(|(f, r)| square(f64::from(*f) - f64::from(*r))).sum();
-    (error / right.iter().map(|&r| square(f64::from(r))).sum::<f64>()).sqrt()
-}
-
-fn check(cuda: &Cuda, graph: &Graph, options: Options, allowed: f64) {
-    let inputs = inputs(graph);
-    let right = right(graph, &inputs);
-    let mut program = cuda.compile(graph, options).unwrap();
-    let found = outputs(graph, &mut program, &inputs);
-    for ((found, right), (name, _)) in found.iter().zip(&right).zip(&graph.outputs) {
-        let distance = distance(found, right);
-        assert!(distance <= allowed, "{name}: {distance:.1e} off, {allowed:.0e} allowed");
-    }
-    let again = outputs(graph, &mut program, &inputs);
-    assert!(found.iter().zip(&again).all(|(a, b)| a.as_slice::<f32>() == b.as_slice::<f32>()));
 }
 
 #[test]

@@ -297,6 +297,7 @@ pub fn argument(argument: &Argument, addresses: &[u64], memory: &Memory) -> u64 
         Of::Scratch => memory.scratch.at(),
         Of::Counters(first) => memory.counters.at() + 4 * first as u64,
         Of::Exchange(at) => memory.exchange.at() + at as u64,
+        Of::Chip(_) => 0,
     }
 }
 

@@ -27,7 +27,7 @@ use crate::driver::Context;
 use crate::error::CudaError;
 use crate::nccl::Links;
 use crate::text::Target;
-use ironlearn_ir::plan::{Options as PlanOptions, Plan, plan};
+use ironlearn_ir::plan::{Options as PlanOptions, Plan, Regions, plan};
 use ironlearn_ir::ranks::Ranks;
 use ironlearn_ir::{DType, Failure, Graph, passes};
 use std::env;
@@ -61,6 +61,8 @@ pub struct Options {
     pub fuse: bool,
     /// Products of little work have a kernel of their own.
     pub thin: bool,
+    /// Takes rows through narrow layers on the chip.
+    pub regions: bool,
     /// Looks for values that are not finite.
     pub check: bool,
     /// The graph computes chunks of rows, each by itself, and other programs compute the rest: a chunk's bits do not depend
@@ -70,7 +72,16 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Options {
-        Options { tf32: false, narrow: None, fast: false, fuse: true, thin: true, check: true, chunks: false }
+        Options {
+            tf32: false,
+            narrow: None,
+            fast: false,
+            fuse: true,
+            thin: true,
+            regions: true,
+            check: true,
+            chunks: false,
+        }
     }
 }
 
@@ -137,12 +148,16 @@ impl Cuda {
     }
 }
 
+/// Bytes of shared memory that every architecture gives a block.
+const ON_CHIP: usize = 96 << 10;
+
 /// The plan of a graph for GPUs.
 pub fn planned(graph: &Graph, options: Options) -> Result<Plan, Failure> {
     let plan_options = PlanOptions {
         fuse: options.fuse,
         check: options.check,
-        regions: false,
+        // A chunk would be one only where it is the first of its program.
+        regions: if options.regions && !options.chunks { Regions::OnChip(ON_CHIP) } else { Regions::None },
         updates_last: true,
         epilogues: true,
     };

@@ -28,6 +28,9 @@ impl Index {
 
     /// The element of a view over the space.
     pub fn of(&mut self, writer: &mut Writer<'_>, view: &View) -> String {
+        if let Some(stride) = writer.row_stride(view.buffer) {
+            return self.on_chip(writer, view, stride);
+        }
         if view.strides.iter().zip(&self.dims).all(|(s, d)| *s == 0 || *d == 1) {
             return view.offset.to_string();
         }
@@ -35,13 +38,22 @@ impl Index {
             return super::flat(view, &self.flat);
         }
         let coordinates = self.coordinates(writer).to_vec();
-        let mut text = view.offset.to_string();
-        for ((c, &s), &d) in coordinates.iter().zip(&view.strides).zip(&self.dims) {
-            if s != 0 && d != 1 {
-                text.push_str(&format!(" + ({}){c} * ({s})", self.kind));
-            }
-        }
-        text
+        view.offset.to_string() + &self.along(&coordinates, &view.strides, 0)
+    }
+
+    /// The element in the rows of a block on the chip, which are `stride` elements apart.
+    fn on_chip(&mut self, writer: &mut Writer<'_>, view: &View, stride: usize) -> String {
+        let coordinates = self.coordinates(writer).to_vec();
+        let row = format!("{} + ({} - il_row0) * {stride}", view.offset, coordinates[0]);
+        row + &self.along(&coordinates, &view.strides, 1)
+    }
+
+    /// How far a place is along the axes from `first` on.
+    fn along(&self, coordinates: &[String], strides: &[isize], first: usize) -> String {
+        let axes = coordinates.iter().zip(strides).zip(&self.dims).skip(first);
+        axes.filter(|((_, s), d)| **s != 0 && **d != 1)
+            .map(|((c, s), _)| format!(" + ({}){c} * ({s})", self.kind))
+            .collect()
     }
 
     /// The place along each axis.

@@ -60,7 +60,7 @@ impl Part {
     /// Many reads are to be under way at once, which take registers: more than the 32 or 64 that the compiler gives a
     /// thread so that several blocks fit a multiprocessor.
     fn reads_ahead(&self) -> bool {
-        self.text.contains("il_gemm_thin") || self.text.contains("is_within")
+        ["il_gemm_thin", "il_region_", "is_within"].iter().any(|name| self.text.contains(name))
     }
 
     /// Turns in which a block of [`THREADS`] does its blocks.
@@ -77,7 +77,7 @@ impl Kernel {
             name: w.name,
             types: String::new(),
             parts: vec![part],
-            arguments: w.arguments,
+            arguments: w.arguments.into_iter().filter(|a| !matches!(a.of, Of::Chip(_))).collect(),
             shape,
             scratch: w.scratch,
             counters: w.counters,

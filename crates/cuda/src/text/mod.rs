@@ -14,6 +14,7 @@ mod kernel;
 mod pool;
 mod product;
 mod reduce;
+mod region;
 mod rows;
 mod tile;
 mod types;
@@ -25,7 +26,7 @@ pub use product::{is_on_tensor_cores, is_thin};
 pub use tile::{Early, Lanes, Place, Tile};
 
 use crate::driver::Shape;
-use ironlearn_ir::plan::{BufferId, DotStep, Home, Plan, PlanStep, StepKind, View};
+use ironlearn_ir::plan::{BufferId, DotStep, Home, Plan, PlanStep, Region, StepKind, View};
 use ironlearn_ir::{DType, NodeId};
 
 /// What stands before all kernels.
@@ -42,11 +43,12 @@ pub const PRODUCTS: &str = concat!(
     include_str!("../../kernels/gemm_f32.cuh"),
     include_str!("../../kernels/gemm_tf32.cuh"),
     include_str!("../../kernels/gemm_bf16.cuh"),
+    include_str!("../../kernels/region.cuh"),
 );
 
 /// The texts of kernels with what stands before them.
 pub fn program(kernels: &[String]) -> String {
-    let uses = |k: &String| k.contains("il_gemm_") || k.contains("il_row_tiles");
+    let uses = |k: &String| ["il_gemm_", "il_row_tiles", "il_region_"].iter().any(|name| k.contains(name));
     let products = if kernels.iter().any(uses) { PRODUCTS } else { "" };
     [PRELUDE, products].into_iter().chain(kernels.iter().map(String::as_str)).collect()
 }
@@ -62,6 +64,8 @@ pub enum Of {
     Counters(usize),
     /// Memory of what linked GPUs exchange, from this byte on.
     Exchange(usize),
+    /// A local of a region, which lies on the chip while a kernel is written: no argument of it.
+    Chip(BufferId),
 }
 
 /// An argument of a kernel: an address.
@@ -83,7 +87,7 @@ impl Argument {
     /// What a kernel calls it where it reports a failure.
     pub fn number(&self) -> usize {
         match self.of {
-            Of::Buffer(id) => id.0 as usize,
+            Of::Buffer(id) | Of::Chip(id) => id.0 as usize,
             Of::Scratch | Of::Counters(_) | Of::Exchange(_) => u32::MAX as usize,
         }
     }
@@ -126,7 +130,8 @@ pub fn kernels(plan: &Plan, step: &PlanStep, number: usize, target: Target) -> R
         StepKind::ArgMax { x, out } => argmax::argmax(writer(), x, out),
         StepKind::Fill { out, value } => rows::fill(writer(), out, *value),
         StepKind::Reference { op, .. } => Err(format!("`{}`", op.name())),
-        StepKind::Scan(_) | StepKind::Region(_) => Err("a step within a step".into()),
+        StepKind::Region(region) => region::region(writer(), region, target),
+        StepKind::Scan(_) => Err("a step within a step".into()),
     }
 }
 
@@ -162,6 +167,8 @@ pub struct Writer<'a> {
     counters: usize,
     /// Some value is looked at.
     checks: bool,
+    /// The region whose steps are written.
+    region: Option<&'a Region>,
 }
 
 impl<'a> Writer<'a> {
@@ -177,6 +184,7 @@ impl<'a> Writer<'a> {
             scratch: 0,
             counters: 0,
             checks: false,
+            region: None,
         }
     }
 
@@ -193,13 +201,21 @@ impl<'a> Writer<'a> {
 
     /// An argument for a buffer: its name and number.
     fn buffer(&mut self, id: BufferId, writes: bool) -> usize {
-        let of = Of::Buffer(id);
+        let local = self.row_stride(id).zip(self.region);
+        let of = if local.is_some() { Of::Chip(id) } else { Of::Buffer(id) };
         if let Some(at) = self.arguments.iter().position(|a| a.of == of) {
             self.arguments[at].writes |= writes;
             return at;
         }
         let buffer = self.plan.buffer(id);
-        self.argument(format!("b{}", id.0), buffer.dtype, of, buffer.len, writes)
+        let elements = local.map_or(buffer.len, |(stride, region)| stride * region.block_rows());
+        self.argument(format!("b{}", id.0), buffer.dtype, of, elements, writes)
+    }
+
+    /// Elements from row to row of a buffer that lies on the chip, the first row being `il_row0` of the batch.
+    pub fn row_stride(&self, id: BufferId) -> Option<usize> {
+        let region = self.region.filter(|region| region.locals.contains(&id))?;
+        Some(region.row_stride(self.plan.buffer(id)))
     }
 
     fn argument(&mut self, name: String, dtype: DType, of: Of, elements: usize, writes: bool) -> usize {
@@ -287,7 +303,7 @@ impl<'a> Writer<'a> {
         let plan = self.plan;
         let moves = |a: &Argument| match a.of {
             Of::Buffer(id) => a.writes && matches!(plan.buffer(id).home, Home::Spare(_)),
-            Of::Scratch | Of::Counters(_) | Of::Exchange(_) => false,
+            Of::Scratch | Of::Counters(_) | Of::Exchange(_) | Of::Chip(_) => false,
         };
         let mut text = String::new();
         // New state is not written after a failure: see exec/state.rs.

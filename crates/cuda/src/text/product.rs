@@ -57,18 +57,18 @@ fn shape(dot: &DotStep) -> thin_choice::Shape {
 }
 
 /// How the operands lie.
-struct Operands {
-    m: usize,
-    n: usize,
-    k: usize,
+pub struct Operands {
+    pub m: usize,
+    pub n: usize,
+    pub k: usize,
     batch: usize,
-    left: Side,
-    right: Side,
+    pub left: Side,
+    pub right: Side,
 }
 
-struct Side {
-    lies: Matrix,
-    offset: usize,
+pub struct Side {
+    pub lies: Matrix,
+    pub offset: usize,
 }
 
 impl Side {
@@ -88,7 +88,7 @@ impl Operands {
         Extent { batch: self.batch, m: self.m, n: self.n }
     }
 
-    fn of(w: &Writer<'_>, dot: &DotStep) -> Option<Operands> {
+    pub fn of(w: &Writer<'_>, dot: &DotStep) -> Option<Operands> {
         let rank = dot.out.dims.len();
         let (m, n, k) = (dot.out.dims[rank - 2], dot.out.dims[rank - 1], dot.x.dims[rank - 1]);
         let batch: usize = dot.out.dims[..rank - 2].iter().product();

@@ -166,20 +166,13 @@ impl Reduction {
 
     fn clear(&self, w: &mut Writer<'_>) {
         self.each_lane(w);
-        w.line(format!("sum[l] = {};\n}}", self.zero()));
+        w.line(format!("sum[l] = {};\n}}", zero(self.fold, self.dtype)));
     }
 
     /// Begins a loop over the sums of a thread.
     fn each_lane(&self, w: &mut Writer<'_>) {
         w.line("#pragma unroll");
         w.line(format!("for (int l = 0; l < {}; l++) {{", self.lanes));
-    }
-
-    fn zero(&self) -> String {
-        match self.fold {
-            Fold::Sum => format!("({})0", computed(self.dtype)),
-            Fold::Max => lowest(self.dtype),
-        }
     }
 
     /// Up to the loop over the elements of a sum; `r` is the place along the reduced axis.
@@ -209,16 +202,9 @@ impl Reduction {
         w.line(format!(
             "const {0} next = {1}(sum[l], ({0})({value}));\nsum[l] = is_within ? next : sum[l];",
             computed(self.dtype),
-            self.joins()
+            joins(self.fold)
         ));
         w.line("}\n}\n}\n}");
-    }
-
-    fn joins(&self) -> &'static str {
-        match self.fold {
-            Fold::Sum => "il_add",
-            Fold::Max => "il_larger",
-        }
     }
 
     /// Adds up what the threads of a sum have, as a tree.
@@ -226,7 +212,7 @@ impl Reduction {
         if self.block == 1 {
             return;
         }
-        let (join, step) = (self.joins(), if self.by_rows() { 1 } else { self.columns });
+        let (join, step) = (joins(self.fold), if self.by_rows() { 1 } else { self.columns });
         if self.in_warps() {
             w.line("for (unsigned half = 16; half > 0; half >>= 1)");
             self.each_lane(w);
@@ -272,6 +258,22 @@ impl Reduction {
 
     fn blocks(&self) -> usize {
         self.results.div_ceil(self.columns * self.lanes).max(1)
+    }
+}
+
+/// What a sum or maximum begins with.
+pub fn zero(fold: Fold, dtype: DType) -> String {
+    match fold {
+        Fold::Sum => format!("({})0", computed(dtype)),
+        Fold::Max => lowest(dtype),
+    }
+}
+
+/// The function that adds an element to a sum or maximum.
+pub fn joins(fold: Fold) -> &'static str {
+    match fold {
+        Fold::Sum => "il_add",
+        Fold::Max => "il_larger",
     }
 }
 

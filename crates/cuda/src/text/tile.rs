@@ -276,10 +276,13 @@ fn expression(instr: &Instr, args: &[String], dtype: impl Fn(usize) -> DType) ->
     }
 }
 
+/// Elements from which on a thread computes several.
+const MANY: usize = 1 << 16;
+
 /// The kernel of a tile program whose values are stored.
 pub fn fused(mut writer: Writer<'_>, program: &Program, stores: &[(Value, View)]) -> Result<Vec<Kernel>, No> {
     let n: usize = program.dims.iter().product();
-    let lanes = lanes(&writer, program, stores, n);
+    let lanes = if n >= MANY { lanes(&writer, program, stores) } else { 1 };
     for (_, view) in stores {
         writer.buffer(view.buffer, true);
     }
@@ -292,8 +295,8 @@ pub fn fused(mut writer: Writer<'_>, program: &Program, stores: &[(Value, View)]
     Ok(vec![writer.each(n / lanes).small()])
 }
 
-/// How many elements a thread computes: more than one where there are enough, and memory is read in order.
-fn lanes(writer: &Writer<'_>, program: &Program, stores: &[(Value, View)], n: usize) -> Lanes {
+/// How many elements a thread can compute: more than one where memory is read in order.
+pub fn lanes(writer: &Writer<'_>, program: &Program, stores: &[(Value, View)]) -> Lanes {
     let Some(&last) = program.dims.last() else { return 1 };
     let widest = stores.iter().map(|(_, v)| writer.dtype(v.buffer).size()).max().unwrap_or(4);
     // More than 4 of two bytes gain nothing: measured.
@@ -304,7 +307,7 @@ fn lanes(writer: &Writer<'_>, program: &Program, stores: &[(Value, View)], n: us
         stride == 1 || stride == 0
     };
     let all = program.loads.iter().map(Load::view).chain(stores.iter().map(|s| &s.1)).all(in_order);
-    match n >= 1 << 16 && last % most == 0 && all {
+    match last % most == 0 && all {
         true => most,
         false => 1,
     }

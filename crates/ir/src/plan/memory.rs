@@ -1,7 +1,7 @@
 //! Gives every buffer of a plan its place in one arena: lifetimes, then largest first into the lowest gap
 //! where no buffer that lives at the same time is.
 
-use super::{Buffer, BufferId, Home, Load, Plan, PlanStep, StepKind, View};
+use super::{Buffer, BufferId, Home, Load, Plan, PlanStep, Region, StepKind, View};
 
 /// Alignment of buffers, in bytes: a cache line, which is also the widest vector.
 pub const ALIGN: usize = 64;
@@ -18,41 +18,44 @@ pub(super) fn place(plan: &mut Plan) {
     let Plan { buffers, steps, outputs, arena_bytes, .. } = plan;
     for step in steps.iter_mut() {
         if let StepKind::Region(region) = &mut step.kind {
-            let (rows, block) = (region.rows, region.block_rows());
-            let bytes = |buffer: &Buffer| buffer.bytes() / rows * block;
-            let mine = |buffer: &Buffer| matches!(buffer.home, Home::Block { .. });
-            let places = arrange(&region.steps, buffers, mine, bytes, &[]);
+            let places = in_block(region, buffers);
             region.block_bytes = places.bytes;
             for (id, at) in places.offsets {
-                let bytes = bytes(&buffers[id]);
+                let bytes = region.bytes_of(&buffers[id]);
                 buffers[id].home = Home::Block { at, bytes };
             }
         }
     }
     let mine = |buffer: &Buffer| matches!(buffer.home, Home::Arena(_));
-    let places = arrange(steps, buffers, mine, Buffer::bytes, outputs);
+    let lives = lives(steps, buffers, mine, outputs);
+    let places = arrange(steps, buffers, &lives, Buffer::bytes);
     *arena_bytes = places.bytes;
     for (id, at) in places.offsets {
         buffers[id].home = Home::Arena(at);
     }
 }
 
-/// Where buffers lie in a block of memory.
-struct Places {
-    offsets: Vec<(usize, usize)>,
-    bytes: usize,
+/// Where the locals of a region lie in its block.
+pub(super) fn in_block(region: &Region, buffers: &[Buffer]) -> Places {
+    let mine = |buffer: &Buffer| matches!(buffer.home, Home::Block { .. });
+    let lives = lives(&region.steps, buffers, mine, &[]);
+    arrange(&region.steps, buffers, &lives, |buffer| region.bytes_of(buffer))
 }
 
-/// Gives a place to the buffers that are `mine`; those that are `kept` live to the end.
+/// Where buffers lie in a block of memory.
+pub(super) struct Places {
+    offsets: Vec<(usize, usize)>,
+    pub(super) bytes: usize,
+}
+
+/// Gives a place to the buffers that have a life.
 fn arrange(
     steps: &[PlanStep],
     buffers: &[Buffer],
-    mine: impl Fn(&Buffer) -> bool,
+    lives: &[Option<Life>],
     bytes: impl Fn(&Buffer) -> usize,
-    kept: &[View],
 ) -> Places {
-    let lives = lives(steps, buffers, mine, kept);
-    let share = shared(steps, buffers, &lives);
+    let share = shared(steps, buffers, lives);
     // One allocation for each set of buffers that share their memory.
     let mut allocations: Vec<(usize, usize, Life)> = Vec::new();
     for (b, life) in lives.iter().enumerate() {

@@ -2,11 +2,13 @@
 //!
 //! `recompute` copies cheap values to where they are used, `group` decides which elementwise nodes are computed
 //! together, `lower` writes the steps, `checks` leaves out what a later check sees, `region` gathers those that can
-//! be run block by block of rows, or `epilogue` joins products with what is done to their elements and `row_sums` with
-//! the sums that follow, `memory` gives every buffer its place in one arena, `verify` checks the result.
+//! be run block by block of rows, or `epilogue` joins products with what is done to their elements, `row_sums` with
+//! the sums that follow, and `chip` gathers what can be run with the rows on a chip; `memory` gives every buffer its
+//! place in one arena, `verify` checks the result.
 //! Executors compile the steps.
 
 mod checks;
+mod chip;
 mod epilogue;
 mod group;
 mod index_space;
@@ -25,7 +27,7 @@ mod view;
 pub(crate) use group::{base, is_elementwise};
 pub use lower::plan;
 pub use matrix::Matrix;
-pub use region::Region;
+pub use region::{Blocks, Region};
 pub use row_sums::{RowSums, Rows, SUM_ROWS};
 pub use step::{PlanStep, StepKind};
 pub use verify::verify;
@@ -44,9 +46,8 @@ pub struct Options {
     /// Looks at the loss, gradients and new state for values that are not finite. Without it nobody knows; only to
     /// measure what the checks cost.
     pub check: bool,
-    /// Takes rows of a large batch through many steps at a time: for machines that compute a step for few rows at a
-    /// time, and have a cache for each core.
-    pub regions: bool,
+    /// Takes rows of a batch through many steps at a time.
+    pub regions: Regions,
     /// Computes new state after everything else: for machines that begin a step at a cost, and can compute many
     /// independent ones as one.
     pub updates_last: bool,
@@ -56,8 +57,26 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Options {
-        Options { fuse: true, check: true, regions: true, updates_last: false, epilogues: false }
+        Options {
+            fuse: true,
+            check: true,
+            regions: Regions::Cached,
+            updates_last: false,
+            epilogues: false,
+        }
     }
+}
+
+/// What takes rows of a batch through many steps at a time.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Regions {
+    /// Nothing: every step is for all rows.
+    None,
+    /// Cores, each with a cache: rows of a large batch.
+    Cached,
+    /// Multiprocessors with so many bytes of memory of their own: rows of a batch that are little work for all of them, in
+    /// a narrow network.
+    OnChip(usize),
 }
 
 /// The place of a buffer in its plan.

@@ -23,12 +23,27 @@ pub struct Region {
     pub locals: Vec<BufferId>,
     /// Bytes of all locals.
     pub block_bytes: usize,
+    /// Which rows are a block, and how they lie in it.
+    pub blocks: Blocks,
+}
+
+/// How rows are cut into blocks.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Blocks {
+    /// As the sums over them are: see [`leaves`](super::leaves). Rows follow each other without gaps.
+    Leaves,
+    /// So many at a time, which lie on a chip: see [`Region::row_stride`].
+    OnChip(usize),
 }
 
 impl Region {
     /// The rows that one task takes, the last task perhaps fewer: a leaf, or a block where nothing is added up.
     pub fn task_rows(&self) -> usize {
-        if self.sums.is_empty() { self.rows.min(BLOCK) } else { leaves::length(self.rows) }
+        match self.blocks {
+            Blocks::OnChip(rows) => rows,
+            Blocks::Leaves if self.sums.is_empty() => self.rows.min(BLOCK),
+            Blocks::Leaves => leaves::length(self.rows),
+        }
     }
 
     /// The most rows of one block.
@@ -39,6 +54,25 @@ impl Region {
         let length = leaves::length(self.rows);
         let last = self.rows - (leaves::count(self.rows) - 1) * length;
         leaves::block(length).min(length).max(leaves::block(last).min(last))
+    }
+
+    /// Elements from a row of a local to the next one. On a chip, long rows begin 32 bytes further in 64 than the one
+    /// before, as its memory is 128 bytes wide: 4 rows that are read at the same place do not meet.
+    pub fn row_stride(&self, local: &Buffer) -> usize {
+        let width = local.len / self.rows.max(1);
+        let size = local.dtype.size();
+        match self.blocks {
+            Blocks::OnChip(_) if width * size >= 64 => {
+                let bytes = (width * size).next_multiple_of(32);
+                (if bytes.is_multiple_of(64) { bytes + 32 } else { bytes }) / size
+            }
+            _ => width,
+        }
+    }
+
+    /// Bytes of a local.
+    pub(super) fn bytes_of(&self, local: &Buffer) -> usize {
+        self.row_stride(local) * local.dtype.size() * self.block_rows()
     }
 
     /// True where the step adds up over the rows.
@@ -71,11 +105,15 @@ const MOST: usize = 256;
 
 /// Gathers steps into regions where that saves memory traffic.
 pub(super) fn gather(plan: &mut Plan) {
+    gather_found(plan, |plan, steps| batches(steps).into_iter().find_map(|rows| best(plan, steps, rows)));
+}
+
+/// Gathers the regions that `find` finds in the steps that are left.
+pub(super) fn gather_found(plan: &mut Plan, find: impl Fn(&mut Plan, &[PlanStep]) -> Option<Split>) {
     let mut done = Vec::new();
     let mut rest = std::mem::take(&mut plan.steps);
     for _ in 0..MOST {
-        let found = batches(&rest).into_iter().find_map(|rows| best(plan, &rest, rows));
-        let Some(Split { before, region, after }) = found else { break };
+        let Some(Split { before, region, after }) = find(plan, &rest) else { break };
         for &id in &region.locals {
             plan.buffers[id.0 as usize].home = Home::Block { at: 0, bytes: 0 };
         }
@@ -108,10 +146,10 @@ fn batches(steps: &[PlanStep]) -> Vec<usize> {
 }
 
 /// The steps before a region, the region, and the steps after it.
-struct Split {
-    before: Vec<PlanStep>,
-    region: Region,
-    after: Vec<PlanStep>,
+pub(super) struct Split {
+    pub(super) before: Vec<PlanStep>,
+    pub(super) region: Region,
+    pub(super) after: Vec<PlanStep>,
 }
 
 /// The division with the longer region: one that begins with what is computed from rows of the plan's inputs, and adds
@@ -124,14 +162,14 @@ fn best(plan: &Plan, steps: &[PlanStep], rows: usize) -> Option<Split> {
 }
 
 /// The plan's inputs that have so many rows, or a multiple.
-fn inputs(buffers: &[Buffer], rows: usize) -> HashSet<BufferId> {
+pub(super) fn inputs(buffers: &[Buffer], rows: usize) -> HashSet<BufferId> {
     let is_input = |b: &Buffer| matches!(b.home, Home::Input(_)) && b.len > 0 && b.len.is_multiple_of(rows);
     (0..buffers.len()).filter(|&i| is_input(&buffers[i])).map(|i| BufferId(i as u32)).collect()
 }
 
 /// What becomes of a step where there is a region.
 #[derive(Clone, Copy, PartialEq)]
-enum Place {
+pub(super) enum Place {
     Before,
     Rows,
     Sum,
@@ -141,38 +179,38 @@ enum Place {
 /// Divides steps into those that a region over `rows` needs, the region, and the others; `None` where there
 /// is no region, or it would save nothing. `by_row` are buffers that hold values by row from the beginning.
 fn split(plan: &Plan, steps: &[PlanStep], rows: usize, by_row: HashSet<BufferId>) -> Option<Split> {
-    let all = vec![true; steps.len()];
-    let places = places(plan, steps, rows, by_row.clone(), &all);
-    let parts = connected(steps, &places);
+    let places = |may: &[bool]| places(plan, steps, rows, by_row.clone(), |i, _| may[i]);
+    let keeps_some = |split: &Split| !split.region.locals.is_empty();
+    let all = places(&vec![true; steps.len()]);
+    let parts = connected(steps, &all);
     if parts.len() < 2 {
-        return divide(plan, steps, rows, &places);
+        return Some(divide(plan, steps, rows, &all)).filter(keeps_some);
     }
     // Chunks of a batch have rows of equal number, and nothing in common: in one region a block would hold the values of
     // all of them.
-    parts
-        .iter()
-        .find_map(|part| divide(plan, steps, rows, &self::places(plan, steps, rows, by_row.clone(), part)))
+    parts.iter().map(|part| divide(plan, steps, rows, &places(part))).find(keeps_some)
 }
 
-/// The place of each step, where a region takes no others than those that `may` says.
-fn places(
+/// The place of each step, where a region takes no others than those that `may` says: of the step with this number, in this
+/// role.
+pub(super) fn places(
     plan: &Plan,
     steps: &[PlanStep],
     rows: usize,
     mut by_row: HashSet<BufferId>,
-    may: &[bool],
+    may: impl Fn(usize, Role) -> bool,
 ) -> Vec<Place> {
     // Results that are complete only when the region has ended.
     let mut late: HashSet<BufferId> = HashSet::new();
-    let mut place = |(step, &may): (&PlanStep, &bool)| {
+    let mut place = |(i, step): (usize, &PlanStep)| {
         let (reads, writes) = (step.reads(), step.writes());
         let touches = |set: &HashSet<BufferId>| {
             reads.iter().any(|v| set.contains(&v.buffer)) || writes.iter().any(|v| set.contains(&v.buffer))
         };
         let role = if touches(&late) { None } else { role(&plan.buffers, step, rows, &by_row) };
         let place = match role {
-            Some(Role::Rows) if may => Place::Rows,
-            Some(Role::Sum) if may => Place::Sum,
+            Some(role @ Role::Rows) if may(i, role) => Place::Rows,
+            Some(role @ Role::Sum) if may(i, role) => Place::Sum,
             Some(_) => Place::After,
             None if touches(&late) || touches(&by_row) => Place::After,
             None => Place::Before,
@@ -183,11 +221,11 @@ fn places(
         }
         place
     };
-    steps.iter().zip(may).map(&mut place).collect()
+    steps.iter().enumerate().map(&mut place).collect()
 }
 
 /// The steps of a region in parts, of which none reads rows that another has computed: for each part, which steps it has.
-fn connected(steps: &[PlanStep], places: &[Place]) -> Vec<Vec<bool>> {
+pub(super) fn connected(steps: &[PlanStep], places: &[Place]) -> Vec<Vec<bool>> {
     let mut parts: Vec<Vec<bool>> = Vec::new();
     let mut part_of: HashMap<BufferId, usize> = HashMap::new();
     for (i, (step, place)) in steps.iter().zip(places).enumerate() {
@@ -215,8 +253,8 @@ fn connected(steps: &[PlanStep], places: &[Place]) -> Vec<Vec<bool>> {
     parts
 }
 
-/// The steps by their places; `None` where the region would keep nothing to itself.
-fn divide(plan: &Plan, steps: &[PlanStep], rows: usize, places: &[Place]) -> Option<Split> {
+/// The steps by their places.
+pub(super) fn divide(plan: &Plan, steps: &[PlanStep], rows: usize, places: &[Place]) -> Split {
     let of = |wanted: &[Place]| -> Vec<PlanStep> {
         steps.iter().zip(places).filter(|(_, place)| wanted.contains(place)).map(|s| s.0.clone()).collect()
     };
@@ -235,8 +273,8 @@ fn divide(plan: &Plan, steps: &[PlanStep], rows: usize, places: &[Place]) -> Opt
     let mut locals: Vec<BufferId> = by_row.into_iter().filter(local).collect();
     locals.sort();
     locals.dedup();
-    let region = Region { rows, steps: of(&[Place::Rows, Place::Sum]), sums, locals, block_bytes: 0 };
-    (!region.locals.is_empty()).then_some(Split { before, region, after })
+    let (steps, blocks) = (of(&[Place::Rows, Place::Sum]), Blocks::Leaves);
+    Split { before, region: Region { rows, steps, sums, locals, block_bytes: 0, blocks }, after }
 }
 
 /// What is wrong with a region, if anything: every step has to treat rows alike, given the ones before it.

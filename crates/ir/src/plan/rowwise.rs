@@ -24,6 +24,13 @@ pub(super) fn role(
     let uses_rows = step.reads().iter().any(|v| by_row.contains(&v.buffer));
     match &step.kind {
         StepKind::Dot(dot) => rows.of_product(dot),
+        StepKind::Product(p) if p.sums.is_none() => {
+            let ended: HashSet<BufferId> = by_row.iter().copied().chain([p.dot.out.buffer]).collect();
+            let end = Rows { by_row: &ended, ..rows };
+            let whole = p.stores.iter().all(|(_, to)| rows.are_written(to, p.program.dims.iter().product()));
+            let is_by_row = rows.of_product(&p.dot) == Some(Role::Rows);
+            (is_by_row && whole && end.fit(&p.program)).then_some(Role::Rows)
+        }
         StepKind::Fused { program, stores } if uses_rows => {
             let whole = stores.iter().all(|(_, to)| rows.are_written(to, program.dims.iter().product()));
             (whole && rows.fit(program)).then_some(Role::Rows)
@@ -44,6 +51,7 @@ pub(super) fn role(
 }
 
 /// The rows of a batch, and what holds values by row.
+#[derive(Clone, Copy)]
 struct Rows<'a> {
     buffers: &'a [Buffer],
     rows: usize,

@@ -103,7 +103,7 @@ fn blocks_fit(plan: &Plan, region: &Region, step: &PlanStep) -> Result<(), Strin
     for id in step.writes().iter().map(|v| v.buffer).chain(step.reads().iter().map(|v| v.buffer)) {
         let buffer = plan.buffer(id);
         let Home::Block { at, bytes } = buffer.home else { continue };
-        let needed = buffer.bytes() / region.rows.max(1) * region.block_rows();
+        let needed = region.bytes_of(buffer);
         if !region.locals.contains(&id) || bytes < needed || at + bytes > region.block_bytes {
             return Err(format!("buffer {} has {bytes} bytes in the block, and needs {needed}", id.0));
         }

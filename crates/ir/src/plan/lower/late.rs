@@ -28,7 +28,7 @@ pub(super) fn late(graph: &Graph, groups: &Groups) -> Vec<bool> {
 
 #[cfg(test)]
 mod tests {
-    use crate::plan::{Options, plan};
+    use crate::plan::{Options, Regions, plan};
     use crate::{Array, Mode, Phase, Role, Store, Tape, Var};
 
     #[test]
@@ -45,7 +45,7 @@ mod tests {
             tape.assign(slot, next.node());
         });
         let (graph, _) = tape.finish().unwrap();
-        let options = Options { regions: false, updates_last: true, ..Options::default() };
+        let options = Options { regions: Regions::None, updates_last: true, ..Options::default() };
         let plan = plan(&graph, options).unwrap();
         let phase = |step: usize| plan.graph.node(plan.steps[step].node).site.phase;
         let last = plan.steps.len() - 1;

@@ -8,7 +8,7 @@ mod tiles;
 
 use super::group::{Groups, base, group, is_elementwise, is_given, is_view};
 use super::recompute::recompute;
-use super::{Buffer, BufferId, Home, Load, Options, Plan, PlanStep, StepKind, View};
+use super::{Buffer, BufferId, Home, Load, Options, Plan, PlanStep, Regions, StepKind, View};
 use crate::prim::Op;
 use crate::{DType, Graph, NodeId, SlotId, passes};
 use std::collections::HashMap;
@@ -23,12 +23,15 @@ pub fn plan(graph: &Graph, options: Options) -> Result<Plan, String> {
     let Lowering { mut buffers, steps, outputs, .. } = lowering;
     super::checks::leave_to_later(&steps, &mut buffers);
     let mut plan = Plan { graph: graph.clone(), buffers, steps, arena_bytes: 0, outputs };
-    if options.fuse && options.regions {
+    if options.fuse && options.regions == Regions::Cached {
         super::region::gather(&mut plan);
     }
     if options.fuse && options.epilogues {
         super::epilogue::gather(&mut plan);
         super::row_sums::gather(&mut plan);
+    }
+    if let (true, Regions::OnChip(bytes)) = (options.fuse, options.regions) {
+        super::chip::gather(&mut plan, bytes);
     }
     super::memory::place(&mut plan);
     super::verify(&plan)?;

@@ -102,7 +102,7 @@ impl Lowering<'_> {
 
 #[cfg(test)]
 mod tests {
-    use crate::plan::{Home, Options, StepKind, plan};
+    use crate::plan::{Home, Options, Regions, StepKind, plan};
     use crate::prim::Control;
     use crate::{Array, DType, Mode, Role, Store, Tape, Var, concat};
 
@@ -122,7 +122,7 @@ mod tests {
             tape.assign(slot, whole.reshape([4, 300]).node());
         });
         let (graph, _) = tape.finish().unwrap();
-        let options = Options { regions: false, ..Options::default() };
+        let options = Options { regions: Regions::None, ..Options::default() };
         let plan = plan(&graph, options).unwrap();
         let spare = |step: &crate::plan::PlanStep| {
             let to_spare = step.writes().iter().any(|v| plan.buffer(v.buffer).home == Home::Spare(slot));

@@ -1,0 +1,90 @@
+//! Regions of narrow networks, whose rows go through all layers on the chip, against the interpreter.
+#![allow(clippy::unwrap_used, reason = "a test that fails here says where")]
+
+mod common;
+#[path = "common/networks.rs"]
+mod networks;
+
+use ironlearn_cuda::Options;
+use ironlearn_cuda::exec::planned;
+use ironlearn_ir::plan::{Plan, PlanStep, StepKind};
+use ironlearn_ir::{DType, Graph, Mode, Tape};
+use networks::{check, network};
+
+/// The number of products in each region.
+fn products(plan: &Plan) -> Vec<usize> {
+    let in_region = |step: &PlanStep| match &step.kind {
+        StepKind::Region(r) => {
+            Some(r.steps.iter().filter(|s| matches!(s.kind, StepKind::Product(_))).count())
+        }
+        _ => None,
+    };
+    plan.steps.iter().filter_map(in_region).collect()
+}
+
+fn check_in_all(graph: &Graph, expected: &[usize]) {
+    let Some(cuda) = common::device() else { return };
+    let full = Options::default();
+    let tf32 = Options { tf32: true, fast: true, ..full };
+    let bf16 = Options { narrow: Some(DType::Bf16), fast: true, ..full };
+    for (options, allowed) in [(full, 1e-5), (tf32, 4e-3), (bf16, 2e-2)] {
+        assert_eq!(products(&planned(graph, options).unwrap()), expected, "{:?}", options.narrow);
+        check(cuda, graph, options, allowed);
+        check(&cuda.clone().checked(true), graph, options, allowed);
+    }
+}
+
+#[test]
+fn layers_forward_and_backward_are_one_region() {
+    // Rows that do not fill a block; a layer computed elementwise, and one with a single column.
+    let graph = network(1001, &[2, 128, 128, 1], |z| z.sin());
+    // The second layer, the last one, and the second one's gradient.
+    check_in_all(&graph, &[3]);
+}
+
+#[test]
+fn sides_may_be_of_any_length() {
+    check_in_all(&network(257, &[5, 33, 18, 64, 3], |z| z.tanh()), &[6]);
+    check_in_all(&network(300, &[9, 16, 7], |z| z.tanh()), &[3]);
+}
+
+#[test]
+fn many_rows_are_in_blocks_of_twice_as_many() {
+    check_in_all(&network(2100, &[2, 64, 64, 4], |z| z.tanh()), &[4]);
+}
+
+/// Two layers whose rows are normalised: sums and a maximum of each row.
+#[test]
+fn rows_are_reduced_on_the_chip() {
+    for classes in [10, 48] {
+        let tape = Tape::new(Mode::Train);
+        let rows = 500;
+        let x = tape.input::<f32>([rows, 20]);
+        let weights = [tape.input::<f32>([20, 36]), tape.input::<f32>([36, classes])];
+        let z = x.dot(weights[0]).tanh().dot(weights[1]);
+        let highest = z.max([1]).reshape([-1, 1]).broadcast_to([rows, classes]);
+        let exp = (z - highest).exp();
+        let share = exp / exp.sum([1]).reshape([-1, 1]).broadcast_to([rows, classes]);
+        let loss = share.square().mean_all();
+        tape.output("loss", loss.node());
+        tape.output("share", share.node());
+        for (name, gradient) in ["first", "second"].iter().zip(loss.grad(&weights)) {
+            tape.output(name, gradient.node());
+        }
+        check_in_all(&tape.finish().unwrap().0, &[3]);
+    }
+}
+
+#[test]
+fn what_is_wide_or_little_or_a_chunk_has_no_region() {
+    let none = |rows: usize, widths: &[usize], options: Options| {
+        let graph = network(rows, widths, |z| z.tanh());
+        assert_eq!(products(&planned(&graph, options).unwrap()), [0; 0], "{rows} rows, {widths:?}");
+    };
+    let full = Options::default();
+    none(1001, &[2, 400, 400, 1], full);
+    none(255, &[2, 64, 64, 1], full);
+    none(70_001, &[2, 32, 32, 1], full);
+    none(1001, &[2, 64, 64, 1], Options { chunks: true, ..full });
+    none(1001, &[2, 64, 64, 1], Options { regions: false, ..full });
+}
