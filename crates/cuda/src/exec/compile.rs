@@ -13,7 +13,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 /// So many kernels back at most is a step computed with another.
-const FURTHEST: usize = 16;
+pub(super) const FURTHEST: usize = 16;
 
 /// A plan, or the body of a loop, ready to be queued.
 pub struct Sequence {
@@ -210,26 +210,30 @@ impl Parts {
         }
     }
 
-    /// Makes one kernel of a step and of an earlier one. They are computed at once where neither needs anything that the
+    /// Makes one kernel of a step and of an earlier one, the earliest that can be: what needs the step can then be one with
+    /// later ones. They are computed at once where neither needs anything that the
     /// other writes, or one after the other where both are little work; no kernel between them may need anything that the
     /// step writes, or write what it needs. True where it did: then nothing more is to be done.
     fn joined(&mut self, plan: &Plan, runs: &mut [Run], step: &PlanStep, kernels: &[Kernel]) -> bool {
         let [only] = kernels else { return false };
         let new = places(plan, step);
-        for run in runs.iter_mut().rev().take(FURTHEST) {
+        let mut earliest = None;
+        for (at, run) in runs.iter().enumerate().rev().take(FURTHEST) {
             let waits = new.iter().any(|n| run.places.iter().any(|r| r.conflicts(n)));
             if let Some(kernel) = run.kernel {
-                let earlier = &mut self.kernels[kernel];
+                let mut earlier = self.kernels[kernel].clone();
                 if (!waits && earlier.join(only)) || earlier.follow(only) {
-                    run.places.extend(new);
-                    return true;
+                    earliest = Some((at, kernel, earlier));
                 }
             }
             if waits {
-                return false;
+                break;
             }
         }
-        false
+        let Some((at, kernel, earlier)) = earliest else { return false };
+        self.kernels[kernel] = earlier;
+        runs[at].places.extend(new);
+        true
     }
 
     /// The text of all kernels, with what stands before them.

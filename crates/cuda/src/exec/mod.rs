@@ -27,6 +27,7 @@ use crate::driver::Context;
 use crate::error::CudaError;
 use crate::nccl::Links;
 use crate::text::Target;
+use compile::FURTHEST;
 use ironlearn_ir::plan::{Options as PlanOptions, Plan, Regions, plan};
 use ironlearn_ir::ranks::Ranks;
 use ironlearn_ir::{DType, Failure, Graph, passes};
@@ -160,6 +161,7 @@ pub fn planned(graph: &Graph, options: Options) -> Result<Plan, Failure> {
         regions: if options.regions && !options.chunks { Regions::OnChip(ON_CHIP) } else { Regions::None },
         updates_last: true,
         epilogues: true,
+        apart: FURTHEST,
     };
     let graph = match options.fuse {
         true => passes::thin_products(graph),

@@ -13,8 +13,12 @@ struct Life {
     last: usize,
 }
 
-/// Places all buffers of the arena and sets the arena's size; those of each region lie in its own block.
-pub(super) fn place(plan: &mut Plan) {
+/// Bytes of a small buffer.
+const SMALL: usize = 64 << 10;
+
+/// Places all buffers of the arena and sets the arena's size; those of each region lie in its own block. The memory of small
+/// ones is not used again for the next `apart` steps.
+pub(super) fn place(plan: &mut Plan, apart: usize) {
     let Plan { buffers, steps, outputs, arena_bytes, .. } = plan;
     for step in steps.iter_mut() {
         if let StepKind::Region(region) = &mut step.kind {
@@ -27,7 +31,12 @@ pub(super) fn place(plan: &mut Plan) {
         }
     }
     let mine = |buffer: &Buffer| matches!(buffer.home, Home::Arena(_));
-    let lives = lives(steps, buffers, mine, outputs);
+    let mut lives = lives(steps, buffers, mine, outputs);
+    for (life, buffer) in lives.iter_mut().zip(buffers.iter()) {
+        if let Some(life) = life.as_mut().filter(|_| buffer.bytes() <= SMALL) {
+            *life = Life { first: life.first.saturating_sub(apart), last: life.last + apart };
+        }
+    }
     let places = arrange(steps, buffers, &lives, Buffer::bytes);
     *arena_bytes = places.bytes;
     for (id, at) in places.offsets {

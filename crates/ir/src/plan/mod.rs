@@ -53,6 +53,9 @@ pub struct Options {
     pub updates_last: bool,
     /// Products end with what is done to their elements: for machines whose products can.
     pub epilogues: bool,
+    /// Steps for which the memory of a small value is not used again: for machines that can compute independent ones as
+    /// one.
+    pub apart: usize,
 }
 
 impl Default for Options {
@@ -63,6 +66,7 @@ impl Default for Options {
             regions: Regions::Cached,
             updates_last: false,
             epilogues: false,
+            apart: 0,
         }
     }
 }

@@ -33,7 +33,7 @@ pub fn plan(graph: &Graph, options: Options) -> Result<Plan, String> {
     if let (true, Regions::OnChip(bytes)) = (options.fuse, options.regions) {
         super::chip::gather(&mut plan, bytes);
     }
-    super::memory::place(&mut plan);
+    super::memory::place(&mut plan, options.apart);
     super::verify(&plan)?;
     Ok(plan)
 }
