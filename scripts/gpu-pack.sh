@@ -51,7 +51,7 @@ cp bench/python/{cuda_ceilings,cuda_peers,cuda_torch,cuda_cupy,torch_worker,work
 cp bench/picture-quality/{compare,png}.py "$folder/bench/picture-quality/"
 cp bench/cuda/{gemm.cu,harness.cuh} "$folder/bench/cuda/"
 cp crates/cuda/kernels/*.cuh "$folder/crates/cuda/kernels/"
-cp scripts/gpu-check.sh "$folder/scripts/"
+cp -r scripts/gpu-check{.sh,} "$folder/scripts/"
 git describe --always --dirty=+changes >"$folder/commit" 2>/dev/null || echo unknown >"$folder/commit"
 
 packed=$(ls "$folder/bin" | paste -sd' ')

@@ -17,7 +17,7 @@
 //   SUMS, float* sums                           values that are added up along each column, into [SUMS][M / 64][N]: the
 //                                               functor adds those of its elements to the float [SUMS][8] that S is
 // Grid: x = batches * tiles (il_tiles), z = SPLITS. Block and shared bytes: T::THREADS and T::SHARED of the tile T.
-// src/gemm_choice.rs chooses T and SPLITS from the shape: it counts the cycles of the multiprocessor with the most blocks.
+// src/choice/tiles.rs chooses T and SPLITS from the shape: it counts the cycles of the multiprocessor with the most blocks.
 // Every element of the result is written by one thread, once; sums run in an order that depends on P and T alone.
 #ifndef IL_AT
 #define IL_AT(pointer, index) ((pointer)[index])

@@ -1,5 +1,5 @@
 // out = epilogue(A·B) in exact f32 where a result has few rows or columns, or all is little work: tiles would leave most
-// of the device idle. Needs gemm_common.cuh; src/thin_choice.rs chooses the shape.
+// of the device idle. Needs gemm_common.cuh; src/choice/thin.rs chooses the shape.
 //
 // Threads lie along one axis of the result (the long one, L: N, or M where SWAPPED) and along K; each owns ROWS of the
 // other axis, R, at VECTOR places of L. A block has GROUPS of LANES by SLICES threads: the lanes of a slice read

@@ -3,8 +3,8 @@
 mod common;
 
 use half::bf16;
-use ironlearn_cuda::gemm_choice::{Precision, choose};
-use ironlearn_cuda::thin_choice::{Operand, Shape, Thin};
+use ironlearn_cuda::choice::thin::{Operand, Shape, Thin};
+use ironlearn_cuda::choice::tiles::{Precision, choose};
 use ironlearn_cuda::{Cuda, Options, driver};
 use ironlearn_ir::prim::Dot;
 use ironlearn_ir::prim::cast::{Convert, Wide};

@@ -100,7 +100,7 @@ pub struct Target {
     pub multiprocessors: usize,
     /// Operands of `f32` products are rounded to 10 bits of precision.
     pub tf32: bool,
-    /// Products of little work have a kernel of their own: see [`crate::thin_choice`].
+    /// Products of little work have a kernel of their own: see [`crate::choice::thin`].
     pub thin: bool,
     /// The device is a Hopper (compute capability 9.0), whose tensor cores take operands from shared memory.
     pub hopper: bool,

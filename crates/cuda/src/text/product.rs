@@ -2,9 +2,9 @@
 
 use super::epilogue::{End, Extent};
 use super::{Kernel, No, Target, Writer};
+use crate::choice::thin::{self, Thin};
+use crate::choice::tiles::{Precision, choose, choose_whole};
 use crate::driver::Shape;
-use crate::gemm_choice::{Precision, choose, choose_whole};
-use crate::thin_choice::{self, Thin};
 use ironlearn_ir::DType;
 use ironlearn_ir::plan::{DotStep, Epilogue, Load, Matrix, Program, View};
 
@@ -44,16 +44,16 @@ pub fn is_on_tensor_cores(dot: &DotStep) -> bool {
     m.min(n) >= 32 && k >= 32 && dot.out.elements() * k >= 1 << 24
 }
 
-/// True for a product of few rows or columns, or of little work: see [`thin_choice`].
+/// True for a product of few rows or columns, or of little work: see [`thin`].
 pub fn is_thin(dot: &DotStep, dtype: DType, target: Target) -> bool {
     let is_taken = target.thin && matches!(dtype, DType::F32 | DType::Bf16);
     is_taken && shape(dot).is_thin(dtype == DType::Bf16 || target.tf32)
 }
 
-fn shape(dot: &DotStep) -> thin_choice::Shape {
+fn shape(dot: &DotStep) -> thin::Shape {
     let rank = dot.out.dims.len();
     let (m, n, k) = (dot.out.dims[rank - 2], dot.out.dims[rank - 1], dot.x.dims[rank - 1]);
-    thin_choice::Shape { m, n, k, batch: dot.out.dims[..rank - 2].iter().product() }
+    thin::Shape { m, n, k, batch: dot.out.dims[..rank - 2].iter().product() }
 }
 
 /// How the operands lie.
@@ -179,7 +179,7 @@ fn thin(
     let dtype = w.dtype(dot.x.buffer);
     let (name, size) = (w.name.clone(), dtype.size());
     let operands = [(&o.left, o.left.lies.by_columns), (&o.right, !o.right.lies.by_columns)].map(
-        |(side, is_in_order)| thin_choice::Operand {
+        |(side, is_in_order)| thin::Operand {
             is_in_order,
             together: side.alignment(size).min(1 << (side.lies.leading * size).trailing_zeros().min(4))
                 / size,

@@ -4,7 +4,7 @@
 use crate::device::{Device, OK, cu, launch, synchronize};
 use cudarc::driver::sys::CUfunction_attribute as Attribute;
 use half::bf16;
-use ironlearn_cuda::gemm_choice::{Choice, Precision, tiles};
+use ironlearn_cuda::choice::tiles::{Choice, Precision, tiles};
 use ironlearn_testkit::rng::Rng;
 use ironlearn_testkit::tier;
 use std::ffi::CString;

@@ -262,10 +262,10 @@ mod tests {
     #[test]
     fn tiles_are_those_of_the_text() {
         let texts = [
-            include_str!("../kernels/gemm_f32.cuh"),
-            include_str!("../kernels/gemm_tf32.cuh"),
-            include_str!("../kernels/gemm_bf16.cuh"),
-            include_str!("../kernels/gemm_wgmma.cuh"),
+            include_str!("../../kernels/gemm_f32.cuh"),
+            include_str!("../../kernels/gemm_tf32.cuh"),
+            include_str!("../../kernels/gemm_bf16.cuh"),
+            include_str!("../../kernels/gemm_wgmma.cuh"),
         ];
         let mut lines: Vec<&str> = texts.iter().flat_map(|text| text.lines()).collect();
         lines.retain(|line| line.starts_with("using il_"));
