@@ -72,12 +72,13 @@ impl Block<'_> {
         if self.wide { "il_i64" } else { "int" }
     }
 
-    /// A program whose first axis is the rows of the batch, and the elements of a row.
+    /// A program whose first axis is the rows of the batch, with at least one more; and the elements of a row.
     fn by_rows(&self, program: &Program) -> Result<(Program, usize), No> {
         let (&first, rest) = program.dims.split_first().ok_or("a program without rows")?;
+        let inner = first / self.of.rows;
         let mut dims = vec![self.of.rows];
-        if first != self.of.rows {
-            dims.push(first / self.of.rows);
+        if inner != 1 || rest.is_empty() {
+            dims.push(inner);
         }
         dims.extend(rest);
         let mut program = program.clone();

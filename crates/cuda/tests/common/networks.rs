@@ -56,11 +56,22 @@ fn distance(found: &Array, right: &Array) -> f64 {
 
 /// Compares a graph with the interpreter, in norm.
 pub fn check(cuda: &Cuda, graph: &Graph, options: Options, allowed: f64) {
+    compare(cuda, graph, options, &right(graph, &inputs(graph)), allowed);
+}
+
+/// Compares a graph as compiled with these options and with others.
+#[allow(dead_code, reason = "one of the tests that share this file asks")]
+pub fn check_alike(cuda: &Cuda, graph: &Graph, options: Options, other: Options, allowed: f64) {
+    let mut program = cuda.compile(graph, other).unwrap();
+    let right = outputs(graph, &mut program, &inputs(graph));
+    compare(cuda, graph, options, &right, allowed);
+}
+
+fn compare(cuda: &Cuda, graph: &Graph, options: Options, right: &[Array], allowed: f64) {
     let inputs = inputs(graph);
-    let right = right(graph, &inputs);
     let mut program = cuda.compile(graph, options).unwrap();
     let found = outputs(graph, &mut program, &inputs);
-    for ((found, right), (name, _)) in found.iter().zip(&right).zip(&graph.outputs) {
+    for ((found, right), (name, _)) in found.iter().zip(right).zip(&graph.outputs) {
         let distance = distance(found, right);
         assert!(distance <= allowed, "{name}: {distance:.1e} off, {allowed:.0e} allowed");
     }
