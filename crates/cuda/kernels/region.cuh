@@ -10,7 +10,8 @@
 //   unsigned long long LDB
 //   unsigned A_ALIGN, B_ALIGN    bytes that divide the address of every row
 //   unsigned LANES          neighbours that emit takes: 4, where they divide N, or 1
-//   bool EXACT              of f32: as exact as its arithmetic, by three products (il_gemm_f32x3); else operands are rounded
+// Products of f32 are as exact as its arithmetic, by three of tf32 (il_gemm_f32x3), whatever may be rounded elsewhere: there
+// is little to gain.
 constexpr unsigned IL_REGION_THREADS = 256, IL_REGION_WARPS = IL_REGION_THREADS / 32;
 
 template <class T>
@@ -105,7 +106,7 @@ struct il_region_rows {
 };
 
 // Adds a step of K to sums; `rest` are those of small terms.
-template <class T, class P>
+template <class T>
 static IL_DEVICE void il_region_step(float (&sum)[4], float (&rest)[4], const unsigned (&a)[4], const unsigned (&b)[2]) {
   if constexpr (sizeof(T) == 2) {
     il_mma_bf16(sum, a, b);
@@ -115,10 +116,8 @@ static IL_DEVICE void il_region_step(float (&sum)[4], float (&rest)[4], const un
     for (unsigned e = 0; e < 4; e++) il_split_tf32(high_a[e] = a[e], low_a[e]);
 #pragma unroll
     for (unsigned e = 0; e < 2; e++) il_split_tf32(high_b[e] = b[e], low_b[e]);
-    if constexpr (P::EXACT) {
-      il_mma_tf32(rest, low_a, high_b);
-      il_mma_tf32(rest, high_a, low_b);
-    }
+    il_mma_tf32(rest, low_a, high_b);
+    il_mma_tf32(rest, high_a, low_b);
     il_mma_tf32(sum, high_a, high_b);
   }
 }
@@ -154,7 +153,7 @@ static IL_DEVICE void il_region_product(const T* a, const T* b, unsigned row0, E
           il_region_rows<T, P> rows;
           rows.load(a, m0 + t * 16, (first + s) * B::DEPTH, left);
 #pragma unroll
-          for (unsigned odd = 0; odd < 2; odd++) il_region_step<T, P>(sum[t][odd], rest[t][odd], rows.of, now[s].of[odd]);
+          for (unsigned odd = 0; odd < 2; odd++) il_region_step<T>(sum[t][odd], rest[t][odd], rows.of, now[s].of[odd]);
         }
       }
 #pragma unroll

@@ -11,7 +11,7 @@ use ironlearn_ir::plan::{Plan, PlanStep, StepKind};
 use ironlearn_ir::{DType, Graph, Mode, Tape};
 use ironlearn_testkit::rng::Rng;
 use ironlearn_testkit::tier;
-use networks::{check, check_alike, network};
+use networks::{check, furthest, network};
 
 /// The number of products in each region.
 fn products(plan: &Plan) -> Vec<usize> {
@@ -102,13 +102,11 @@ fn random_networks_agree_with_the_interpreter() {
         let options = rng.pick(&all());
         let found = products(&planned(&graph, options).unwrap());
         assert_eq!(found.len(), 1, "seed {seed}: {widths:?}");
-        println!("seed {seed}: {widths:?}, {found:?}");
-        if options == Options::default() {
-            check(cuda, &graph, options, 1e-5);
-        } else {
-            // Rounded at the same places; sums in another order are now and then rounded otherwise.
-            check_alike(cuda, &graph, options, Options { regions: false, ..options }, 4e-3);
-        }
+        let distance = furthest(cuda, &graph, options);
+        let without = furthest(cuda, &graph, Options { regions: false, ..options });
+        println!("seed {seed}: {widths:?}, {found:?}: {distance:.1e} off, {without:.1e} without a region");
+        let allowed = if options == Options::default() { 1e-5 } else { (3.0 * without).max(1e-2) };
+        assert!(distance <= allowed, "seed {seed}: {distance:.1e} off");
     }
     tier::report(
         "random narrow networks on CUDA",

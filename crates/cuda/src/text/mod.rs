@@ -130,7 +130,7 @@ pub fn kernels(plan: &Plan, step: &PlanStep, number: usize, target: Target) -> R
         StepKind::ArgMax { x, out } => argmax::argmax(writer(), x, out),
         StepKind::Fill { out, value } => rows::fill(writer(), out, *value),
         StepKind::Reference { op, .. } => Err(format!("`{}`", op.name())),
-        StepKind::Region(region) => region::region(writer(), region, target),
+        StepKind::Region(region) => region::region(writer(), region),
         StepKind::Scan(_) => Err("a step within a step".into()),
     }
 }

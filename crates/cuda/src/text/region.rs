@@ -4,9 +4,8 @@
 use super::product::Operands;
 use super::reduce::{joins, zero};
 use super::tile::{Place, Tile, lanes};
-use super::{Index, Kernel, No, Of, Target, Writer, types};
+use super::{Index, Kernel, No, Of, Writer, types};
 use crate::driver::Shape;
-use ironlearn_ir::DType;
 use ironlearn_ir::plan::{
     Blocks, Epilogue, Fold, Home, Load, PlanStep, Program, Region, StepKind, Value, View,
 };
@@ -19,14 +18,14 @@ const NARROW: usize = 8;
 const LONG: usize = 32;
 
 /// The kernel.
-pub fn region<'a>(mut w: Writer<'a>, region: &'a Region, target: Target) -> Result<Vec<Kernel>, No> {
+pub fn region<'a>(mut w: Writer<'a>, region: &'a Region) -> Result<Vec<Kernel>, No> {
     let Blocks::OnChip(rows) = region.blocks else { return Err("a region that adds up".into()) };
     w.name = format!("k{}_region", w.number);
     w.region = Some(region);
     let far = |view: &View| w.plan.buffer(view.buffer).len >= 1 << 30;
     let reads = |step: &PlanStep| step.reads().iter().any(far);
     let wide = region.steps.iter().any(|step| reads(step) || step.writes().into_iter().any(far));
-    let block = Block { rows, of: region, wide, target };
+    let block = Block { rows, of: region, wide };
     let mut types = String::new();
     for (i, step) in region.steps.iter().enumerate() {
         w.line(if i > 0 { "__syncthreads();\n{" } else { "{" });
@@ -64,7 +63,6 @@ struct Block<'a> {
     of: &'a Region,
     /// Indices need 64 bits.
     wide: bool,
-    target: Target,
 }
 
 impl Block<'_> {
@@ -174,7 +172,7 @@ impl Block<'_> {
         let problem = format!(
             "struct {name} {{\nstatic constexpr unsigned M = {}, N = {}, K = {}, ROWS = {}, A_STRIDE = {stride}, \
              A_ALIGN = {}, B_ALIGN = {}, LANES = {lanes};\n\
-             static constexpr bool A_ON_CHIP = {}, B_K_CONTIGUOUS = {}, EXACT = {};\n\
+             static constexpr bool A_ON_CHIP = {}, B_K_CONTIGUOUS = {};\n\
              static constexpr unsigned long long LDB = {};\n}};\n",
             o.m,
             o.n,
@@ -184,7 +182,6 @@ impl Block<'_> {
             align(o.right.lies.leading | o.right.offset),
             chip.is_some(),
             o.right.lies.by_columns,
-            dtype == DType::F32 && !self.target.tf32,
             o.right.lies.leading,
         );
         let from = match chip {
