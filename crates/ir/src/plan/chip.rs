@@ -6,6 +6,7 @@
 //! own. The idea is that of fully fused networks (Müller, Rousselle, Novák, Keller, "Real-time neural radiance caching for
 //! path tracing", ACM Transactions on Graphics 40, 2021).
 
+use super::order::needed_for;
 use super::region::{self, Blocks, Place, Region, Split, connected, divide, places};
 use super::rowwise::Role;
 use super::{Buffer, BufferId, DotStep, Epilogue, Home, Load, Plan, PlanStep, Program, StepKind, View};
@@ -90,41 +91,18 @@ fn find(plan: &mut Plan, steps: &[PlanStep], rows: usize, bytes: usize) -> Optio
         let mut buffers = plan.buffers.clone();
         if put_on_chip(&mut buffers, &mut split.region, bytes) {
             plan.buffers = buffers;
-            return Some(in_order(plan, split));
+            return Some(in_order(split));
         }
     }
     None
 }
 
-/// Puts what a region does not need behind it, and what nothing needs but those who see the results last: such steps are
-/// small, and with others of their kind they are one.
-fn in_order(plan: &Plan, split: Split) -> Split {
+/// Puts what a region does not need behind it: such steps are small, and with others of their kind they are one.
+fn in_order(split: Split) -> Split {
     let needed = split.region.reads().into_iter().map(|view| view.buffer).collect();
     let (before, mut after) = needed_for(needed, split.before, |_| false);
     after.extend(split.after);
-    let is_state = |step: &PlanStep| {
-        step.writes().iter().any(|view| !matches!(plan.buffer(view.buffer).home, Home::Arena(_)))
-    };
-    let (mut rest, results) = needed_for(HashSet::new(), after, is_state);
-    rest.extend(results);
-    Split { before, after: rest, ..split }
-}
-
-/// The steps that are `wanted`, or make something that is needed for them, or is `needed` from the beginning; and the others.
-fn needed_for(
-    mut needed: HashSet<BufferId>,
-    steps: Vec<PlanStep>,
-    wanted: impl Fn(&PlanStep) -> bool,
-) -> (Vec<PlanStep>, Vec<PlanStep>) {
-    let mut is_needed = vec![false; steps.len()];
-    for (is_needed, step) in is_needed.iter_mut().zip(&steps).rev() {
-        *is_needed = wanted(step) || step.writes().iter().any(|view| needed.contains(&view.buffer));
-        if *is_needed {
-            needed.extend(step.reads().into_iter().map(|view| view.buffer));
-        }
-    }
-    let mut is_needed = is_needed.into_iter();
-    steps.into_iter().partition(|_| is_needed.next().unwrap_or_default())
+    Split { before, after, ..split }
 }
 
 /// Gives a region its place on a chip; false where there is not room.

@@ -14,7 +14,7 @@ struct Life {
 }
 
 /// Bytes of a small buffer.
-const SMALL: usize = 64 << 10;
+pub(super) const SMALL: usize = 64 << 10;
 
 /// Places all buffers of the arena and sets the arena's size; those of each region lie in its own block. The memory of small
 /// ones is not used again for the next `apart` steps.

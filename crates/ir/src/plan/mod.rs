@@ -3,8 +3,8 @@
 //! `recompute` copies cheap values to where they are used, `group` decides which elementwise nodes are computed
 //! together, `lower` writes the steps, `checks` leaves out what a later check sees, `region` gathers those that can
 //! be run block by block of rows, or `epilogue` joins products with what is done to their elements, `row_sums` with
-//! the sums that follow, and `chip` gathers what can be run with the rows on a chip; `memory` gives every buffer its
-//! place in one arena, `verify` checks the result.
+//! the sums that follow, and `chip` gathers what can be run with the rows on a chip; `order` puts results last,
+//! `memory` gives every buffer its place in one arena, `verify` checks the result.
 //! Executors compile the steps.
 
 mod checks;
@@ -16,6 +16,7 @@ pub mod leaves;
 mod lower;
 mod matrix;
 mod memory;
+mod order;
 mod recompute;
 mod region;
 mod row_sums;
@@ -48,8 +49,8 @@ pub struct Options {
     pub check: bool,
     /// Takes rows of a batch through many steps at a time.
     pub regions: Regions,
-    /// Computes new state after everything else: for machines that begin a step at a cost, and can compute many
-    /// independent ones as one.
+    /// Computes new state after everything else, but for small results that it does not need: for machines that begin a
+    /// step at a cost, and can compute many independent ones as one.
     pub updates_last: bool,
     /// Products end with what is done to their elements: for machines whose products can.
     pub epilogues: bool,

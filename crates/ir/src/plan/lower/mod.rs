@@ -33,6 +33,9 @@ pub fn plan(graph: &Graph, options: Options) -> Result<Plan, String> {
     if let (true, Regions::OnChip(bytes)) = (options.fuse, options.regions) {
         super::chip::gather(&mut plan, bytes);
     }
+    if options.fuse && options.updates_last {
+        super::order::results_last(&mut plan);
+    }
     super::memory::place(&mut plan, options.apart);
     super::verify(&plan)?;
     Ok(plan)
