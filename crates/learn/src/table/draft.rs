@@ -64,6 +64,18 @@ impl Draft {
         Ok((Draft { path: table.path.clone(), fields, missing, unseen }, raw))
     }
 
+    /// The columns of numbers that are one more in each raw row than in the one before.
+    pub fn counting<'a>(&'a self, raw: &'a [f64]) -> impl Iterator<Item = &'a str> {
+        let counts = |column: usize| {
+            let mut steps = raw.chunks_exact(self.fields.len()).map(move |row| row[column]);
+            let first = steps.next();
+            first.is_some_and(|first| steps.zip(1..).all(|(x, i)| x == first + f64::from(i)))
+        };
+        let fields = self.fields.iter().enumerate();
+        let numbers = fields.filter(|(_, field)| matches!(field.kind, FieldKind::Number { .. }));
+        numbers.filter(move |(column, _)| counts(*column)).map(|(_, field)| &field.name[..])
+    }
+
     /// Learns from raw rows for training: their words, and what fills in for nothing.
     ///
     /// # Errors

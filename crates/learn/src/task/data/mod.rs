@@ -2,6 +2,7 @@
 
 pub(super) mod arrays;
 pub(super) mod canvas;
+mod cautions;
 pub(super) mod identity;
 pub(super) mod images;
 mod making;
@@ -43,6 +44,8 @@ pub struct Data {
     pub validation: Option<Dataset>,
     /// What its answers are compared with.
     pub truth: Truth,
+    /// What is to be said of them before they are learned.
+    pub cautions: Vec<String>,
 }
 
 /// What answers are compared with.
@@ -83,7 +86,9 @@ impl Data {
     /// [`Error::File`] naming file, place and what was found where a file does not hold what it should;
     /// [`Error::Io`]; [`Error::Usage`] where data, task and loss do not go together.
     pub fn load(job: &Job) -> Result<Data, Error> {
-        Data::read(job).map_err(job::without_data_folder)
+        let mut data = Data::read(job).map_err(job::without_data_folder)?;
+        data.cautions.extend(cautions::unused(job));
+        Ok(data)
     }
 
     /// How many rows there are, and of what.
@@ -159,7 +164,7 @@ fn of_picture(job: &Job, source: Picture, style: Style) -> Result<Data, Error> {
         row.iter_mut().zip(levels).for_each(|(x, &level)| *x = canvas.output(level));
     })?;
     let (train, validation) = set_apart(job, Dataset::new(inputs, targets)?)?;
-    Ok(Data { preparation, train, validation, truth: Truth::Picture(source) })
+    Ok(Data { preparation, train, validation, truth: Truth::Picture(source), cautions: vec![] })
 }
 
 /// The picture in a data set whose rows are positions, (x, y) each, and whose targets are ink.
@@ -206,6 +211,7 @@ pub(in crate::task) fn drawn(path: &Path, data: &DataSet) -> Result<Picture, Err
 }
 
 fn of_rows(job: &Job, reading: Reading, raw: Raw) -> Result<Data, Error> {
+    let cautions = if job.model.is_network() { cautions::of(&raw) } else { vec![] };
     let Raw { x, y, test, form } = raw;
     let columns = x.shape()[1];
     let (mut train, mut validation) = set_apart(job, Dataset::new(x, y)?)?;
@@ -252,7 +258,7 @@ fn of_rows(job: &Job, reading: Reading, raw: Raw) -> Result<Data, Error> {
     let of_validation = |part: &Dataset| made(&making, part, "the rows for validation");
     let (train, validation) =
         (made(&making, &train, whole)?, validation.as_ref().map(of_validation).transpose()?);
-    Ok(Data { preparation, train, validation, truth })
+    Ok(Data { preparation, train, validation, truth, cautions })
 }
 
 /// The rows of a draft with the words and the filling that were learned.

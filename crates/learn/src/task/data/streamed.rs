@@ -71,7 +71,7 @@ pub(super) fn load(job: &Job, reading: Reading, memory: usize) -> Result<Data, E
     // Without a validation part all rows would have to be read once more for the metrics of every epoch.
     let truth = validation.as_ref().map_or(Truth::Loss, |part| Truth::Filed(part.clone()));
     let validation = validation.map(|part| files.made(&making, &part));
-    Ok(Data { preparation, train: all.made(&making, &train), validation, truth })
+    Ok(Data { preparation, train: all.made(&making, &train), validation, truth, cautions: vec![] })
 }
 
 /// What needs all rows at once.

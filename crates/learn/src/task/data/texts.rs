@@ -132,7 +132,7 @@ pub(in crate::task) fn load(job: &Job) -> Result<Data, Error> {
     let form = TextForm { vocabulary, context: *context, every, lines: *lines, bytes_per_token };
     let preparation =
         Preparation { text: Some(form), ..Preparation::new(*context, outputs, Reading::ClassLogits) };
-    Ok(Data { preparation, train, validation, truth: Truth::Loss })
+    Ok(Data { preparation, train, validation, truth: Truth::Loss, cautions: vec![] })
 }
 
 /// Whether the network of a job says for each token what follows.

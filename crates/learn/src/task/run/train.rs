@@ -219,6 +219,8 @@ fn carry_out(
     let job = request.job;
     let Run { scope, identity, mut trainer, predictor, mut warnings, table } = run;
     warnings.extend(trainer.warnings());
+    warnings.extend(data.cautions.iter().cloned());
+    warnings.extend(undivided(request));
     warnings.extend(duplicates(job, data));
     strict(job, &warnings)?;
     ranks::compare(request, &identity, &arithmetic(request), &scope.store())?;
@@ -320,6 +322,14 @@ pub(in crate::task) fn duplicates(job: &Job, data: &Data) -> Option<String> {
         common.len(),
         validation.rows()
     ))
+}
+
+/// What is said where there is nothing to divide an optimizer by.
+fn undivided(request: &Request<'_>) -> Option<String> {
+    let alone = request.ranks.as_ref().is_none_or(|ranks| ranks.count() == 1);
+    (request.job.train.divide_optimizer && alone).then(|| {
+        "train.divide_optimizer changes nothing: the run is one process, see docs/scale.md for several".into()
+    })
 }
 
 /// What is said where a run goes on with another instruction set or device.

@@ -61,7 +61,8 @@ pub(super) fn train(request: &Request<'_>, watch: &mut dyn Watch) -> Result<Outc
     let job = request.job;
     check(job, request.options.is_profiled())?;
     let data = Data::load(job)?;
-    let mut warnings: Vec<String> = duplicates(job, &data).into_iter().collect();
+    let mut warnings = data.cautions.clone();
+    warnings.extend(duplicates(job, &data));
     if request.resume_from.is_some() {
         // Not one of the warnings of the run, whose files are the same as before.
         let kind = job.model.word();
