@@ -4,14 +4,14 @@
 // A problem is a struct P of compile-time constants:
 //   unsigned M, N, K        A·B is [M, N], the sum runs over K
 //   unsigned ROWS           rows of a block, a multiple of 16; the first is row0
-//   unsigned A_STRIDE       A[m,k] is at (m - row0) * A_STRIDE + k on the chip, at m * A_STRIDE + k elsewhere
+//   unsigned A_STRIDE       A[m,k] is at (m - row0) * A_STRIDE + k: the first row is that of the block
 //   bool A_ON_CHIP
 //   bool B_K_CONTIGUOUS     B[k,n] is at k + n*LDB (true) or at k*LDB + n (false)
 //   unsigned long long LDB
 //   unsigned A_ALIGN, B_ALIGN    bytes that divide the address of every row
 //   unsigned LANES          neighbours that emit takes: 4, where they divide N, or 1
-// Products of f32 are as exact as its arithmetic, by three of tf32 (il_gemm_f32x3), whatever may be rounded elsewhere: there
-// is little to gain.
+// Products of f32 are as exact as its arithmetic, by three of tf32 (il_gemm_f32x3, where an infinite operand gives NaN),
+// whatever may be rounded elsewhere: there is little to gain.
 constexpr unsigned IL_REGION_THREADS = 256, IL_REGION_WARPS = IL_REGION_THREADS / 32;
 
 template <class T>

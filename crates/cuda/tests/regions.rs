@@ -81,6 +81,21 @@ fn rows_are_reduced_on_the_chip() {
     }
 }
 
+/// What is the same for all elements of a row is stored for the gradient of weights, and kept on the chip.
+#[test]
+fn one_number_of_a_row_is_stored_twice() {
+    let tape = Tape::new(Mode::Train);
+    let x = tape.input::<f32>([500, 20]);
+    let weights = [tape.input::<f32>([20, 64]), tape.input::<f32>([64, 48])];
+    let rows = x.dot(weights[0]).tanh().sum([1]).reshape([-1, 1]).broadcast_to([500, 64]).sin();
+    let loss = rows.dot(weights[1]).tanh().square().mean_all();
+    tape.output("loss", loss.node());
+    for (name, gradient) in ["first", "second"].iter().zip(loss.grad(&weights)) {
+        tape.output(name, gradient.node());
+    }
+    check_in_all(&tape.finish().unwrap().0, &[3]);
+}
+
 #[test]
 fn random_networks_agree_with_the_interpreter() {
     let Some(cuda) = common::device() else { return };

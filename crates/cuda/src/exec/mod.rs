@@ -149,7 +149,7 @@ impl Cuda {
     }
 }
 
-/// Bytes of shared memory that every architecture gives a block.
+/// Bytes of shared memory that every architecture from 8.0 on gives a block.
 const ON_CHIP: usize = 96 << 10;
 
 /// The plan of a graph for GPUs.

@@ -188,7 +188,7 @@ impl Tile {
 
     /// Writes values where they go.
     pub fn store(&self, writer: &mut Writer<'_>, stores: &[(Value, View)], place: &mut Place) {
-        for (value, view) in stores {
+        for (i, (value, view)) in stores.iter().enumerate() {
             let (named, dtype) = &self.values[*value as usize];
             let at = place.index.of(writer, view);
             if place.lanes == 1 {
@@ -200,7 +200,7 @@ impl Tile {
             let name = match named {
                 Named::Each(name) => name.clone(),
                 Named::One(one) => {
-                    let name = format!("s{value}");
+                    let name = format!("s{i}");
                     writer.line(format!("{kind} {name}[{lanes}];"));
                     writer.line(format!("for (int l = 0; l < {lanes}; l++) {name}[l] = {one};"));
                     name

@@ -29,6 +29,8 @@ const BLOCK: usize = 16;
 const MANY: usize = 2048;
 /// Products that are worth a region.
 const FEWEST: usize = 2;
+/// Most buffers beside those on the chip: each is an argument of the kernel.
+const ARGUMENTS: usize = 200;
 
 /// Gathers steps into regions whose blocks fit so many bytes.
 pub(super) fn gather(plan: &mut Plan, bytes: usize) {
@@ -97,7 +99,7 @@ fn find(plan: &mut Plan, steps: &[PlanStep], rows: usize, bytes: usize) -> Optio
     None
 }
 
-/// Puts what a region does not need behind it: such steps are small, and with others of their kind they are one.
+/// Puts what a region does not need behind it: small steps can then be one with others of their kind.
 fn in_order(split: Split) -> Split {
     let needed = split.region.reads().into_iter().map(|view| view.buffer).collect();
     let (before, mut after) = needed_for(needed, split.before, |_| false);
@@ -111,6 +113,10 @@ fn put_on_chip(buffers: &mut Vec<Buffer>, region: &mut Region, bytes: usize) -> 
     keep(buffers, region);
     for id in &region.locals {
         buffers[id.0 as usize].home = Home::Block { at: 0, bytes: 0 };
+    }
+    let views = region.reads().into_iter().chain(region.writes().into_iter().cloned());
+    if views.map(|view| view.buffer).collect::<HashSet<_>>().len() > ARGUMENTS {
+        return false;
     }
     let most = if region.rows > MANY { 2 * BLOCK } else { BLOCK };
     [most, BLOCK].into_iter().any(|rows| {

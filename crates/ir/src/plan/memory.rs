@@ -17,7 +17,7 @@ struct Life {
 pub(super) const SMALL: usize = 64 << 10;
 
 /// Places all buffers of the arena and sets the arena's size; those of each region lie in its own block. The memory of small
-/// ones is not used again for the next `apart` steps.
+/// ones is used for nothing else in the `apart` steps before and after.
 pub(super) fn place(plan: &mut Plan, apart: usize) {
     let Plan { buffers, steps, outputs, arena_bytes, .. } = plan;
     for step in steps.iter_mut() {

@@ -2,7 +2,7 @@
 
 use super::Lowering;
 use crate::NodeId;
-use crate::plan::{DotStep, Fold, Home, Load, ScanStep, StepKind, View, plan};
+use crate::plan::{DotStep, Fold, Home, Load, Options, Regions, ScanStep, StepKind, View, plan};
 use crate::prim::{Conv, Dot, Op, Scan};
 use std::collections::HashMap;
 
@@ -149,7 +149,12 @@ impl Lowering<'_> {
     }
 
     pub(super) fn scan(&mut self, id: NodeId, scan: &Scan) -> Result<(), String> {
-        let body = plan(&scan.body, self.options)?;
+        // What a body gets are elements of sequences, which need not begin where wide reads can.
+        let regions = match self.options.regions {
+            Regions::OnChip(_) => Regions::None,
+            other => other,
+        };
+        let body = plan(&scan.body, Options { regions, ..self.options })?;
         let inputs = self.graph.node(id).inputs.clone().into_iter().map(|x| self.contiguous(x)).collect();
         let checked = self.checked[id.index()];
         let mut results = Vec::new();

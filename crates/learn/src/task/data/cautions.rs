@@ -6,7 +6,7 @@ use crate::job::{self, Job};
 /// Rows from which on a column that counts them is no chance.
 const MANY: usize = 20;
 /// Names of columns that number the rows, in small letters; others end with one of the first two and something before it.
-const NUMBERS: [&str; 6] = ["_id", " id", "id", "index", "row", "unnamed: 0"];
+const NUMBERS: [&str; 4] = ["_id", " id", "id", "unnamed: 0"];
 
 /// What is said of rows and targets that a network learns.
 pub(super) fn of(raw: &Raw) -> Vec<String> {
@@ -20,7 +20,9 @@ pub(super) fn of(raw: &Raw) -> Vec<String> {
         !rest.is_empty() && first.is_finite() && rest.iter().all(|other| other == *first)
     };
     if let Some((&first, _)) = y.split_first().filter(all_alike) {
-        said.push(format!("the targets of all {rows} rows are {first}: there is nothing to learn"));
+        let name = raw.form.labels.names().get(first as usize);
+        let what = name.map_or_else(|| first.to_string(), |name| format!("`{name}`"));
+        said.push(format!("the targets of all {rows} rows are {what}: there is nothing to learn"));
     }
     let names = raw.form.draft.iter().flat_map(|draft| draft.counting(x)).filter(|_| rows >= MANY);
     said.extend(names.filter(|name| is_number(name)).map(|name| {
@@ -46,9 +48,10 @@ pub(super) fn unused(job: &Job) -> Option<String> {
         job::Data::Arrays { x_test, .. } => (!x_test.is_empty()).then_some("data.x_test"),
         _ => None,
     }?;
-    let job::Training { validation, folds, .. } = job.train;
+    let job::Training { validation, folds, overfit_batches, .. } = job.train;
     let by = match folds {
-        0 if validation == 0.0 => return None,
+        // What is learned by heart is judged by itself.
+        0 if validation == 0.0 || overfit_batches > 0 => return None,
         0 => format!("train.validation = {validation}"),
         _ => format!("train.folds = {folds}"),
     };

@@ -220,7 +220,6 @@ fn carry_out(
     let Run { scope, identity, mut trainer, predictor, mut warnings, table } = run;
     warnings.extend(trainer.warnings());
     warnings.extend(data.cautions.iter().cloned());
-    warnings.extend(undivided(request));
     warnings.extend(duplicates(job, data));
     strict(job, &warnings)?;
     ranks::compare(request, &identity, &arithmetic(request), &scope.store())?;
@@ -228,6 +227,8 @@ fn carry_out(
         return follow(watch, trainer, table);
     }
     watch.describe(&format!("{}\n{}", table.trim_end(), data.sizes()));
+    // Said, but in no file: those of a run are the same, however many processes carry it out.
+    undivided(request).iter().for_each(|said| watch.warn(said));
     let mut observer = Observer::new(watch, request, data, predictor, trainer.steps_per_epoch());
     let arithmetic = arithmetic(request);
     let mut save = |which: Save, store: &Store| {
