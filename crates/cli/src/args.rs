@@ -183,9 +183,12 @@ pub struct InputOptions {
 pub struct EvaluateOptions {
     /// A model, checkpoint or run directory
     pub model: PathBuf,
-    /// The data set
+    /// The data set; or its rows alone
     #[arg(long, value_name = "FILE")]
     pub data: PathBuf,
+    /// Targets of rows that have none in their file, as .npy has
+    #[arg(long, value_name = "FILE")]
+    pub targets: Option<PathBuf>,
     #[command(flatten)]
     pub machine: MachineOptions,
     /// End standard output with one line of JSON

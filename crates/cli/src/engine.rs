@@ -48,8 +48,14 @@ pub trait Engine {
         machine: &Machine,
     ) -> Result<(), Error>;
 
-    /// Measures of `model` on a data set.
-    fn evaluate(&self, model: &Path, data: &Path, machine: &Machine) -> Result<Measures, Error>;
+    /// Measures of `model` on a data set, or on rows with the targets of another file.
+    fn evaluate(
+        &self,
+        model: &Path,
+        data: &Path,
+        targets: Option<&Path>,
+        machine: &Machine,
+    ) -> Result<Measures, Error>;
 
     /// Makes a network of integers of a model, and writes it.
     fn quantize(&self, request: &QuantizeRequest<'_>) -> Result<Quantized, Error>;
@@ -118,8 +124,14 @@ impl Engine for Library {
         }
     }
 
-    fn evaluate(&self, model: &Path, data: &Path, machine: &Machine) -> Result<Measures, Error> {
-        Trained::load(model, &machine.options()?)?.evaluate(data)
+    fn evaluate(
+        &self,
+        model: &Path,
+        data: &Path,
+        targets: Option<&Path>,
+        machine: &Machine,
+    ) -> Result<Measures, Error> {
+        Trained::load(model, &machine.options()?)?.evaluate_on(data, targets)
     }
 
     fn quantize(&self, request: &QuantizeRequest<'_>) -> Result<Quantized, Error> {

@@ -4,7 +4,10 @@
 mod common;
 
 use common::{folder, ironlearn, says, succeeds, text};
+use ironlearn::io::{npy, npz};
 use ironlearn::picture::Picture;
+use ironlearn::prelude::Array;
+use serde_json::json;
 use std::fs;
 use std::path::Path;
 
@@ -47,6 +50,38 @@ fn a_table_is_answered_in_its_own_words() {
     assert!(text(&output.stderr).contains("there is no column \"colour\""), "{}", text(&output.stderr));
     let output = ironlearn(at, "predict run --input x.npy");
     assert_eq!(output.status.code(), Some(3), "{}", text(&output.stderr));
+}
+
+/// Rows and targets in files of their own: what they are, and how well they are answered.
+#[test]
+fn arrays_are_inspected_and_measured_as_a_pair() {
+    let folder = folder();
+    let at = folder.path();
+    let x = Array::of([40, 2], (0..80).map(|i| (i % 7) as f32 - 3.0).collect()).unwrap();
+    let y = Array::of([40], (0..40).map(|i| ((2 * i) % 7) as f64 - 3.0).collect()).unwrap();
+    npy::write(&at.join("x.npy"), x.view()).unwrap();
+    npy::write(&at.join("y.npy"), y.view()).unwrap();
+    npz::write(&at.join("both.npz"), &[("x".into(), x), ("y".into(), y)]).unwrap();
+    let shown = says(at, "inspect both.npz");
+    let lines: Vec<Vec<&str>> = shown.lines().map(|line| line.split_whitespace().collect()).collect();
+    assert_eq!(lines[1][..7], ["x", "f32", "[40,", "2]", "-3.000", "to", "3.000,"], "{shown}");
+    assert_eq!(lines[2][..6], ["y", "f64", "[40]", "-3.000", "to", "3.000,"], "{shown}");
+    let told = succeeds(at, "inspect x.npy --json");
+    assert_eq!(told["arrays"][0]["shape"], json!([40, 2]), "{told}");
+    let job = "data = { kind = 'arrays', x = 'x.npy', y = 'y.npy' }\n[train]\nepochs = 3\n";
+    fs::write(at.join("pair.toml"), job).unwrap();
+    succeeds(at, "train pair.toml --out run --quiet");
+    let pair = succeeds(at, "evaluate run --data x.npy --targets y.npy --json");
+    assert_eq!(pair["metrics"], succeeds(at, "evaluate run --data both.npz --json")["metrics"]);
+    for (arguments, code, expected) in [
+        ("evaluate run --data x.npy", 3, "name the file of the targets, too"),
+        ("evaluate run --data x.npy --targets x.npy", 3, "the targets are not one number a row"),
+        ("evaluate run --data numbers.json --targets y.npy", 2, "leave out the file of the targets"),
+    ] {
+        let output = ironlearn(at, arguments);
+        let err = text(&output.stderr);
+        assert!(output.status.code() == Some(code) && err.contains(expected), "{arguments}: {err}");
+    }
 }
 
 #[test]

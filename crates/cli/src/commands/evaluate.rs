@@ -13,7 +13,7 @@ pub fn run(options: &EvaluateOptions, console: &Console, engine: &dyn Engine) ->
     let machine = machine(&options.machine, console)?;
     let device = machine.name();
     console.note(&format!("device: {device}"));
-    let measures = engine.evaluate(&options.model, &options.data, &machine)?;
+    let measures = engine.evaluate(&options.model, &options.data, options.targets.as_deref(), &machine)?;
     for (name, value) in &measures.values {
         console.say(&format!("{name} {}", short(*value)));
     }

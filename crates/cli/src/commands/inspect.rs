@@ -3,6 +3,7 @@
 use crate::args::InspectOptions;
 use crate::console::Console;
 use crate::progress::short;
+use ironlearn::io::arrays::{Summary, summaries};
 use ironlearn::io::checkpoint::load_header;
 use ironlearn::io::original::{DataSet, Model};
 use ironlearn::io::read;
@@ -38,11 +39,13 @@ fn look(path: &Path) -> Result<Shown, Error> {
         "safetensors" => checkpoint(path),
         "json" => original(path),
         "csv" | "parquet" => table(path),
+        "npy" | "npz" => arrays(path),
+        _ if is_idx(path) => arrays(path),
         _ => {
             // Opened first, so that a file that is missing or no file is reported as that.
             read::Source::open(path)?;
-            let known =
-                "ironlearn inspects .toml, .safetensors, .json, .csv and .parquet files and run directories";
+            let known = "ironlearn inspects .toml, .safetensors, .json, .csv, .parquet, .npy, .npz and IDX files and \
+                         run directories";
             Err(FileError::new(path, "not a kind of file that can be inspected").hint(known).into())
         }
     }
@@ -116,6 +119,40 @@ fn table(path: &Path) -> Result<Shown, Error> {
         }));
     }
     Ok(Shown { text, object: json!({ "kind": "table", "rows": table.rows(), "columns": columns }) })
+}
+
+/// True for a name as IDX files have it, compressed or not.
+fn is_idx(path: &Path) -> bool {
+    let name = path.to_string_lossy();
+    name.strip_suffix(".gz").unwrap_or(&name).ends_with("ubyte")
+}
+
+/// The arrays of a file, and what they hold.
+fn arrays(path: &Path) -> Result<Shown, Error> {
+    let mut text = format!("{:<24} {:<5} {:<20} holds\n", "array", "type", "shape");
+    let mut arrays = Vec::new();
+    for Summary { name, dtype, shape, range, not_finite } in summaries(path)? {
+        let mut holds = range.map_or("nothing".to_owned(), |[least, mean, most]| {
+            format!("{} to {}, mean {}", short(least), short(most), short(mean))
+        });
+        if not_finite > 0 {
+            holds.push_str(&format!(", and {not_finite} that are no finite numbers"));
+        }
+        let shown = if name.is_empty() { "-" } else { &name };
+        text.push_str(&format!(
+            "{shown:<24} {:<5} {:<20} {holds}\n",
+            dtype.to_string(),
+            format!("{shape:?}")
+        ));
+        arrays.push(json!({
+            "name": name,
+            "dtype": dtype.to_string(),
+            "shape": shape,
+            "range": range,
+            "not_finite": not_finite,
+        }));
+    }
+    Ok(Shown { text, object: json!({ "kind": "arrays", "arrays": arrays }) })
 }
 
 fn checkpoint(path: &Path) -> Result<Shown, Error> {

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`read`] | opening files safely, reading no more than is there |
 //! | [`atomic`] | writing a file so that it is there whole or not at all |
+//! | [`arrays`] | what arrays in files are: their types, shapes and ranges |
 //! | [`csv`] | matrices of numbers as text |
 //! | [`npy`] | NumPy's `.npy` |
 //! | [`npz`] | several of them in one file |
@@ -13,6 +14,7 @@
 //! | [`events`] | the event files that TensorBoard reads |
 //! | [`original`] | the JSON files of the original Iron Learn program |
 
+pub mod arrays;
 pub mod atomic;
 pub(crate) mod base64;
 pub(crate) mod bytes;

@@ -83,7 +83,7 @@ impl Engine for Pretend {
         unreachable!("these tests only train")
     }
 
-    fn evaluate(&self, _: &Path, _: &Path, _: &Machine) -> Result<Measures, Error> {
+    fn evaluate(&self, _: &Path, _: &Path, _: Option<&Path>, _: &Machine) -> Result<Measures, Error> {
         unreachable!("these tests only train")
     }
 

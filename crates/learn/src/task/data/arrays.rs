@@ -54,6 +54,26 @@ impl Arrays {
         Ok(Arrays::Original(path.to_owned(), [Some(x), Some(y), x_test, y_test]))
     }
 
+    /// A data set that a model is measured on: one file, as an archive of the job has its arrays where it is one, or rows and
+    /// their targets.
+    pub fn of_examples(path: &Path, targets: Option<&Path>, names: &[String]) -> Result<Arrays, Error> {
+        let x = [path.to_owned()];
+        match (targets, extension(path).as_str()) {
+            (Some(targets), _) => Arrays::of_files(&x, [&[targets.to_owned()], &[], &[]], &[]),
+            (None, "json") => Arrays::original(path),
+            (None, "npz") => {
+                let has = |name: &String| archive_has(path, name);
+                let names = if names.first().is_some_and(has) { names } else { &[] };
+                let two = names.get(2).is_some_and(|name| !has(name));
+                Arrays::of_files(&x, [&[]; 3], if two { &names[..2] } else { names })
+            }
+            _ => Err(unknown(
+                path,
+                "a data set: .npz, or .json of the original program; or name the file of the targets, too",
+            )?),
+        }
+    }
+
     /// The rows and targets. Targets are read first: they are small, and where they are wrong nothing else has to be
     /// read.
     ///
@@ -320,6 +340,11 @@ fn is_archive(path: &Path) -> bool {
 
 fn is_idx(path: &Path) -> bool {
     path.to_string_lossy().ends_with("ubyte")
+}
+
+/// Whether an archive can be opened and has an array of this name.
+pub(in crate::task) fn archive_has(path: &Path, name: &str) -> bool {
+    Npz::open(path).is_ok_and(|archive| archive.has(name))
 }
 
 pub(in crate::task) fn extension(path: &Path) -> String {

@@ -225,7 +225,7 @@ mod tests {
         assert_eq!((p.labels.names(), p.outputs), (&["dark".to_owned(), "light".into()][..], 2));
         let rows = p.read_rows(&at("train/dark")).unwrap();
         assert_eq!(rows.as_slice::<f64>().unwrap()[..7], [[0.0; 6].as_slice(), &[10.0 / 255.0]].concat());
-        let (_, y) = p.read_examples(&at("train")).unwrap();
+        let (_, y) = p.read_examples(&at("train"), None).unwrap();
         assert_eq!(y.as_slice::<f64>().unwrap(), [0.0, 0.0, 1.0]);
         picture(&at("train/light/wide.png"), 4, 255);
         let error = load(&raw).unwrap_err().to_string();
@@ -236,7 +236,7 @@ mod tests {
         assert!(load(&raw).unwrap_err().to_string().contains("no pictures"));
         assert!(
             data.preparation
-                .read_examples(&at("train"))
+                .read_examples(&at("train"), None)
                 .unwrap_err()
                 .to_string()
                 .contains("\"empty\" is none")

@@ -29,6 +29,7 @@ use making::Making;
 pub(in crate::task) use making::check_indices;
 use preparation::{Preparation, rows_of};
 use raw::Raw;
+pub(in crate::task) use raw::targets_within;
 use reading::Reading;
 use scaling::Scaling;
 use std::path::Path;

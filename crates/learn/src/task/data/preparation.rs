@@ -1,6 +1,6 @@
 //! [`Preparation`]: how raw rows become inputs of a network and its outputs answers. Travels in the model file.
 
-use super::arrays::{Arrays, array, extension, is_array, joined, unknown, wide};
+use super::arrays::{Arrays, array, extension, is_array, joined, wide};
 use super::reading::Reading;
 use super::scaling::Scaling;
 use super::texts::TextForm;
@@ -259,11 +259,15 @@ impl Preparation {
         wide(path, name, rows)
     }
 
-    /// Rows and their targets: the test part of a data set, or all of it where it has none.
+    /// Rows and their targets: the test part of a data set, or all of it where it has none; or the rows of an array, whose
+    /// targets are another one.
     ///
     /// # Errors
     /// As [`Preparation::read_rows`].
-    pub fn read_examples(&self, path: &Path) -> Result<(Array, Array), Error> {
+    pub fn read_examples(&self, path: &Path, targets: Option<&Path>) -> Result<(Array, Array), Error> {
+        if targets.is_some() && (self.encoding.is_some() || !is_array(path) || extension(path) == "json") {
+            return Err(raw::targets_within(path));
+        }
         if let Some(encoding) = &self.encoding {
             let table = Table::read(path)?;
             let goal = table.readable_column(self.target.as_deref().unwrap_or_default())?;
@@ -278,17 +282,7 @@ impl Preparation {
         {
             return images::read_examples(path, form, &self.labels);
         }
-        let mut arrays = match extension(path).as_str() {
-            "json" => Arrays::original(path)?,
-            "npz" => {
-                // As the archive of the job has its arrays, or as any other one has.
-                let has_names = self.names.first().is_some_and(|name| archive_has(path, name));
-                let names = if has_names { &self.names[..] } else { &[] };
-                let two = names.get(2).is_some_and(|name| !archive_has(path, name));
-                Arrays::of_files(&[path.to_owned()], [&[]; 3], if two { &names[..2] } else { names })?
-            }
-            _ => return Err(unknown(path, "a data set: .npz, or .json of the original program")?),
-        };
+        let mut arrays = Arrays::of_examples(path, targets, &self.names)?;
         let wrong = || Error::from(FileError::new(path, "no rows with targets").hint("give a data set"));
         let test = arrays.has_test();
         let y = joined(arrays.targets(test)?.ok_or_else(wrong)?)?;
@@ -331,11 +325,6 @@ impl Preparation {
             format!("row {i}, ({}, {}), is no position in the picture", rows[2 * i], rows[2 * i + 1]);
         Err(Error::usage(problem, canvas.hint_on_positions()))
     }
-}
-
-/// Whether an archive can be opened and has an array of this name.
-fn archive_has(path: &Path, name: &str) -> bool {
-    Npz::open(path).is_ok_and(|archive| archive.has(name))
 }
 
 impl Canvas {

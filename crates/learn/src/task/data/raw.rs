@@ -56,3 +56,9 @@ pub(in crate::task) fn no_targets(rows: usize) -> Result<Array, Error> {
 pub(in crate::task) fn given(path: &Path) -> Option<&Path> {
     (!path.as_os_str().is_empty()).then_some(path)
 }
+
+/// The error for targets beside data that have some.
+pub(in crate::task) fn targets_within(path: &Path) -> Error {
+    let problem = format!("{} has targets of its own, or is no array", path.display());
+    Error::usage(problem, "leave out the file of the targets, or give the rows as .npy, .csv or IDX")
+}

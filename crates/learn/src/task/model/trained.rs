@@ -12,6 +12,7 @@ use crate::picture::{Picture, SSIM_SIDE};
 use crate::table::Field;
 use crate::task::data::arrays::extension;
 use crate::task::data::preparation::Preparation;
+use crate::task::data::targets_within;
 use crate::task::data::{drawn, dtype, load_picture};
 use crate::task::recipe;
 use crate::task::report::measures::Measures;
@@ -178,8 +179,19 @@ impl Trained {
     /// # Errors
     /// [`Error::File`] where the file does not hold what the model was trained on; [`Error::Io`].
     pub fn evaluate(&mut self, path: &Path) -> Result<Measures, Error> {
+        self.evaluate_on(path, None)
+    }
+
+    /// The same; or on the rows of one file with the targets of another, such as two of NumPy's `.npy`.
+    ///
+    /// # Errors
+    /// As [`Trained::evaluate`]; [`Error::Usage`] where the data have targets already.
+    pub fn evaluate_on(&mut self, path: &Path, targets: Option<&Path>) -> Result<Measures, Error> {
         if let (Some(fitted), Some(job)) = (&self.fitted, &self.job) {
-            return fitted.evaluate(job, &self.preparation, path);
+            return fitted.evaluate(job, &self.preparation, path, targets);
+        }
+        if targets.is_some() && (self.preparation.text.is_some() || self.preparation.canvas.is_some()) {
+            return Err(targets_within(path));
         }
         if let (Some(text), Some(loss_of)) = (&self.preparation.text, &self.loss_of_text) {
             let (rows, bytes_per_token) = text.read(path)?;
@@ -192,7 +204,7 @@ impl Trained {
             return Err(Error::usage(problem, "name the model of floats that it was made of"));
         }
         let Some(canvas) = self.preparation.canvas else {
-            let (rows, targets) = self.preparation.read_examples(path)?;
+            let (rows, targets) = self.preparation.read_examples(path, targets)?;
             let answers = self.answers(&rows)?;
             let (answers, targets) = (answers.as_slice::<f64>(), targets.as_slice::<f64>());
             let (answers, targets) = (answers.unwrap_or_default(), targets.unwrap_or_default());

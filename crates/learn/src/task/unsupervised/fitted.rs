@@ -115,9 +115,15 @@ impl Fitted {
     }
 
     /// Measures on the rows of a file, with its targets where the model was learned with some.
-    pub fn evaluate(&self, job: &Job, preparation: &Preparation, path: &Path) -> Result<Measures, Error> {
-        let (rows, targets) = match has_targets(job) {
-            true => preparation.read_examples(path).map(|(rows, y)| (rows, Some(y)))?,
+    pub fn evaluate(
+        &self,
+        job: &Job,
+        preparation: &Preparation,
+        path: &Path,
+        targets: Option<&Path>,
+    ) -> Result<Measures, Error> {
+        let (rows, targets) = match has_targets(job) || targets.is_some() {
+            true => preparation.read_examples(path, targets).map(|(rows, y)| (rows, Some(y)))?,
             false => (preparation.read_rows(path)?, None),
         };
         let rows = inputs_of_raw(preparation, &rows)?;
