@@ -14,6 +14,7 @@ pub mod loss;
 pub mod memory;
 pub mod metric;
 pub mod nn;
+mod number;
 pub mod optim;
 pub mod picture;
 pub mod quant;

@@ -2,7 +2,7 @@
 
 use super::{idx, npy, npz::Npz};
 use crate::error::Error;
-use crate::step::number_at;
+use crate::number::number_at;
 use ironlearn_ir::{Array, DType, Kind};
 use std::path::Path;
 

@@ -2,7 +2,7 @@
 
 use super::{largest, psnr};
 use crate::Error;
-use crate::step::number_at;
+use crate::number::number_at;
 use ironlearn_ir::ArrayView;
 
 /// A measure of predictions against targets, over all rows of a data set.

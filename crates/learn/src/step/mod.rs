@@ -17,7 +17,6 @@ pub use compile::{Options, Precision, compile};
 pub use infer::Infer;
 pub use profile::Profile;
 pub use report::StepReport;
-pub(crate) use report::number_at;
 pub use signature::{AsView, Input, Inputs, Signature};
 pub use trace::Outputs;
 

@@ -1,7 +1,7 @@
 //! [`StepReport`]: what a run of a step or of an inference gave.
 
-use ironlearn_ir::prim::cast::{Convert, Wide};
-use ironlearn_ir::{ArrayView, Program, dispatch};
+use crate::number::number_at;
+use ironlearn_ir::{ArrayView, Program};
 
 /// The outputs of a run. They live until the next run.
 #[derive(Clone, Copy)]
@@ -34,14 +34,4 @@ impl<'a> StepReport<'a> {
     pub fn scalar(&self, name: &str) -> Option<f64> {
         self.get(name).filter(|v| v.shape().elements() == 1).map(|v| number_at(v, 0))
     }
-}
-
-/// An element as `f64`; of a complex number the real part.
-pub(crate) fn number_at(view: ArrayView<'_>, index: usize) -> f64 {
-    dispatch!(view.dtype(), T => {
-        view.as_slice::<T>().and_then(|v| v.get(index)).map_or(f64::NAN, |&x| match Convert::to_wide(x) {
-            Wide::Int(x) => x as f64,
-            Wide::Float(x) | Wide::Complex(x, _) => x,
-        })
-    })
 }

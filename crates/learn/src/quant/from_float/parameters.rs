@@ -2,7 +2,7 @@
 
 use super::network::{FloatModel, FloatNode, FloatOp, Weights};
 use super::settings::Settings;
-use crate::step::number_at;
+use crate::number::number_at;
 use ironlearn_ir::{SlotId, Store};
 
 /// Weights and bias of a layer; a row for each output.

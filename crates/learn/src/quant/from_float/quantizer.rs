@@ -7,9 +7,9 @@ use super::report::Report;
 use super::rows::{part, portion_sizes, portions};
 use super::settings::Settings;
 use super::trace::{Plain, Simulation};
+use crate::number::number_at;
 use crate::quant::arithmetic::{Code, Rounding, short_scale};
 use crate::quant::model::IntegerModel;
-use crate::step::number_at;
 use crate::{Error, Infer, Network, Options, Outputs};
 use ironlearn_ir::{Array, ArrayView, Real, TensorType};
 

@@ -34,7 +34,7 @@ pub fn part(rows: &Array, start: usize, count: usize) -> Result<Array, Error> {
 
 /// Numbers as codes, of the code's type.
 pub fn quantized(numbers: ArrayView<'_>, q: Quantization) -> Result<Array, Error> {
-    let codes = (0..numbers.shape().elements()).map(|i| q.quantize(crate::step::number_at(numbers, i)));
+    let codes = (0..numbers.shape().elements()).map(|i| q.quantize(crate::number::number_at(numbers, i)));
     let shape = numbers.shape().clone();
     let made = match q.code {
         Code::I8 => Array::of(shape, codes.map(|c| c as i8).collect()),

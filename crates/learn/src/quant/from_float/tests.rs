@@ -4,10 +4,10 @@ mod simulation;
 
 use super::*;
 use crate::nn::ConvOptions;
+use crate::number::number_at;
 use crate::prelude::*;
 use crate::quant::arithmetic::{Code, Multiplier, Quantization};
 use crate::quant::model::{IntegerModel, IntegerProgram, Op};
-use crate::step::number_at;
 use crate::train::Model;
 
 /// Numbers without a pattern, within 1 of 0.

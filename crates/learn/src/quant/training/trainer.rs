@@ -5,7 +5,7 @@ use super::network::IntegerNetwork;
 use super::optimizer::IntegerOptimizer;
 use super::step::IntegerStep;
 use crate::data::{Dealing, Feed, batch_of};
-use crate::step::number_at;
+use crate::number::number_at;
 use crate::train::course::{Course, Pace};
 use crate::train::{Evaluated, Trainer};
 use crate::{Dataset, Error, Options, Profile, Scope};

@@ -8,7 +8,7 @@ use crate::error::{Error, FileError, Place};
 use crate::io::original::DataSet;
 use crate::io::{csv, idx, npy, npz::Npz, read};
 use crate::job;
-use crate::step::number_at;
+use crate::number::number_at;
 use ironlearn_ir::{Array, Kind};
 use std::path::{Path, PathBuf};
 

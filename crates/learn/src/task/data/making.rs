@@ -5,7 +5,7 @@ use super::reading::Reading;
 use super::{dtype, takes_whole_numbers};
 use crate::error::Error;
 use crate::job::{Job, Layer};
-use crate::step::number_at;
+use crate::number::number_at;
 use crate::task::recipe::integers;
 use ironlearn_ir::interpreter::all_finite;
 use ironlearn_ir::{Array, DType, TensorType};

@@ -11,7 +11,7 @@ use crate::data::{Dataset, Preparing};
 use crate::error::{Error, FileError, Place};
 use crate::io::npy::Rows;
 use crate::job::{self, Inputs, Job, Rule, Targets};
-use crate::step::number_at;
+use crate::number::number_at;
 use crate::task::recipe::integers;
 use ironlearn_ir::{Array, DType, TensorType};
 use std::path::{Path, PathBuf};

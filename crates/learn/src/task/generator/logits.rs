@@ -2,7 +2,7 @@
 
 use super::window::beginning;
 use crate::nn::Cache;
-use crate::step::number_at;
+use crate::number::number_at;
 use crate::task::data::texts::TextForm;
 use crate::{Error, Infer, Network, Options, Outputs};
 use ironlearn_ir::{Array, DType, Real, Shape, TensorType, Var};

@@ -2,7 +2,7 @@
 
 use crate::error::{Error, FileError};
 use crate::exchange::onnx::{OnnxInput, OnnxModel};
-use crate::step::number_at;
+use crate::number::number_at;
 use crate::task::data::preparation::{Preparation, rows_of};
 use crate::task::data::reading::Reading;
 use crate::{Infer, Options, Outputs};

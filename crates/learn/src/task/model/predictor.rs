@@ -1,8 +1,8 @@
 //! [`Predictor`]: a network applied to any number of rows, in portions of one size.
 
+use crate::number::number_at;
 use crate::quant::training::{IntegerInfer, IntegerNetwork};
 use crate::quant::{Code, IntegerModel, IntegerProgram, Quantization};
-use crate::step::number_at;
 use crate::task::data::check_indices;
 use crate::task::data::preparation::Preparation;
 use crate::train::Model;

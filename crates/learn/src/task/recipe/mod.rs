@@ -6,9 +6,9 @@ use crate::data::Dataset;
 use crate::job::{self, ClassWeights, Initial, Layer, Pair, PositiveWeight, Rule, Units};
 use crate::loss::CrossEntropy;
 use crate::nn::{Augmentation, ConvOptions};
+use crate::number::number_at;
 use crate::optim::{Adam, AdamW, Lbfgs, Lion, RmsProp, Sgd};
 use crate::schedule::Plateau;
-use crate::step::number_at;
 use crate::train::NotFinite;
 use crate::{Activation, Error, Init, LayerSpec, Loss, Optimizer, Options, Precision, Schedule};
 

@@ -3,8 +3,8 @@
 use crate::error::Error;
 use crate::io::read::exists;
 use crate::metric;
+use crate::number::number_at;
 use crate::picture::Picture;
-use crate::step::number_at;
 use crate::task::data::preparation::Preparation;
 use crate::task::data::reading::Reading;
 use ironlearn_ir::{Array, Role, Store};
