@@ -8,7 +8,7 @@ mod networks;
 use ironlearn_cuda::Options;
 use ironlearn_cuda::exec::planned;
 use ironlearn_ir::plan::{Plan, PlanStep, StepKind};
-use ironlearn_ir::{DType, Graph, Mode, Tape};
+use ironlearn_ir::{Array, ArrayView, ControlBlock, DType, Graph, Mode, Program, Store, Tape, Var};
 use ironlearn_testkit::rng::Rng;
 use ironlearn_testkit::tier;
 use networks::{check, furthest, network};
@@ -81,6 +81,34 @@ fn rows_are_reduced_on_the_chip() {
     }
 }
 
+/// Rows that stay in the memory of the GPU are picked there, on the chip; one that is not there is named.
+#[test]
+fn rows_are_picked_on_the_chip() {
+    let Some(cuda) = common::device() else { return };
+    let tape = Tape::new(Mode::Train);
+    let data: Vec<f32> = (0..700 * 5).map(|i| (i * 37 % 101) as f32 / 50.0 - 1.0).collect();
+    let places = tape.input::<u32>([300]);
+    let x = Var::<f32>::of(tape.constant_of(Array::of([700, 5], data).unwrap())).gather(places, 0);
+    let weights = [tape.input::<f32>([5, 64]), tape.input::<f32>([64, 48])];
+    let loss = x.dot(weights[0]).tanh().dot(weights[1]).tanh().square().mean_all();
+    tape.output("loss", loss.node());
+    for (name, gradient) in ["first", "second"].iter().zip(loss.grad(&weights)) {
+        tape.output(name, gradient.node());
+    }
+    let graph = tape.finish().unwrap().0;
+    let plan = planned(&graph, Options::default()).unwrap();
+    assert_eq!(products(&plan), [3]);
+    assert!(!plan.steps.iter().any(|step| matches!(step.kind, StepKind::Gather { .. })), "within the region");
+    let mut inputs = networks::inputs(&graph);
+    inputs[0] = Array::of([300], (0..300u32).map(|i| i * 11 % 700).collect()).unwrap();
+    networks::check_with(cuda, &graph, Options::default(), &inputs, 1e-5);
+    inputs[0] = Array::of([300], vec![700u32; 300]).unwrap();
+    let mut program = cuda.compile(&graph, Options::default()).unwrap();
+    let views: Vec<ArrayView<'_>> = inputs.iter().map(Array::view).collect();
+    let error = program.run(&views, &mut Store::new(), &ControlBlock::default()).unwrap_err().to_string();
+    assert!(error.contains("gather") && error.contains("700"), "{error}");
+}
+
 /// What is the same for all elements of a row is stored for the gradient of weights, and kept on the chip.
 #[test]
 fn one_number_of_a_row_is_stored_twice() {
@@ -117,8 +145,9 @@ fn random_networks_agree_with_the_interpreter() {
         let options = rng.pick(&all());
         let found = products(&planned(&graph, options).unwrap());
         assert_eq!(found.len(), 1, "seed {seed}: {widths:?}");
-        let distance = furthest(cuda, &graph, options);
-        let without = furthest(cuda, &graph, Options { regions: false, ..options });
+        let inputs = networks::inputs(&graph);
+        let distance = furthest(cuda, &graph, options, &inputs);
+        let without = furthest(cuda, &graph, Options { regions: false, ..options }, &inputs);
         println!("seed {seed}: {widths:?}, {found:?}: {distance:.1e} off, {without:.1e} without a region");
         let allowed = if options == Options::default() { 1e-5 } else { (3.0 * without).max(1e-2) };
         assert!(distance <= allowed, "seed {seed}: {distance:.1e} off");

@@ -3,6 +3,7 @@
 
 use super::product::Operands;
 use super::reduce::{joins, zero};
+use super::rows;
 use super::tile::{Place, Tile, lanes};
 use super::{Index, Kernel, No, Of, Writer, types};
 use crate::driver::Shape;
@@ -22,6 +23,10 @@ pub fn region<'a>(mut w: Writer<'a>, region: &'a Region) -> Result<Vec<Kernel>, 
     let Blocks::OnChip(rows) = region.blocks else { return Err("a region that adds up".into()) };
     w.name = format!("k{}_region", w.number);
     w.region = Some(region);
+    // An index that is out of range is told by the node of the kernel.
+    if let Some(picks) = region.steps.iter().find(|step| matches!(step.kind, StepKind::Gather { .. })) {
+        w.node = picks.node;
+    }
     let far = |view: &View| w.plan.buffer(view.buffer).len >= 1 << 30;
     let reads = |step: &PlanStep| step.reads().iter().any(far);
     let wide = region.steps.iter().any(|step| reads(step) || step.writes().into_iter().any(far));
@@ -34,6 +39,7 @@ pub fn region<'a>(mut w: Writer<'a>, region: &'a Region) -> Result<Vec<Kernel>, 
             StepKind::Reduce { program, value, fold, extent, out } => {
                 block.reduce(&mut w, program, *value, *fold, *extent, out)?;
             }
+            StepKind::Gather { x, index, out } => block.gather(&mut w, x, index, out)?,
             StepKind::Product(end) => types.push_str(&block.product(&mut w, end, i)?),
             _ => return Err("a step of another kind on the chip".into()),
         }
@@ -110,6 +116,27 @@ impl Block<'_> {
         let mut place = Place { index, lanes, early: None };
         let tile = Tile::new(w, &program, &mut place, None)?;
         tile.store(w, &stores, &mut place);
+        w.line("}");
+        Ok(())
+    }
+
+    /// Rows picked by index.
+    fn gather(&self, w: &mut Writer<'_>, x: &View, index: &View, out: &View) -> Result<(), No> {
+        types::supported(w.dtype(x.buffer))?;
+        let (len, inner) = (x.dims[1], out.dims[2]);
+        let dims = [self.of.rows, inner];
+        let of_row = View { dims: dims.to_vec(), strides: vec![index.strides[0], 0], ..index.clone() };
+        self.each(w, "i", inner, 1);
+        let mut place = Index::new(&dims, "i", self.wide, "c");
+        let which = place.of(w, &of_row);
+        let which = w.read(index.buffer, which);
+        w.line(format!("il_i64 row = (il_i64){which};"));
+        let argument = w.buffer(index.buffer, false);
+        let guard = rows::guard(w, argument, len);
+        w.line(guard);
+        let value = w.read(x.buffer, format!("{} + row * {inner} + i % {inner}", x.offset));
+        let at = place.of(w, &turned(out, &dims)?);
+        w.write(out.buffer, at, &value);
         w.line("}");
         Ok(())
     }

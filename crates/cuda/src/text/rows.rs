@@ -6,7 +6,7 @@ use crate::driver::Shape;
 use ironlearn_ir::plan::View;
 
 /// A statement that ends the step where an index is out of range; the index is `row`.
-fn guard(writer: &Writer<'_>, argument: usize, length: usize) -> String {
+pub fn guard(writer: &Writer<'_>, argument: usize, length: usize) -> String {
     format!(
         "if (row < 0 || row >= {length}LL) {{ il_fail(state, 2, {}, {}, row, {length}LL); row = 0; }}",
         writer.number,

@@ -23,7 +23,8 @@ pub fn network(rows: usize, widths: &[usize], bend: for<'g> fn(Var<'g, f32>) -> 
     tape.finish().unwrap().0
 }
 
-fn inputs(graph: &Graph) -> Vec<Array> {
+/// Inputs of a graph, all of `f32`.
+pub fn inputs(graph: &Graph) -> Vec<Array> {
     let mut rng = Rng::new(7);
     let array = |shape: Vec<usize>| {
         let n = shape.iter().product();
@@ -56,18 +57,22 @@ fn distance(found: &Array, right: &Array) -> f64 {
 
 /// Compares a graph with the interpreter, in norm.
 pub fn check(cuda: &Cuda, graph: &Graph, options: Options, allowed: f64) {
-    let distance = furthest(cuda, graph, options);
+    check_with(cuda, graph, options, &inputs(graph), allowed);
+}
+
+/// The same, with these inputs.
+pub fn check_with(cuda: &Cuda, graph: &Graph, options: Options, inputs: &[Array], allowed: f64) {
+    let distance = furthest(cuda, graph, options, inputs);
     assert!(distance <= allowed, "{distance:.1e} off, {allowed:.0e} allowed");
 }
 
 /// How far the results of a graph are from the interpreter's, the furthest in norm; twice, with the same bits.
-pub fn furthest(cuda: &Cuda, graph: &Graph, options: Options) -> f64 {
-    let inputs = inputs(graph);
+pub fn furthest(cuda: &Cuda, graph: &Graph, options: Options, inputs: &[Array]) -> f64 {
     let mut program = cuda.compile(graph, options).unwrap();
-    let found = outputs(graph, &mut program, &inputs);
-    let again = outputs(graph, &mut program, &inputs);
+    let found = outputs(graph, &mut program, inputs);
+    let again = outputs(graph, &mut program, inputs);
     assert!(found.iter().zip(&again).all(|(a, b)| a.as_slice::<f32>() == b.as_slice::<f32>()));
-    let right = right(graph, &inputs);
+    let right = right(graph, inputs);
     let distances = found.iter().zip(&right).map(|(found, right)| distance(found, right));
     // One that is no number is the furthest.
     distances.reduce(|a, b| if a > b || a.is_nan() { a } else { b }).unwrap()

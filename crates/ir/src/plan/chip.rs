@@ -73,6 +73,7 @@ fn is_computed(plan: &Plan, step: &PlanStep, rows: usize) -> bool {
         StepKind::Fused { program, .. } | StepKind::Reduce { program, .. } => {
             program.dims.iter().product::<usize>() <= rows * LONGEST
         }
+        StepKind::Gather { out, .. } => out.elements() <= rows * LONGEST,
         _ => false,
     }
 }

@@ -179,7 +179,8 @@ pub(super) enum Place {
 /// Divides steps into those that a region over `rows` needs, the region, and the others; `None` where there
 /// is no region, or it would save nothing. `by_row` are buffers that hold values by row from the beginning.
 fn split(plan: &Plan, steps: &[PlanStep], rows: usize, by_row: HashSet<BufferId>) -> Option<Split> {
-    let places = |may: &[bool]| places(plan, steps, rows, by_row.clone(), |i, _| may[i]);
+    let picks = |i: usize| matches!(steps[i].kind, StepKind::Gather { .. });
+    let places = |may: &[bool]| places(plan, steps, rows, by_row.clone(), |i, _| may[i] && !picks(i));
     let keeps_some = |split: &Split| !split.region.locals.is_empty();
     let all = places(&vec![true; steps.len()]);
     let parts = connected(steps, &all);

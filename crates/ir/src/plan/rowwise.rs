@@ -31,6 +31,14 @@ pub(super) fn role(
             let is_by_row = rows.of_product(&p.dot) == Some(Role::Rows);
             (is_by_row && whole && end.fit(&p.program)).then_some(Role::Rows)
         }
+        StepKind::Gather { x, index, out } => {
+            let picked = uses_rows
+                && !by_row.contains(&x.buffer)
+                && index.dims[..] == [rows.rows]
+                && rows.inside_a_row(index, index.strides[0], [].into_iter())
+                && out.dims[0] == 1;
+            (picked && rows.are_written(out, out.elements())).then_some(Role::Rows)
+        }
         StepKind::Fused { program, stores } if uses_rows => {
             let whole = stores.iter().all(|(_, to)| rows.are_written(to, program.dims.iter().product()));
             (whole && rows.fit(program)).then_some(Role::Rows)
