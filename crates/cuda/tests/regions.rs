@@ -11,7 +11,7 @@ use ironlearn_ir::plan::{Plan, PlanStep, StepKind};
 use ironlearn_ir::{Array, ArrayView, ControlBlock, DType, Graph, Mode, Program, Store, Tape, Var};
 use ironlearn_testkit::rng::Rng;
 use ironlearn_testkit::tier;
-use networks::{check, furthest, network};
+use networks::{check, furthest, network, output_with_gradients};
 
 /// The number of products in each region.
 fn products(plan: &Plan) -> Vec<usize> {
@@ -72,11 +72,8 @@ fn rows_are_reduced_on_the_chip() {
         let exp = (z - highest).exp();
         let share = exp / exp.sum([1]).reshape([-1, 1]).broadcast_to([rows, classes]);
         let loss = share.square().mean_all();
-        tape.output("loss", loss.node());
         tape.output("share", share.node());
-        for (name, gradient) in ["first", "second"].iter().zip(loss.grad(&weights)) {
-            tape.output(name, gradient.node());
-        }
+        output_with_gradients(&tape, loss, &weights);
         check_in_all(&tape.finish().unwrap().0, &[3]);
     }
 }
@@ -91,10 +88,7 @@ fn rows_are_picked_on_the_chip() {
     let x = Var::<f32>::of(tape.constant_of(Array::of([700, 5], data).unwrap())).gather(places, 0);
     let weights = [tape.input::<f32>([5, 64]), tape.input::<f32>([64, 48])];
     let loss = x.dot(weights[0]).tanh().dot(weights[1]).tanh().square().mean_all();
-    tape.output("loss", loss.node());
-    for (name, gradient) in ["first", "second"].iter().zip(loss.grad(&weights)) {
-        tape.output(name, gradient.node());
-    }
+    output_with_gradients(&tape, loss, &weights);
     let graph = tape.finish().unwrap().0;
     let plan = planned(&graph, Options::default()).unwrap();
     assert_eq!(products(&plan), [3]);
@@ -117,10 +111,7 @@ fn one_number_of_a_row_is_stored_twice() {
     let weights = [tape.input::<f32>([20, 64]), tape.input::<f32>([64, 48])];
     let rows = x.dot(weights[0]).tanh().sum([1]).reshape([-1, 1]).broadcast_to([500, 64]).sin();
     let loss = rows.dot(weights[1]).tanh().square().mean_all();
-    tape.output("loss", loss.node());
-    for (name, gradient) in ["first", "second"].iter().zip(loss.grad(&weights)) {
-        tape.output(name, gradient.node());
-    }
+    output_with_gradients(&tape, loss, &weights);
     check_in_all(&tape.finish().unwrap().0, &[3]);
 }
 

@@ -6,7 +6,7 @@ use crate::progress::short;
 use ironlearn::io::arrays::{Summary, summaries};
 use ironlearn::io::checkpoint::load_header;
 use ironlearn::io::original::{DataSet, Model};
-use ironlearn::io::read;
+use ironlearn::io::{idx, read};
 use ironlearn::job::Job;
 use ironlearn::table::{Field, FieldKind, Table};
 use ironlearn::task;
@@ -40,7 +40,7 @@ fn look(path: &Path) -> Result<Shown, Error> {
         "json" => original(path),
         "csv" | "parquet" => table(path),
         "npy" | "npz" => arrays(path),
-        _ if is_idx(path) => arrays(path),
+        _ if idx::is_named_so(path) => arrays(path),
         _ => {
             // Opened first, so that a file that is missing or no file is reported as that.
             read::Source::open(path)?;
@@ -119,12 +119,6 @@ fn table(path: &Path) -> Result<Shown, Error> {
         }));
     }
     Ok(Shown { text, object: json!({ "kind": "table", "rows": table.rows(), "columns": columns }) })
-}
-
-/// True for a name as IDX files have it, compressed or not.
-fn is_idx(path: &Path) -> bool {
-    let name = path.to_string_lossy();
-    name.strip_suffix(".gz").unwrap_or(&name).ends_with("ubyte")
 }
 
 /// The arrays of a file, and what they hold.

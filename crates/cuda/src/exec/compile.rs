@@ -217,23 +217,18 @@ impl Parts {
     fn joined(&mut self, plan: &Plan, runs: &mut [Run], step: &PlanStep, kernels: &[Kernel]) -> bool {
         let [only] = kernels else { return false };
         let new = places(plan, step);
-        let mut earliest = None;
-        for (at, run) in runs.iter().enumerate().rev().take(FURTHEST) {
-            let waits = new.iter().any(|n| run.places.iter().any(|r| r.conflicts(n)));
-            if let Some(kernel) = run.kernel {
-                let mut earlier = self.kernels[kernel].clone();
-                if (!waits && earlier.join(only)) || earlier.follow(only) {
-                    earliest = Some((at, kernel, earlier));
-                }
-            }
-            if waits {
-                break;
+        let waits_for = |run: &Run| new.iter().any(|n| run.places.iter().any(|r| r.conflicts(n)));
+        let furthest = runs.len().saturating_sub(FURTHEST);
+        let last = runs[furthest..].iter().rposition(waits_for).map(|at| furthest + at);
+        for (at, run) in runs.iter_mut().enumerate().skip(last.unwrap_or(furthest)) {
+            let Some(kernel) = run.kernel else { continue };
+            let earlier = &mut self.kernels[kernel];
+            if (last != Some(at) && earlier.join(only)) || earlier.follow(only) {
+                run.places.extend(new);
+                return true;
             }
         }
-        let Some((at, kernel, earlier)) = earliest else { return false };
-        self.kernels[kernel] = earlier;
-        runs[at].places.extend(new);
-        true
+        false
     }
 
     /// The text of all kernels, with what stands before them.

@@ -183,11 +183,11 @@ impl Block<'_> {
         let Epilogue { dot, program, product, stores, .. } = end;
         let o = Operands::of(w, dot).ok_or("a product whose operands do not lie in order")?;
         let dtype = w.dtype(dot.x.buffer);
-        let (program, each) = self.by_rows(program)?;
+        let (program, _) = self.by_rows(program)?;
         let stores = turned_all(stores, &program.dims)?;
         let is_narrow = o.n <= NARROW;
         let last = program.dims.last().copied().unwrap_or(1);
-        let lanes = if is_narrow || !last.is_multiple_of(4) || each != o.n { 1 } else { 4 };
+        let lanes = if is_narrow || !last.is_multiple_of(4) { 1 } else { 4 };
         let (a, b) = (w.buffer(dot.x.buffer, false), w.buffer(dot.y.buffer, false));
         let chip = w.row_stride(dot.x.buffer);
         let stride = chip.unwrap_or(o.left.lies.leading);

@@ -15,12 +15,17 @@ pub fn network(rows: usize, widths: &[usize], bend: for<'g> fn(Var<'g, f32>) -> 
         z = bend(z.dot(*weights) + bias.broadcast_to([rows, bias.shape()[1]]));
     }
     let loss = z.square().mean_all();
-    tape.output("loss", loss.node());
     let wanted: Vec<_> = layers.into_iter().flatten().collect();
-    for (i, gradient) in loss.grad(&wanted).iter().enumerate() {
+    output_with_gradients(&tape, loss, &wanted);
+    tape.finish().unwrap().0
+}
+
+/// A loss and its gradients as outputs.
+pub fn output_with_gradients<'g>(tape: &'g Tape, loss: Var<'g, f32>, wanted: &[Var<'g, f32>]) {
+    tape.output("loss", loss.node());
+    for (i, gradient) in loss.grad(wanted).iter().enumerate() {
         tape.output(&format!("gradient {i}"), gradient.node());
     }
-    tape.finish().unwrap().0
 }
 
 /// Inputs of a graph, all of `f32`.

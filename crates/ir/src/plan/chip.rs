@@ -12,7 +12,6 @@ use super::rowwise::Role;
 use super::{Buffer, BufferId, DotStep, Epilogue, Home, Load, Plan, PlanStep, Program, StepKind, View};
 use crate::DType;
 use std::collections::{BTreeSet, HashMap, HashSet};
-
 use std::ops::RangeInclusive;
 
 /// Rows of a batch. Of fewer most of the machine would be idle, and each block would read all weights for few; of more the

@@ -24,6 +24,12 @@ const MAX_RANK: u8 = 64;
 /// No header is longer.
 const MAX_HEADER_BYTES: usize = 4 + 4 * MAX_RANK as usize;
 
+/// True for a name as IDX files have it, compressed or not: it ends with `ubyte`, `.idx` or `.gz`.
+pub fn is_named_so(path: &Path) -> bool {
+    let name = path.to_string_lossy().to_lowercase();
+    ["ubyte", ".idx", ".gz"].iter().any(|end| name.ends_with(end))
+}
+
 /// Reads an array, of which a compressed file holds up to [`gz::MAX_INFLATED_BYTES`].
 ///
 /// # Errors

@@ -322,7 +322,7 @@ pub(in crate::task) fn array(path: &Path, name: &str) -> Result<Array, Error> {
         "npy" => npy::read(path),
         "npz" => Npz::open(path)?.read(name),
         "csv" => csv::read(path),
-        extension if extension == "gz" || extension == "idx" || is_idx(path) => idx::read(path),
+        _ if idx::is_named_so(path) => idx::read(path),
         _ => {
             Err(unknown(path, "an array: .npy, .npz, .csv or IDX, whose names end with -ubyte, .idx or .gz")?)
         }
@@ -331,15 +331,11 @@ pub(in crate::task) fn array(path: &Path, name: &str) -> Result<Array, Error> {
 
 /// Whether the name of a file says that it holds arrays.
 pub(in crate::task) fn is_array(path: &Path) -> bool {
-    matches!(extension(path).as_str(), "npy" | "npz" | "csv" | "gz" | "idx" | "json") || is_idx(path)
+    matches!(extension(path).as_str(), "npy" | "npz" | "csv" | "json") || idx::is_named_so(path)
 }
 
 fn is_archive(path: &Path) -> bool {
     extension(path) == "npz"
-}
-
-fn is_idx(path: &Path) -> bool {
-    path.to_string_lossy().ends_with("ubyte")
 }
 
 /// Whether an archive can be opened and has an array of this name.

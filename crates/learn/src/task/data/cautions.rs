@@ -5,8 +5,9 @@ use crate::job::{self, Job};
 
 /// Rows from which on a column that counts them is no chance.
 const MANY: usize = 20;
-/// Names of columns that number the rows, in small letters; others end with one of the first two and something before it.
-const NUMBERS: [&str; 4] = ["_id", " id", "id", "unnamed: 0"];
+/// Names of columns that number the rows, in small letters, and ends of such names.
+const NUMBERS: [&str; 2] = ["id", "unnamed: 0"];
+const ENDS: [&str; 2] = ["_id", " id"];
 
 /// What is said of rows and targets that a network learns.
 pub(super) fn of(raw: &Raw) -> Vec<String> {
@@ -36,7 +37,7 @@ pub(super) fn of(raw: &Raw) -> Vec<String> {
 
 fn is_number(name: &str) -> bool {
     let name = name.trim().to_lowercase();
-    NUMBERS[2..].contains(&&name[..]) || NUMBERS[..2].iter().any(|end| name.ends_with(end))
+    NUMBERS.contains(&&name[..]) || ENDS.iter().any(|end| name.ends_with(end))
 }
 
 /// What is said of files for validation that are not looked at.

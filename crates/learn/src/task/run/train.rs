@@ -228,7 +228,9 @@ fn carry_out(
     }
     watch.describe(&format!("{}\n{}", table.trim_end(), data.sizes()));
     // Said, but in no file: those of a run are the same, however many processes carry it out.
-    undivided(request).iter().for_each(|said| watch.warn(said));
+    if let Some(said) = undivided(request) {
+        watch.warn(&said);
+    }
     let mut observer = Observer::new(watch, request, data, predictor, trainer.steps_per_epoch());
     let arithmetic = arithmetic(request);
     let mut save = |which: Save, store: &Store| {
