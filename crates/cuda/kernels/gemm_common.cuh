@@ -76,6 +76,7 @@ __device__ __forceinline__ il_place il_locate() {
 template <unsigned BYTES>
 __device__ __forceinline__ void il_copy_async(void* shared, const void* global, unsigned valid) {
 #ifdef IL_SIM
+  if (((unsigned long long)shared | (valid ? (unsigned long long)global : 0)) % BYTES) __builtin_trap();
   for (unsigned i = 0; i < BYTES; i++) ((char*)shared)[i] = i < valid ? ((const char*)global)[i] : (char)0;
 #else
   unsigned address = (unsigned)__cvta_generic_to_shared(shared);

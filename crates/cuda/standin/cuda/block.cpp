@@ -125,6 +125,7 @@ void resume(Fiber& fiber) {
     state.thread = current = &fiber;
     switch_context(scheduler, fiber.context);
     current = nullptr;
+    if (outcome == Outcome::Misaligned) tell(fiber, 0, "reads or writes several bytes where their number does not divide the address");
     if (outcome == Outcome::BadAddress) {
         char why[96];
         const char* format = fault.signal == SIGFPE ? "divides by zero" : "reads or writes address %p, where nothing is";
@@ -229,7 +230,8 @@ void run_block() {
     }
 }
 
-// Signals of a kernel that reads what is not there, or divides an integer by zero.
+// Signals of a kernel that reads what is not there, or divides an integer by zero; and of an instruction that g++ has put
+// where an address is not aligned.
 void on_signal(int signal, siginfo_t* info, void* machine);
 
 class Signals {
@@ -239,14 +241,14 @@ public:
         struct sigaction action = {};
         action.sa_sigaction = on_signal;
         action.sa_flags = SA_SIGINFO | SA_NODEFER | SA_ONSTACK;
-        for (int i = 0; i < 3; i++) sigaction(numbers[i], &action, &before[i]);
+        for (int i = 0; i < 4; i++) sigaction(numbers[i], &action, &before[i]);
     }
     ~Signals() {
         if (sanitized()) return;
-        for (int i = 0; i < 3; i++) sigaction(numbers[i], &before[i], nullptr);
+        for (int i = 0; i < 4; i++) sigaction(numbers[i], &before[i], nullptr);
     }
-    static constexpr int numbers[3] = {SIGSEGV, SIGBUS, SIGFPE};
-    static inline struct sigaction before[3];
+    static constexpr int numbers[4] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL};
+    static inline struct sigaction before[4];
 };
 
 thread_local bool runs_kernel;
@@ -254,9 +256,9 @@ thread_local bool runs_kernel;
 void on_signal(int signal, siginfo_t* info, void* machine) {
     if (runs_kernel && current) {
         fault = {signal, info->si_addr};
-        leave(Outcome::BadAddress);  // and tell it there: the stack of a handler is short
+        leave(signal == SIGILL ? Outcome::Misaligned : Outcome::BadAddress);  // and tell it there: the stack of a handler is short
     }
-    for (int i = 0; i < 3; i++) {  // another thread's: as it would have been
+    for (int i = 0; i < 4; i++) {  // another thread's: as it would have been
         const struct sigaction& before = Signals::before[i];
         if (Signals::numbers[i] != signal) continue;
         if (before.sa_flags & SA_SIGINFO) return before.sa_sigaction(signal, info, machine);

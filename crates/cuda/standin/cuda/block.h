@@ -21,7 +21,7 @@ struct Launch {
     void** arguments;
 };
 
-enum class Outcome { Done, Failed, BadAddress };
+enum class Outcome { Done, Failed, BadAddress, Misaligned };
 
 // Runs all of it on the calling thread; what went wrong is told on standard error.
 Outcome run(const Launch& launch);

@@ -90,6 +90,7 @@ Result execute(const void* handle, const Function& function, dim3 grid, dim3 blo
     switch (run(launch)) {
         case Outcome::Done: return SUCCESS;
         case Outcome::BadAddress: return ILLEGAL_ADDRESS;
+        case Outcome::Misaligned: return MISALIGNED_ADDRESS;
         default: return LAUNCH_FAILED;
     }
 }

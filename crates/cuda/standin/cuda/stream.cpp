@@ -14,7 +14,7 @@ Stream* Driver::stream(void* handle) {
 
 Result Driver::run(const Operation& operation) {
     Result result = operation();
-    if (result == ILLEGAL_ADDRESS || result == LAUNCH_FAILED) {
+    if (result == ILLEGAL_ADDRESS || result == MISALIGNED_ADDRESS || result == LAUNCH_FAILED) {
         lost = result;
         return SUCCESS;  // a device fails behind the back of the call that enqueued the work
     }

@@ -81,7 +81,9 @@ std::vector<std::string> command(const std::string& folder, const Options& optio
     if (sanitizes())
         words.insert(words.end(), {"-fsanitize=address", "-g1", "-fno-omit-frame-pointer"});
     else
-        words.insert(words.end(), {"-fno-asynchronous-unwind-tables", "-nostartfiles", "-nodefaultlibs"});
+        words.insert(words.end(), {"-fno-asynchronous-unwind-tables", "-nostartfiles", "-nodefaultlibs",
+                                   // A GPU reads several bytes at multiples of their number only.
+                                   "-fsanitize=alignment", "-fsanitize-undefined-trap-on-error"});
     words.insert(words.end(), options.for_compiler.begin(), options.for_compiler.end());
     words.insert(words.end(), {folder + "/kernels.cpp", "-o", folder + "/kernels.so", "-lm", "-lgcc", "-lc"});
     return words;

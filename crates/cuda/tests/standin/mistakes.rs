@@ -83,6 +83,19 @@ fn a_null_pointer_that_is_followed() {
 }
 
 #[test]
+fn a_wide_read_from_an_odd_place() {
+    let body = || {
+        let text = "extern \"C\" __global__ void wrong(int* y) { ((uint4*)(y + (threadIdx.x == 5)))[threadIdx.x / 8].x += 1; }";
+        assert_eq!(lose(text), CUresult::CUDA_ERROR_MISALIGNED_ADDRESS);
+    };
+    told(
+        "mistakes::a_wide_read_from_an_odd_place",
+        body,
+        &["kernel wrong, block (0,0,0), thread (5,0,0): reads or writes several bytes where"],
+    );
+}
+
+#[test]
 fn a_write_behind_an_allocation() {
     let body = || {
         let text = "extern \"C\" __global__ void wrong(int* y) { y[64 + threadIdx.x] = 1; }";
