@@ -5,7 +5,7 @@ use crate::driver::Context;
 use crate::error::{CudaError, Library};
 use cudarc::cublaslt::sys;
 use ironlearn_ir::DType;
-use ironlearn_ir::plan::{self, DotStep, View};
+use ironlearn_ir::plan::{self, DotStep, Plan, View};
 use std::ffi::CStr;
 use std::mem::MaybeUninit;
 use std::ptr;
@@ -94,8 +94,8 @@ struct Matrix {
     transposed: bool,
     /// Elements from one matrix of the batch to the next.
     next: usize,
-    /// The element that it begins with.
-    offset: usize,
+    /// Bytes that divide the address of its first element.
+    alignment: usize,
 }
 
 /// A product that cuBLASLt can compute: what of it does not depend on the library.
@@ -111,7 +111,8 @@ pub struct Problem {
 
 impl Problem {
     /// The product as cuBLASLt's, where types, strides and size suit it.
-    pub fn of(dot: &DotStep, dtype: DType, out: DType, tf32: bool) -> Option<Problem> {
+    pub fn of(plan: &Plan, dot: &DotStep, tf32: bool) -> Option<Problem> {
+        let [dtype, out] = [&dot.x, &dot.out].map(|view| plan.buffer(view.buffer).dtype);
         let floats = matches!((dtype, out), (DType::F32, DType::F32) | (DType::F64, DType::F64))
             || (matches!(dtype, DType::F16 | DType::Bf16) && out == DType::F32);
         let rank = dot.out.dims.len();
@@ -121,7 +122,7 @@ impl Problem {
         if !floats || batch * m * n * k < FEWEST || [m, n, k, batch].iter().any(|&d| d > most) {
             return None;
         }
-        let matrices = [matrix(&dot.y, rank)?, matrix(&dot.x, rank)?, matrix(&dot.out, rank)?];
+        let matrices = [matrix(plan, &dot.y)?, matrix(plan, &dot.x)?, matrix(plan, &dot.out)?];
         let result = matrices[2];
         (!result.transposed).then_some(Problem { dtype, out, tf32, batch, matrices })
     }
@@ -129,16 +130,21 @@ impl Problem {
     /// Promises no more of where matrices begin than is so for any row of what they are a part of: the library then has one
     /// algorithm for all parts.
     pub fn forget_start(&mut self) {
-        self.matrices.iter_mut().for_each(|matrix| matrix.offset |= matrix.leading);
+        let sizes = [self.dtype, self.dtype, self.out].map(DType::size);
+        for (matrix, size) in self.matrices.iter_mut().zip(sizes) {
+            matrix.alignment = matrix.alignment.min(1 << (matrix.leading * size).trailing_zeros());
+        }
     }
 }
 
 /// A view as cuBLASLt's matrix: by rows, `[rows, columns]` is by columns `[columns, rows]`.
-fn matrix(view: &View, rank: usize) -> Option<Matrix> {
+fn matrix(plan: &Plan, view: &View) -> Option<Matrix> {
+    let rank = view.dims.len();
     let (rows, columns, lies) = (view.dims[rank - 2], view.dims[rank - 1], view.matrix()?);
     let (rows, columns) = if lies.by_columns { (rows, columns) } else { (columns, rows) };
     let plan::Matrix { leading, next, by_columns } = lies;
-    Some(Matrix { rows, columns, leading, transposed: by_columns, next, offset: view.offset })
+    let alignment = plan.alignment(view);
+    Some(Matrix { rows, columns, leading, transposed: by_columns, next, alignment })
 }
 
 /// A product with its descriptors and algorithm.
@@ -308,13 +314,13 @@ impl Preference {
             sys::cublasLtMatmulPreferenceSetAttribute(preference, which, ptr::from_ref(&WORKSPACE).cast(), 8)
         })?;
         let alignments = [
-            (CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES, 0, problem.dtype),
-            (CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES, 1, problem.dtype),
-            (CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES, 2, problem.out),
-            (CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES, 2, problem.out),
+            (CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES, 0),
+            (CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES, 1),
+            (CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES, 2),
+            (CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES, 2),
         ];
-        for (which, i, dtype) in alignments {
-            let bytes = alignment(&problem.matrices[i], dtype);
+        for (which, i) in alignments {
+            let bytes = problem.matrices[i].alignment as u32;
             // SAFETY: reads four bytes of a number that lives.
             run(context, "cublasLtMatmulPreferenceSetAttribute", || unsafe {
                 sys::cublasLtMatmulPreferenceSetAttribute(preference, which, ptr::from_ref(&bytes).cast(), 4)
@@ -322,12 +328,6 @@ impl Preference {
         }
         Ok(made)
     }
-}
-
-/// Bytes that the address of a matrix is a multiple of: buffers begin at multiples of 64.
-fn alignment(matrix: &Matrix, dtype: DType) -> u32 {
-    let bytes = matrix.offset * dtype.size();
-    if bytes == 0 { 64 } else { 1 << bytes.trailing_zeros().min(6) }
 }
 
 impl Drop for Preference {

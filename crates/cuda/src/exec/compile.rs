@@ -182,7 +182,7 @@ impl Parts {
         if self.chunks && text::is_by_templates(plan, step, dot) {
             return Ok(None);
         }
-        let Some(mut problem) = Problem::of(dot, x.dtype, out.dtype, self.tf32) else { return Ok(None) };
+        let Some(mut problem) = Problem::of(plan, dot, self.tf32) else { return Ok(None) };
         if self.chunks {
             problem.forget_start();
         }

@@ -69,17 +69,16 @@ pub struct Operands {
 pub struct Side {
     pub lies: Matrix,
     pub offset: usize,
+    /// Bytes that divide the address of every matrix of the batch, at most 16.
+    pub alignment: usize,
 }
 
 impl Side {
-    fn of(view: &View) -> Option<Side> {
-        Some(Side { lies: view.matrix()?, offset: view.offset })
-    }
-
-    /// Bytes that divide the address of every matrix of the batch, at most 16.
-    fn alignment(&self, size: usize) -> usize {
-        let bytes = (self.offset | self.lies.next) * size;
-        if bytes == 0 { 16 } else { 1 << bytes.trailing_zeros().min(4) }
+    fn of(w: &Writer<'_>, view: &View) -> Option<Side> {
+        let (lies, first) = (view.matrix()?, w.plan.alignment(view).min(16));
+        let next = lies.next * w.dtype(view.buffer).size();
+        let alignment = if next == 0 { first } else { first.min(1 << next.trailing_zeros()) };
+        Some(Side { lies, offset: view.offset, alignment })
     }
 }
 
@@ -98,7 +97,7 @@ impl Operands {
         if !small || batch > 65_535 || !dot.out.is_contiguous() {
             return None;
         }
-        Some(Operands { m, n, k, batch, left: Side::of(&dot.x)?, right: Side::of(&dot.y)? })
+        Some(Operands { m, n, k, batch, left: Side::of(w, &dot.x)?, right: Side::of(w, &dot.y)? })
     }
 }
 
@@ -129,7 +128,7 @@ fn kernels<'a>(
     let function =
         if exact && dtype == DType::F32 && !target.tf32 { "il_gemm_f32x3" } else { choice.function };
     let name = first.name.clone();
-    let problem = problem(&name, &o, choice.splits, dtype.size());
+    let problem = problem(&name, &o, choice.splits);
     let end = |w: &mut Writer<'a>| end.text(w, &name, o.extent());
     let (left, right) = (first.buffer(dot.x.buffer, false), first.buffer(dot.y.buffer, false));
     let element = if dtype == DType::Bf16 { "unsigned short" } else { "float" };
@@ -181,8 +180,7 @@ fn thin(
     let operands = [(&o.left, o.left.lies.by_columns), (&o.right, !o.right.lies.by_columns)].map(
         |(side, is_in_order)| thin::Operand {
             is_in_order,
-            together: side.alignment(size).min(1 << (side.lies.leading * size).trailing_zeros().min(4))
-                / size,
+            together: side.alignment.min(1 << (side.lies.leading * size).trailing_zeros().min(4)) / size,
         },
     );
     let cut = Thin::choose(shape(dot), operands, size, target.multiprocessors);
@@ -201,12 +199,12 @@ fn thin(
     w.line(format!("il_gemm_thin<{shape}, {name}_P>(il_block, {}u, {a}, {b}, {epi}, {parts});", o.batch));
     let mut kernel =
         w.finish(Shape { grid: [blocks as u32, splits as u32, 1], block: cut.threads() as u32, shared: 0 });
-    kernel.types = [problem(&name, o, splits, size), types].concat();
+    kernel.types = [problem(&name, o, splits), types].concat();
     Ok(vec![if splits == 1 { kernel.joining() } else { kernel }])
 }
 
 /// The problem as a type: see kernels/gemm_common.cuh.
-fn problem(name: &str, o: &Operands, splits: usize, size: usize) -> String {
+fn problem(name: &str, o: &Operands, splits: usize) -> String {
     let Operands { m, n, k, left, right, .. } = o;
     let base = |side: &Side| format!("{}ULL + batch * {}ULL", side.offset, side.lies.next);
     format!(
@@ -222,8 +220,8 @@ fn problem(name: &str, o: &Operands, splits: usize, size: usize) -> String {
         right.lies.by_columns,
         left.lies.leading,
         right.lies.leading,
-        left.alignment(size),
-        right.alignment(size),
+        left.alignment,
+        right.alignment,
         base(left),
         base(right),
     )

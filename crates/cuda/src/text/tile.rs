@@ -2,7 +2,7 @@
 
 use super::types::{computed, memory, number, supported};
 use super::{Index, Kernel, No, Writer};
-use ironlearn_ir::plan::{Home, Instr, Load, Program, TileOp, Value, View};
+use ironlearn_ir::plan::{Home, Instr, Load, Plan, Program, TileOp, Value, View};
 use ironlearn_ir::prim::Compare;
 use ironlearn_ir::prim::cast::convert;
 use ironlearn_ir::{DType, dispatch};
@@ -109,7 +109,7 @@ impl Tile {
                 }
                 writer.line(format!("{kind} {name}[{}];", place.lanes));
                 let argument = writer.buffer(view.buffer, false);
-                if is_packed(view, place.lanes, dtype) {
+                if is_packed(writer.plan, view, place.lanes) {
                     let address = writer.address(argument, &at, place.lanes);
                     if let Some(early) = early {
                         let pack = format!("{}, {}", memory(dtype), place.lanes);
@@ -210,7 +210,7 @@ impl Tile {
             writer.look(view.buffer, &format!("{name}[l]"));
             writer.line("}");
             let argument = writer.buffer(view.buffer, true);
-            if is_packed(view, lanes, *dtype) {
+            if is_packed(writer.plan, view, lanes) {
                 let address = writer.address(argument, &at, lanes);
                 writer.line(format!("il_store_all<{}, {lanes}>({address}, {name});", memory(*dtype)));
             } else {
@@ -226,15 +226,15 @@ impl Tile {
 }
 
 /// True where neighbours along the last axis lie side by side at a place that a wide access can be made from.
-fn is_packed(view: &View, lanes: Lanes, dtype: DType) -> bool {
-    let rank = view.dims.len();
+fn is_packed(plan: &Plan, view: &View, lanes: Lanes) -> bool {
+    let (rank, bytes) = (view.dims.len(), lanes * plan.buffer(view.buffer).dtype.size());
     if rank == 0 || view.strides[rank - 1] != 1 {
         return false;
     }
     let aligned = |n: isize| n % lanes as isize == 0;
-    (lanes * dtype.size()).is_power_of_two()
-        && lanes * dtype.size() >= 2
-        && aligned(view.offset as isize)
+    bytes.is_power_of_two()
+        && bytes >= 2
+        && plan.alignment(view) >= bytes.min(16)
         && aligned(view.dims[rank - 1] as isize)
         && view.strides[..rank - 1].iter().zip(&view.dims).all(|(s, d)| *d == 1 || aligned(*s))
 }

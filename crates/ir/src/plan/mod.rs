@@ -4,9 +4,10 @@
 //! together, `lower` writes the steps, `checks` leaves out what a later check sees, `region` gathers those that can
 //! be run block by block of rows, or `epilogue` joins products with what is done to their elements, `row_sums` with
 //! the sums that follow, and `chip` gathers what can be run with the rows on a chip; `order` puts results last,
-//! `memory` gives every buffer its place in one arena, `verify` checks the result.
+//! `memory` gives every buffer its place in one arena, `alignment` says where views begin, `verify` checks the result.
 //! Executors compile the steps.
 
+mod alignment;
 mod checks;
 mod chip;
 mod epilogue;
@@ -280,6 +281,8 @@ pub struct Plan {
     pub steps: Vec<PlanStep>,
     /// Bytes of the arena.
     pub arena_bytes: usize,
+    /// Bytes that divide the addresses of the inputs, where the plan is a loop's body; all others begin at multiples of 64.
+    pub input_alignment: Vec<usize>,
     /// Where the outputs are after the last step, contiguous.
     pub outputs: Vec<View>,
 }

@@ -22,7 +22,8 @@ pub fn plan(graph: &Graph, options: Options) -> Result<Plan, String> {
     lowering.run()?;
     let Lowering { mut buffers, steps, outputs, .. } = lowering;
     super::checks::leave_to_later(&steps, &mut buffers);
-    let mut plan = Plan { graph: graph.clone(), buffers, steps, arena_bytes: 0, outputs };
+    let input_alignment = Vec::new();
+    let mut plan = Plan { graph: graph.clone(), buffers, steps, arena_bytes: 0, input_alignment, outputs };
     if options.fuse && options.regions == Regions::Cached {
         super::region::gather(&mut plan);
     }
@@ -37,6 +38,7 @@ pub fn plan(graph: &Graph, options: Options) -> Result<Plan, String> {
         super::order::results_last(&mut plan);
     }
     super::memory::place(&mut plan, options.apart);
+    plan.align_loops();
     super::verify(&plan)?;
     Ok(plan)
 }

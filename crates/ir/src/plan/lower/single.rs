@@ -149,7 +149,7 @@ impl Lowering<'_> {
     }
 
     pub(super) fn scan(&mut self, id: NodeId, scan: &Scan) -> Result<(), String> {
-        // What a body gets are elements of sequences, which need not begin where wide reads can.
+        // A body has one or two products, of few rows: there is little that a chip could keep.
         let regions = match self.options.regions {
             Regions::OnChip(_) => Regions::None,
             other => other,
