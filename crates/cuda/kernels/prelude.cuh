@@ -14,7 +14,8 @@ typedef long long il_i64;
 struct IlState {
   unsigned stop;      // not 0: a value is not finite, or an operation failed; no state moves any more
   unsigned done;      // steps done
-  unsigned failed;    // what failed: 0 nothing, 1 an access out of range, 2 an index from data out of range
+  unsigned failed;    // what failed: 0 nothing, 1 an access out of range, 2 an index from data out of range,
+                      // 3 a wide access from an address that allows none
   unsigned kernel;    // in which kernel
   unsigned argument;  // in which of its arguments
   unsigned unused;
@@ -36,6 +37,11 @@ static IL_DEVICE void il_fail(IlState* s, unsigned what, unsigned kernel, unsign
 #ifdef IL_CHECK
 template <class T>
 static IL_DEVICE T* il_checked(T* p, il_i64 i, int lanes, il_i64 n, IlState* s, unsigned kernel, unsigned argument) {
+  const unsigned bytes = lanes * sizeof(T) < 16 ? lanes * sizeof(T) : 16;
+  if (lanes > 1 && (il_u64)(p + i) % bytes != 0) {
+    il_fail(s, 3, kernel, argument, i, bytes);
+    return (T*)(void*)s->scratch;
+  }
   if (i >= 0 && i + lanes <= n) return p + i;
   il_fail(s, 1, kernel, argument, i < 0 || i >= n ? i : n, n);
   return (T*)(void*)s->scratch;

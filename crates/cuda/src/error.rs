@@ -3,6 +3,17 @@
 use ironlearn_ir::Failure;
 use std::fmt;
 
+/// What is wrong about an index.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wrong {
+    /// A kernel has made it, and there is no such element.
+    Place,
+    /// It is a number of the data, and there is no such element.
+    Data,
+    /// Several elements were to be used at once from it on, which do not lie where that is possible.
+    Alignment,
+}
+
 /// Why something on the GPU came to nothing.
 #[derive(Clone, Debug, PartialEq)]
 pub enum CudaError {
@@ -53,7 +64,7 @@ pub enum CudaError {
         /// What is wrong.
         problem: String,
     },
-    /// A kernel met an index out of range.
+    /// A kernel met an index out of range, or one from which several elements cannot be read at once.
     Index {
         /// The kernel.
         kernel: String,
@@ -61,10 +72,10 @@ pub enum CudaError {
         argument: String,
         /// The index.
         index: i64,
-        /// How many elements there are.
+        /// How many elements there are, or bytes that were to be read or written at once.
         length: i64,
-        /// True where the index is a number of the data, not one that a kernel made.
-        data: bool,
+        /// What is wrong about it.
+        wrong: Wrong,
     },
     /// The plan holds something that the GPU has no kernel for.
     Unsupported(String),
@@ -121,7 +132,7 @@ impl CudaError {
             CudaError::Memory { .. } => {
                 "use smaller batches, or a smaller network, or end what else uses the GPU"
             }
-            CudaError::Index { data: true, .. } => "check the data of this step",
+            CudaError::Index { wrong: Wrong::Data, .. } => "check the data of this step",
             CudaError::Lost { .. } => "start the program again; a run goes on from its last checkpoint",
             CudaError::Unsupported(_) => "use `--device cpu`",
             CudaError::Ranks(_) => "start all ranks again; a run goes on from its last checkpoint",
@@ -155,10 +166,15 @@ impl fmt::Display for CudaError {
             CudaError::Launch { kernel, problem } => {
                 write!(f, "kernel `{kernel}` was not launched: {problem}")
             }
-            CudaError::Index { argument, index, length, data: true, .. } => {
+            CudaError::Index { argument, index, length, wrong: Wrong::Data, .. } => {
                 write!(f, "index {index} is outside of 0..{length} ({argument})")
             }
-            CudaError::Index { kernel, argument, index, length, .. } => write!(
+            CudaError::Index { kernel, argument, index, length, wrong: Wrong::Alignment } => write!(
+                f,
+                "kernel `{kernel}` was about to use {length} bytes at once from element {index} of its argument \
+                 `{argument}` on, whose address they do not divide"
+            ),
+            CudaError::Index { kernel, argument, index, length, wrong: Wrong::Place } => write!(
                 f,
                 "kernel `{kernel}` was about to use element {index} of its argument `{argument}`, which has {length}"
             ),
@@ -173,7 +189,7 @@ impl std::error::Error for CudaError {}
 impl From<CudaError> for Failure {
     fn from(error: CudaError) -> Failure {
         match error {
-            CudaError::Index { data: true, .. } => Failure::Operation(error.to_string()),
+            CudaError::Index { wrong: Wrong::Data, .. } => Failure::Operation(error.to_string()),
             CudaError::Memory { bytes, purpose, free, total } => Failure::Memory {
                 bytes,
                 purpose: format!("{purpose} on the GPU, where {free} of {total} bytes are free"),

@@ -15,6 +15,6 @@ pub mod nccl;
 pub mod probe;
 pub mod text;
 
-pub use error::{CudaError, Library};
+pub use error::{CudaError, Library, Wrong};
 pub use exec::{Cuda, CudaProgram, Options};
 pub use probe::{Report, probe};

@@ -13,7 +13,7 @@ use super::uses::Used;
 use super::{Cuda, Options, blame};
 use crate::compiler;
 use crate::driver::{Context, Function, Graph as Recording, Module, Shape};
-use crate::error::CudaError;
+use crate::error::{CudaError, Wrong};
 use crate::nccl::Links;
 use crate::text::Kernel;
 use ironlearn_ir::plan::{Home, Plan, View};
@@ -258,20 +258,20 @@ impl CudaProgram {
         Ok(self.state.outcome())
     }
 
-    /// Why an index was out of range.
+    /// Why an index was wrong.
     fn index_error(&self, failed: Failed) -> CudaError {
         let kernel = self.kernels.get(failed.kernel);
         let argument = kernel.and_then(|k| k.arguments.iter().find(|a| a.number() == failed.argument));
         let node = kernel.map(|k| self.plan.graph.located(k.node, "an index out of range"));
         CudaError::Index {
             kernel: kernel.map_or_else(String::new, |k| k.name.clone()),
-            argument: match failed.data {
-                true => node.unwrap_or_default(),
-                false => argument.map_or_else(String::new, |a| a.name.clone()),
+            argument: match failed.wrong {
+                Wrong::Data => node.unwrap_or_default(),
+                _ => argument.map_or_else(String::new, |a| a.name.clone()),
             },
             index: failed.index,
             length: failed.length,
-            data: failed.data,
+            wrong: failed.wrong,
         }
     }
 

@@ -9,7 +9,7 @@
 //! later step either, so that the state is that of the last step that was counted.
 
 use crate::driver::{Context, DeviceMemory, HostMemory};
-use crate::error::CudaError;
+use crate::error::{CudaError, Wrong};
 use ironlearn_ir::ControlBlock;
 use ironlearn_ir::prim::Control;
 use std::ops::Range;
@@ -40,18 +40,18 @@ pub struct Outcome {
     pub failed: Option<Failed>,
 }
 
-/// An index that was out of range.
+/// An index that was wrong.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Failed {
-    /// True where the index is a number of the data.
-    pub data: bool,
+    /// What is wrong about it.
+    pub wrong: Wrong,
     /// The number of the kernel.
     pub kernel: usize,
     /// Its argument.
     pub argument: usize,
     /// The index.
     pub index: i64,
-    /// How many elements there are.
+    /// How many elements there are, or bytes that were to be used at once.
     pub length: i64,
 }
 
@@ -145,7 +145,11 @@ impl RunState {
         };
         let long = |at: usize| i64::from(word(at)) | i64::from(word(at + 4)) << 32;
         let failed = (word(8) != 0).then(|| Failed {
-            data: word(8) == 2,
+            wrong: match word(8) {
+                2 => Wrong::Data,
+                3 => Wrong::Alignment,
+                _ => Wrong::Place,
+            },
             kernel: word(12) as usize,
             argument: word(16) as usize,
             index: long(24),

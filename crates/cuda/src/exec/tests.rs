@@ -4,8 +4,11 @@ use super::{Cuda, CudaProgram, Options};
 use crate::driver;
 use ironlearn_ir::passes::{Sharing, split};
 use ironlearn_ir::plan::{Home, Load, Plan, StepKind, View};
+use ironlearn_ir::prim::Range;
 use ironlearn_ir::ranks::{Local, Ranks, Shares};
-use ironlearn_ir::{Array, ControlBlock, Failure, Graph, Mode, Program, Role, Store, Tape, TensorType, Var};
+use ironlearn_ir::{
+    Array, ControlBlock, DType, Failure, Graph, Mode, Program, Role, Store, Tape, TensorType, Var,
+};
 use ironlearn_testkit::standin;
 use std::sync::Arc;
 
@@ -25,7 +28,7 @@ fn step(store: &mut Store) -> Graph {
     let tape = Tape::new(Mode::Train);
     let y = tape.input::<f32>([N]).sin();
     tape.output("y", y.node());
-    tape.assign(slot, tape.slot(slot, TensorType::new(ironlearn_ir::DType::F32, [N])) + y.node());
+    tape.assign(slot, tape.slot(slot, TensorType::new(DType::F32, [N])) + y.node());
     tape.finish().expect("a sound graph").0
 }
 
@@ -93,14 +96,38 @@ fn a_write_out_of_range_is_named() {
     }
 }
 
+/// The plan of a loop whose elements begin at multiples of 4 bytes, as if they began at multiples of 64.
+#[test]
+fn a_wide_read_from_an_odd_place_is_named() {
+    const MANY: usize = 1 << 16;
+    let Some(cuda) = cuda() else { return };
+    let tape = Tape::new(Mode::Train);
+    let x = tape.input::<f32>([2, 1, MANY + 1]).node();
+    let start = tape.input::<f32>([1, MANY]).node();
+    let ranges = [1, MANY].map(|len| Range { start: 0, len, step: 1 });
+    let (last, _) = tape.scan(&[start], &[x], |c, e| (vec![c[0] + e[0].slice(&ranges)], vec![]));
+    tape.output("last", last[0]);
+    let mut plan = planned(&tape.finish().expect("a sound graph").0);
+    for step in &mut plan.steps {
+        if let StepKind::Scan(scan) = &mut step.kind {
+            scan.body.input_alignment.clear();
+        }
+    }
+    let mut program = CudaProgram::new(&cuda, plan, Options::default()).expect("a program");
+    let (x, start) = (Array::zeros(DType::F32, [2, 1, MANY + 1]), Array::zeros(DType::F32, [1, MANY]));
+    let result = program.run(&[x.view(), start.view()], &mut Store::new(), &ControlBlock::default());
+    let Err(Failure::Device(problem)) = result else { panic!("nobody noticed: {result:?}") };
+    let says = problem.contains("was about to use 16 bytes at once from element 0 of its argument `b");
+    assert!(says && problem.contains("whose address they do not divide"), "{problem}");
+}
+
 /// What is asked of the driver for one more step on each batch, after steps on two others.
 fn calls(inputs: usize, outputs: usize, batches: &[&[f32]]) -> Option<Vec<Vec<&'static str>>> {
     let cuda = cuda()?;
     let mut store = Store::new();
-    let slot =
-        store.add("w", Role::Parameter, Array::zeros(ironlearn_ir::DType::F32, [N])).expect("a new name");
+    let slot = store.add("w", Role::Parameter, Array::zeros(DType::F32, [N])).expect("a new name");
     let tape = Tape::new(Mode::Train);
-    let mut sum = tape.slot(slot, TensorType::new(ironlearn_ir::DType::F32, [N]));
+    let mut sum = tape.slot(slot, TensorType::new(DType::F32, [N]));
     for _ in 0..inputs {
         sum = sum + tape.input::<f32>([N]).node();
     }
