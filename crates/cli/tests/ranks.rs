@@ -108,9 +108,10 @@ mod under_a_launcher {
         }
     }
 
-    fn signal(name: &str, process: u32) {
-        let sent = Command::new("kill").args(["-s", name, &process.to_string()]).status().unwrap();
-        assert!(sent.success(), "no signal was sent");
+    /// Sends a signal; false where the process has ended meanwhile.
+    #[must_use]
+    fn signal(name: &str, process: u32) -> bool {
+        Command::new("kill").args(["-s", name, &process.to_string()]).output().unwrap().status.success()
     }
 
     #[test]
@@ -178,11 +179,10 @@ mod under_a_launcher {
             sleep(Duration::from_secs_f64(random.float(0.0, 0.6 * time)));
             let rank = random.below(2);
             // Nothing happens where it has not begun, or has come to its end by itself.
-            let Some(process) = process(at, rank) else {
+            if !process(at, rank).is_some_and(|process| signal("KILL", process)) {
                 ends_later(child);
                 continue;
-            };
-            signal("KILL", process);
+            }
             let killed = Instant::now();
             let (code, said) = ends_soon(at, child);
             slowest = slowest.max(killed.elapsed());
@@ -222,7 +222,7 @@ mod under_a_launcher {
             assert!(began.elapsed() < Duration::from_secs(60), "nothing is saved");
             sleep(Duration::from_millis(5));
         }
-        signal("STOP", process(at, 1).unwrap());
+        assert!(signal("STOP", process(at, 1).unwrap()), "rank 1 has ended");
         let (code, said) = ends_soon(at, child);
         assert_eq!(code, Some(8), "{said}");
         assert!(said.contains("rank 1 (host ") && said.contains("has not been heard of"), "{said}");
