@@ -1,6 +1,7 @@
 //! Rows that stay in their files: looked through once for what has to be learned of them, then prepared as they are read.
 
 use super::arrays::{check_shape, extension, unknown};
+use super::cautions::Seen;
 use super::making::Making;
 use super::preparation::Preparation;
 use super::raw::outputs;
@@ -47,7 +48,11 @@ pub(super) fn load(job: &Job, reading: Reading, memory: usize) -> Result<Data, E
     for files in test.iter() {
         classes = classes.max(files.outputs(reading)?);
     }
-    [Some(&all), test.as_ref()].into_iter().flatten().try_for_each(|files| files.check(reading, classes))?;
+    let mut seen = Seen::default();
+    all.check(reading, classes, |targets| seen.add(targets))?;
+    if let Some(test) = &test {
+        test.check(reading, classes, |_| ())?;
+    }
 
     let (train, validation) = set_apart(job, all.rows.clone())?;
     let mut preparation =
@@ -71,7 +76,9 @@ pub(super) fn load(job: &Job, reading: Reading, memory: usize) -> Result<Data, E
     // Without a validation part all rows would have to be read once more for the metrics of every epoch.
     let truth = validation.as_ref().map_or(Truth::Loss, |part| Truth::Filed(part.clone()));
     let validation = validation.map(|part| files.made(&making, &part));
-    Ok(Data { preparation, train: all.made(&making, &train), validation, truth, cautions: vec![] })
+    let mut cautions = seen.said(&[]);
+    cautions.extend(seen.said_of_order(job.train.validation > 0.0));
+    Ok(Data { preparation, train: all.made(&making, &train), validation, truth, cautions })
 }
 
 /// What needs all rows at once.
@@ -181,10 +188,11 @@ impl Files {
         Ok(most)
     }
 
-    /// Checks that targets are what the reading compares with.
-    fn check(&self, reading: Reading, outputs: usize) -> Result<(), Error> {
+    /// Checks that targets are what the reading compares with, and has somebody look at them too.
+    fn check(&self, reading: Reading, outputs: usize, mut look: impl FnMut(&[f64])) -> Result<(), Error> {
         self.rows.each_target(|first, y| {
             let values = numbers(y);
+            look(&values);
             let mut at = 0;
             while at < values.len() {
                 let (path, row, left) = self.targets.of(first + at);

@@ -113,6 +113,28 @@ fn blocks_are_set_apart_and_what_is_learned_of_rows_is_learned_of_the_others() {
 }
 
 #[test]
+fn files_in_the_order_of_their_targets_are_told() {
+    let folder = Folder::of(900);
+    let said = |lines: &str| folder.load(&format!("{lines}\ndata.memory = 1")).unwrap().cautions;
+    assert_eq!(said(&format!("{CLASSES}train.validation = 0.1")), [""; 0]);
+    assert_eq!(said(QUANTITIES), [""; 0]);
+    let sorted = |rows: usize| (0..rows).map(|i| (i * 3 / rows) as u8).collect::<Vec<u8>>();
+    folder.write("classes", Array::of([900], sorted(900)).unwrap());
+    let told = said(&format!("{CLASSES}train.validation = 0.1"));
+    assert!(
+        told[0].contains("learned, or set apart for validation, together") && told.len() == 1,
+        "{told:?}"
+    );
+    let told = said(CLASSES);
+    assert!(told[0].contains("blocks of neighbouring rows are learned together"), "{told:?}");
+    folder.write("quantities", Array::of([900], (0..900).map(|i| f64::from(i) * 0.1).collect()).unwrap());
+    assert!(said(QUANTITIES)[0].contains("in the order of their targets"));
+    folder.write("quantities", Array::of([900], vec![2.5f64; 900]).unwrap());
+    let told = said(QUANTITIES);
+    assert!(told[0].contains("targets of all 900 rows are 2.5") && told.len() == 1, "{told:?}");
+}
+
+#[test]
 fn what_cannot_be_is_said() {
     let folder = Folder::of(90);
     let with = |lines: &str| folder.message(&format!("{CLASSES}data.memory = 1\n{lines}"));
