@@ -39,6 +39,8 @@ pub struct Session {
     limits: Limits,
     progress: Progress,
     began: Instant,
+    /// The step that ends the run.
+    last_step: u64,
     metrics: Option<MetricsFiles>,
     /// Whether events are written for TensorBoard, and where.
     tensorboard: bool,
@@ -58,6 +60,7 @@ impl Session {
             limits,
             progress: Progress::new(console),
             began: Instant::now(),
+            last_step: u64::MAX,
             metrics: None,
             tensorboard: false,
             events: None,
@@ -98,6 +101,8 @@ impl Session {
         let out_of_time = self.limits.time.is_some_and(|time| now.duration_since(self.began) >= time);
         let out_of_steps = self.limits.steps.is_some_and(|steps| step >= steps);
         let limit = out_of_time.then_some(Stop::MaxTime).or(out_of_steps.then_some(Stop::MaxSteps));
+        // Who has done all steps is not stopped by a limit.
+        let limit = limit.filter(|_| step < self.last_step);
         self.stop = self.stop.or(self.signals.interruption().map(Stop::Signal)).or(limit);
         if self.stop.is_some() {
             Control::Stop
@@ -116,6 +121,7 @@ impl Watch for Session {
 
     fn begin(&mut self, start: &Start) -> Result<(), Error> {
         self.began = Instant::now();
+        self.last_step = start.last_step;
         self.progress.begin(start);
         let metrics = MetricsFiles::open(&self.directory, start.epoch)?;
         if self.tensorboard {
@@ -237,6 +243,16 @@ mod tests {
         session.begin(&START).unwrap();
         assert_eq!([session.after_step(1), session.after_step(2)], [Control::Continue, Control::Stop]);
         assert_eq!(session.stop, Some(Stop::MaxSteps));
+    }
+
+    #[test]
+    fn a_limit_that_all_steps_are_within_stops_nothing() {
+        let directory = tempfile::tempdir().unwrap();
+        let limits = Limits { steps: Some(START.last_step), time: Some(Duration::from_nanos(1)) };
+        let (mut session, _) = session(directory.path(), limits);
+        session.begin(&START).unwrap();
+        std::thread::sleep(Duration::from_millis(1));
+        assert_eq!((session.after_step(START.last_step), session.stop), (Control::Continue, None));
     }
 
     #[test]
