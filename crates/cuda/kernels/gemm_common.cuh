@@ -76,8 +76,7 @@ __device__ __forceinline__ il_place il_locate() {
 template <unsigned BYTES>
 __device__ __forceinline__ void il_copy_async(void* shared, const void* global, unsigned valid) {
 #ifdef IL_SIM
-  if (((unsigned long long)shared | (valid ? (unsigned long long)global : 0)) % BYTES) __builtin_trap();
-  for (unsigned i = 0; i < BYTES; i++) ((char*)shared)[i] = i < valid ? ((const char*)global)[i] : (char)0;
+  il_sim::copy_async(shared, global, BYTES, valid);
 #else
   unsigned address = (unsigned)__cvta_generic_to_shared(shared);
   if constexpr (BYTES == 16)
@@ -88,14 +87,18 @@ __device__ __forceinline__ void il_copy_async(void* shared, const void* global, 
 #endif
 }
 __device__ __forceinline__ void il_copy_commit() {
-#ifndef IL_SIM
+#ifdef IL_SIM
+  il_sim::copy_commit();
+#else
   asm volatile("cp.async.commit_group;" ::: "memory");
 #endif
 }
 // Waits until at most PENDING of this thread's groups of copies are under way.
 template <int PENDING>
 __device__ __forceinline__ void il_copy_wait() {
-#ifndef IL_SIM
+#ifdef IL_SIM
+  il_sim::copy_wait(PENDING);
+#else
   asm volatile("cp.async.wait_group %0;" ::"n"(PENDING) : "memory");
 #endif
 }

@@ -7,6 +7,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <deque>
 #include <memory>
 #include <numeric>
 #include <vector>
@@ -26,6 +27,9 @@ struct Fiber : il_sim::Thread {
     unsigned mask, members;
     int line;
     il_sim::Slot slot;
+    std::deque<il_sim::Copy> copies;  // under way, the oldest first
+    std::deque<size_t> groups;        // how many of them each committed group has
+    size_t begun;                     // how many no group has yet
 };
 
 constexpr unsigned warp_size = 32, canary_bytes = 256;
@@ -119,6 +123,26 @@ unsigned live_lanes_of(unsigned first) {
 }
 
 unsigned live_lanes() { return live_lanes_of(current->linear / warp_size * warp_size); }
+
+void begin_copy(const il_sim::Copy& copy) {
+    current->copies.push_back(copy);
+    current->begun++;
+}
+
+void commit_copies() {
+    current->groups.push_back(current->begun);
+    current->begun = 0;
+}
+
+bool due_copy(unsigned pending, il_sim::Copy& copy) {
+    auto& groups = current->groups;
+    while (groups.size() > pending && groups.front() == 0) groups.pop_front();
+    if (groups.size() <= pending) return false;
+    groups.front()--;
+    copy = current->copies.front();
+    current->copies.pop_front();
+    return true;
+}
 
 void resume(Fiber& fiber) {
     if (!fiber.stack) prepare(fiber.context, fiber.stack = stacks.take(), entry);
@@ -216,6 +240,9 @@ void run_block() {
     for (unsigned i = 0; i < threads; i++) {
         fibers[i].stack = nullptr;
         fibers[i].waits = Waits::No;
+        fibers[i].copies.clear();
+        fibers[i].groups.clear();
+        fibers[i].begun = 0;
     }
     unsigned warps = (threads + warp_size - 1) / warp_size, order[warp_size];
     std::iota(order, order + warps, 0);
@@ -306,7 +333,8 @@ Outcome run(const Launch& what) {
     if (posix_memalign(&memory, 1024, bytes) != 0) return Outcome::Failed;
     std::unique_ptr<void, void (*)(void*)> dynamic(memory, free);
     memset(memory, 0xFE, bytes);
-    state = {nullptr, {}, what.block, what.grid, static_cast<unsigned char*>(memory), barrier, exchange, fail, live_lanes};
+    state = {nullptr, {}, what.block, what.grid, static_cast<unsigned char*>(memory), barrier, exchange, fail, live_lanes,
+             begin_copy, commit_copies, due_copy};
     *what.module->state = &state;
     unsigned before = _mm_getcsr();
     _mm_setcsr(what.module->flush ? 0x9FC0 : 0x1F80);

@@ -27,6 +27,13 @@ struct Exchange {
     unsigned members;   // a bit for each lane that took part
 };
 
+// A copy into shared memory that is under way: of `bytes`, of which the first `valid` are read.
+struct Copy {
+    unsigned char* to;
+    const unsigned char* from;
+    unsigned bytes, valid;
+};
+
 // The running block, and what its threads ask of the scheduler. `line` is a line of the kernel's text.
 struct State {
     const Thread* thread;
@@ -37,6 +44,9 @@ struct State {
     Exchange (*exchange)(const char* operation, unsigned mask, int line, const void* value, unsigned bytes);
     void (*fail)(const char* why, int line);  // does not return
     unsigned (*live_lanes)();
+    void (*begin_copy)(const Copy& copy);
+    void (*commit_copies)();
+    bool (*due_copy)(unsigned pending, Copy& copy);  // gives one of the groups that are no longer to be under way
 };
 
 struct Parameter {

@@ -141,6 +141,42 @@ fn a_missing_barrier_shows_in_another_order() {
     assert_eq!(line(&first, "with"), format!("{:?}", (0..256).map(|i| (i + 37) % 256).collect::<Vec<_>>()));
 }
 
+/// Each thread copies two numbers, of which its neighbour reads both; so many groups of copies may still be under way.
+const COPIES: &str = r#"
+    extern "C" __global__ void copies(const int4* x, int* y) {
+        __shared__ int4 s[2][64];
+        for (int i = 0; i < 2; i++) {
+            il_sim::copy_async(&s[i][threadIdx.x], x + 64 * i + threadIdx.x, 16, threadIdx.x == 5 ? 8 : 16);
+            il_sim::copy_commit();
+        }
+        WAIT
+        __syncthreads();
+        for (int i = 0; i < 2; i++) {
+            int4 of = s[i][(threadIdx.x + 1) % 64];
+            y[64 * i + threadIdx.x] = of.x + of.y + of.z + of.w;
+        }
+    }"#;
+
+#[test]
+fn a_copy_that_nobody_waits_for_is_not_there() {
+    let Some(device) = Device::open() else { return };
+    let x: Vec<i32> = (0..512).collect();
+    let at = device.with(&x);
+    let sum = |i: usize| {
+        let neighbour = i / 64 * 64 + (i + 1) % 64;
+        // Of one of them the second half is not read.
+        x[4 * neighbour..][..if neighbour % 64 == 5 { 2 } else { 4 }].iter().sum::<i32>()
+    };
+    const NOTHING: i32 = -4; // all bits, four times
+    for (wait, there) in [("il_sim::copy_wait(0);", 128), ("il_sim::copy_wait(1);", 64), ("", 0)] {
+        let function = device.function(&COPIES.replace("WAIT", wait), "copies");
+        let y = device.empty(4 * 128);
+        assert_eq!(launch!(device, function, [1, 1, 1], [64, 1, 1], 0, at, y), OK);
+        let right = (0..128).map(|i| if i < there { sum(i) } else { NOTHING }).collect::<Vec<_>>();
+        assert_eq!(device.read::<i32>(y, 128), right, "{wait:?}");
+    }
+}
+
 #[test]
 fn denormals_are_zero_where_that_is_asked() {
     let text = r#"extern "C" __global__ void half(float* y) { *y = *y * 0.5f; }"#;
