@@ -2,7 +2,7 @@
 //! `crates/cuda/standin`. A kernel's text is compiled for the CPU there; what the stand-in knows to refuse is told on
 //! standard error. Its own variables, read once by a process:
 //!
-//! - `IRONLEARN_SIM_ORDER=seed`: threads of a block, and blocks, run in another order
+//! - `IRONLEARN_SIM_ORDER=seed`: threads of a block, and blocks, run in another strewn order; 0: in that of their numbers
 //! - `IRONLEARN_SIM_MEMORY=bytes`: how large the device is
 //! - `IRONLEARN_SIM_DEVICES=n`: so many devices, of one memory
 //! - `IRONLEARN_SIM_LOSE=n`: the n-th launch fails, and the device with it

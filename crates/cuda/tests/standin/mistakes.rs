@@ -23,9 +23,9 @@ fn lose(text: &str) -> CUresult {
     result
 }
 
-/// Expects a text on standard error of the process in which `body` runs.
+/// Expects a text on standard error of the process in which `body` runs, with the threads in the order of their numbers.
 fn told(test: &str, body: fn(), expected: &[&str]) {
-    let Some((_, told)) = apart(test, &[], body) else { return };
+    let Some((_, told)) = apart(test, &[("IRONLEARN_SIM_ORDER", "0")], body) else { return };
     for text in expected {
         assert!(told.contains(text), "{text:?} is not in:\n{told}");
     }
