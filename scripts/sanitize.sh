@@ -47,11 +47,12 @@ address)
 cuda)
     libasan=$(g++ -print-file-name=libasan.so 2>/dev/null) && [[ $libasan == /* ]] || skip "no g++ with libasan"
     # The stand-in and the kernels; Rust and the stand-in's own code as they always are. What the driver would say
-    # about a bad address is said by AddressSanitizer, so that two tests of it do not apply.
+    # about a bad address is said by AddressSanitizer, which knows nothing of alignment: three tests of it do not apply.
     export CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUNNER="env LD_PRELOAD=$libasan" IRONLEARN_SIM_SANITIZE=address
     export ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1 CARGO_TARGET_DIR=target
     cargo test --quiet --no-fail-fast -p ironlearn-cuda --tests -- \
-        --include-ignored --skip smallest_that_fails --skip mistakes::a_null_pointer --skip mistakes::a_write_behind
+        --include-ignored --skip smallest_that_fails --skip mistakes::a_null_pointer --skip mistakes::a_write_behind \
+        --skip mistakes::a_wide_read
     ;;
 *)
     sed -n '2,11s/^# \{0,1\}//p' "$0" >&2
