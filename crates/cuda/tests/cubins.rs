@@ -41,13 +41,17 @@ impl Precision {
     }
 }
 
+/// What the text of rounded products, and of the checked build, is compiled with.
+const FAST: &str = "-DIL_FAST";
+const CHECK: &str = "-DIL_CHECK";
+
 /// Compiles kernels for an architecture; gives the most registers of one.
-fn compile(kernels: &[String], architecture: &str, fast: bool, what: &str) -> u32 {
+fn compile(kernels: &[String], architecture: &str, more: Option<&str>, what: &str) -> u32 {
     let text = &program(kernels);
     let mut options: Vec<String> =
         ["--std=c++17", "-default-device", "--ftz=true", "--ptxas-options=-v"].map(String::from).into();
     options.push(format!("--gpu-architecture=sm_{architecture}"));
-    options.extend(fast.then(|| "-DIL_FAST".to_string()));
+    options.extend(more.map(String::from));
     let (code, log) = match compiler::make(text, &options) {
         Ok(made) => made,
         Err(error) => panic!("{what} for sm_{architecture}: {error}\n{text}"),
@@ -98,7 +102,7 @@ fn kernels_of_random_steps_compile_without_spills() {
             let architectures = if seed == 0 { &ARCHITECTURES[..] } else { &ARCHITECTURES[3..4] };
             for architecture in architectures {
                 let kernels = FULL.kernels(&graph.graph, fuse, architecture);
-                let registers = compile(&texts(&kernels), architecture, false, &graph.name);
+                let registers = compile(&texts(&kernels), architecture, None, &graph.name);
                 assert!(registers > 0 && registers <= 128, "{registers} registers");
             }
         }
@@ -142,11 +146,29 @@ fn products_of_every_precision_compile_without_spills() {
                     "{rows} rows, widths {widths:?}, {:?}, tf32 {}",
                     precision.narrow, precision.tf32
                 );
-                most = most.max(compile(&texts(&kernels), architecture, precision != FULL, &what));
+                most = most.max(compile(
+                    &texts(&kernels),
+                    architecture,
+                    (precision != FULL).then_some(FAST),
+                    &what,
+                ));
             }
         }
     }
     assert!(most > 100, "the check sees registers: {most}");
+}
+
+#[test]
+fn the_checked_build_compiles_too() {
+    if !compiler::is_present() {
+        return;
+    }
+    for (rows, widths) in [(40_000, [2, 256, 256]), (2500, [64, 128, 128])] {
+        let kernels = FULL.kernels(&layers(rows, widths), true, "90a");
+        compile(&texts(&kernels), "90a", Some(CHECK), "the checked build");
+    }
+    let random = random_graph(0, &Settings::default());
+    compile(&texts(&FULL.kernels(&random.graph, true, "80")), "80", Some(CHECK), "the checked build");
 }
 
 /// Ends a run before its first step.
@@ -237,7 +259,7 @@ fn kernels_of_the_jobs_compile_without_spills() {
             let what = format!("jobs, {:?}, tf32 {}", precision.narrow, precision.tf32);
             // About as many at a time as programs have: of more the compiler makes calls of what else is inlined.
             for some in kernels.chunks(25) {
-                compile(some, architecture, fast, &what);
+                compile(some, architecture, fast.then_some(FAST), &what);
             }
             count += kernels.len();
             seen.extend(new.into_iter().map(|text| (text, fast)));
