@@ -88,7 +88,7 @@ __device__ __forceinline__ void il_copy_async(void* shared, const void* global, 
 }
 __device__ __forceinline__ void il_copy_commit() {
 #ifdef IL_SIM
-  il_sim::copy_commit();
+  il_sim::commit(il_sim::Later::Copy);
 #else
   asm volatile("cp.async.commit_group;" ::: "memory");
 #endif
@@ -97,7 +97,7 @@ __device__ __forceinline__ void il_copy_commit() {
 template <int PENDING>
 __device__ __forceinline__ void il_copy_wait() {
 #ifdef IL_SIM
-  il_sim::copy_wait(PENDING);
+  il_sim::wait(il_sim::Later::Copy, PENDING);
 #else
   asm volatile("cp.async.wait_group %0;" ::"n"(PENDING) : "memory");
 #endif

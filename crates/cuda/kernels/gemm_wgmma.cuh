@@ -66,11 +66,16 @@ __device__ __forceinline__ il_wgmma_place il_wgmma_plus(il_wgmma_place place, un
 template <bool A_K_CONTIGUOUS, bool B_K_CONTIGUOUS>
 __device__ __forceinline__ void il_wgmma(float (*d)[4], il_wgmma_place a, il_wgmma_place b) {
 #ifdef IL_SIM
-  unsigned lane = threadIdx.x & 31, row0 = (threadIdx.x >> 5 & 3) * 16 + (lane >> 2), col0 = (lane & 3) * 2;
-  for (unsigned j = 0; j < 16; j++)
-    for (unsigned e = 0; e < 4; e++)
-      for (unsigned k = 0; k < 16; k++)
-        d[j][e] += il_wgmma_element<A_K_CONTIGUOUS>(a, row0 + e / 2 * 8, k) * il_wgmma_element<B_K_CONTIGUOUS>(b, j * 8 + col0 + e % 2, k);
+  auto run = [](const il_sim::Later& work) {
+    float (*d)[4] = (float (*)[4])work.to;
+    il_wgmma_place a = (il_wgmma_place)work.from[0], b = (il_wgmma_place)work.from[1];
+    unsigned lane = threadIdx.x & 31, row0 = (threadIdx.x >> 5 & 3) * 16 + (lane >> 2), col0 = (lane & 3) * 2;
+    for (unsigned j = 0; j < 16; j++)
+      for (unsigned e = 0; e < 4; e++)
+        for (unsigned k = 0; k < 16; k++)
+          d[j][e] += il_wgmma_element<A_K_CONTIGUOUS>(a, row0 + e / 2 * 8, k) * il_wgmma_element<B_K_CONTIGUOUS>(b, j * 8 + col0 + e % 2, k);
+  };
+  il_sim::product_async(run, d, a, b);
 #else
 #define IL_FOUR(x) "+f"((x)[0]), "+f"((x)[1]), "+f"((x)[2]), "+f"((x)[3])
   asm volatile(
@@ -94,14 +99,18 @@ __device__ __forceinline__ void il_wgmma_begin() {
 #endif
 }
 __device__ __forceinline__ void il_wgmma_commit() {
-#ifndef IL_SIM
+#ifdef IL_SIM
+  il_sim::commit(il_sim::Later::Product);
+#else
   asm volatile("wgmma.commit_group.sync.aligned;" ::: "memory");
 #endif
 }
 // Waits until at most PENDING committed groups are under way.
 template <int PENDING>
 __device__ __forceinline__ void il_wgmma_wait() {
-#ifndef IL_SIM
+#ifdef IL_SIM
+  il_sim::wait(il_sim::Later::Product, PENDING);
+#else
   asm volatile("wgmma.wait_group.sync.aligned %0;" ::"n"(PENDING) : "memory");
 #endif
 }

@@ -19,6 +19,13 @@ namespace {
 
 enum class Waits { No, ForWarp, ForBlock, Ended };
 
+// Of one kind, the oldest first.
+struct UnderWay {
+    std::deque<il_sim::Later> work;
+    std::deque<size_t> groups;  // how many of them each committed group has
+    size_t begun;               // how many no group has yet
+};
+
 struct Fiber : il_sim::Thread {
     Context context;
     char* stack;  // null before it has begun and after it has ended
@@ -27,9 +34,7 @@ struct Fiber : il_sim::Thread {
     unsigned mask, members;
     int line;
     il_sim::Slot slot;
-    std::deque<il_sim::Copy> copies;  // under way, the oldest first
-    std::deque<size_t> groups;        // how many of them each committed group has
-    size_t begun;                     // how many no group has yet
+    UnderWay later[2];
 };
 
 constexpr unsigned warp_size = 32, canary_bytes = 256;
@@ -124,23 +129,24 @@ unsigned live_lanes_of(unsigned first) {
 
 unsigned live_lanes() { return live_lanes_of(current->linear / warp_size * warp_size); }
 
-void begin_copy(const il_sim::Copy& copy) {
-    current->copies.push_back(copy);
-    current->begun++;
+void begin(il_sim::Later::Kind kind, const il_sim::Later& work) {
+    current->later[kind].work.push_back(work);
+    current->later[kind].begun++;
 }
 
-void commit_copies() {
-    current->groups.push_back(current->begun);
-    current->begun = 0;
+void commit(il_sim::Later::Kind kind) {
+    UnderWay& all = current->later[kind];
+    all.groups.push_back(all.begun);
+    all.begun = 0;
 }
 
-bool due_copy(unsigned pending, il_sim::Copy& copy) {
-    auto& groups = current->groups;
-    while (groups.size() > pending && groups.front() == 0) groups.pop_front();
-    if (groups.size() <= pending) return false;
-    groups.front()--;
-    copy = current->copies.front();
-    current->copies.pop_front();
+bool due(il_sim::Later::Kind kind, unsigned pending, il_sim::Later& work) {
+    UnderWay& all = current->later[kind];
+    while (all.groups.size() > pending && all.groups.front() == 0) all.groups.pop_front();
+    if (all.groups.size() <= pending) return false;
+    all.groups.front()--;
+    work = all.work.front();
+    all.work.pop_front();
     return true;
 }
 
@@ -240,9 +246,11 @@ void run_block() {
     for (unsigned i = 0; i < threads; i++) {
         fibers[i].stack = nullptr;
         fibers[i].waits = Waits::No;
-        fibers[i].copies.clear();
-        fibers[i].groups.clear();
-        fibers[i].begun = 0;
+        for (UnderWay& all : fibers[i].later) {
+            all.work.clear();
+            all.groups.clear();
+            all.begun = 0;
+        }
     }
     unsigned warps = (threads + warp_size - 1) / warp_size, order[warp_size];
     std::iota(order, order + warps, 0);
@@ -334,7 +342,7 @@ Outcome run(const Launch& what) {
     std::unique_ptr<void, void (*)(void*)> dynamic(memory, free);
     memset(memory, 0xFE, bytes);
     state = {nullptr, {}, what.block, what.grid, static_cast<unsigned char*>(memory), barrier, exchange, fail, live_lanes,
-             begin_copy, commit_copies, due_copy};
+             begin, commit, due};
     *what.module->state = &state;
     unsigned before = _mm_getcsr();
     _mm_setcsr(what.module->flush ? 0x9FC0 : 0x1F80);

@@ -115,7 +115,7 @@ std::string key(const std::string& whole, const Options& options) {
     // Of what is included by the text, nobody knows the content here.
     if (whole.find("#include", whole.find('\n')) != std::string::npos || options.includes()) return "";
     std::string all = whole, header;
-    for (const char* name : {"abi", "sim", "numbers", "vectors", "warp", "matrix", "copies"}) {
+    for (const char* name : {"abi", "sim", "numbers", "vectors", "warp", "matrix", "later"}) {
         if (!read(home() + "/sim/" + name + ".h", header)) return "";
         all += header;
     }

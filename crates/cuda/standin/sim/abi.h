@@ -27,10 +27,12 @@ struct Exchange {
     unsigned members;   // a bit for each lane that took part
 };
 
-// A copy into shared memory that is under way: of `bytes`, of which the first `valid` are read.
-struct Copy {
-    unsigned char* to;
-    const unsigned char* from;
+// What is under way: see later.h.
+struct Later {
+    enum Kind { Copy, Product };
+    void (*run)(const Later& work);
+    void* to;
+    const void* from[2];
     unsigned bytes, valid;
 };
 
@@ -44,9 +46,9 @@ struct State {
     Exchange (*exchange)(const char* operation, unsigned mask, int line, const void* value, unsigned bytes);
     void (*fail)(const char* why, int line);  // does not return
     unsigned (*live_lanes)();
-    void (*begin_copy)(const Copy& copy);
-    void (*commit_copies)();
-    bool (*due_copy)(unsigned pending, Copy& copy);  // gives one of the groups that are no longer to be under way
+    void (*begin)(Later::Kind kind, const Later& work);
+    void (*commit)(Later::Kind kind);
+    bool (*due)(Later::Kind kind, unsigned pending, Later& work);  // one of the groups that are no longer to be under way
 };
 
 struct Parameter {

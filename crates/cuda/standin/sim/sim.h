@@ -38,7 +38,7 @@ inline void __trap(int line = __builtin_LINE()) { il_sim::state->fail("__trap()"
 #include "vectors.h"
 #include "warp.h"
 #include "matrix.h"
-#include "copies.h"
+#include "later.h"
 
 namespace il_sim {
 

@@ -55,6 +55,9 @@ const SHAPES: [Shape; 9] = [
     ([24, 32, 3000], [0, 0], 16, 33, 1),
 ];
 
+/// A sum for which every tile uses each of its stages more than once.
+const LONG: Shape = ([40, 72, 600], [0, 0], 16, 1, 1);
+
 struct Case {
     function: &'static str,
     precision: Precision,
@@ -176,6 +179,7 @@ fn every_tile_in_every_layout() {
     for (function, precision) in kinds {
         for tile in tiles(precision) {
             let function = function.unwrap_or(tile.function);
+            cases.push(Case { function, precision, tile, shape: LONG, turned: [false, true] });
             let layouts = [[false, false], [false, true], [true, true], [true, false]];
             for turned in layouts.into_iter().skip(next % every).step_by(every) {
                 for _ in 0..each {

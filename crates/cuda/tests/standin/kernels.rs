@@ -147,7 +147,7 @@ const COPIES: &str = r#"
         __shared__ int4 s[2][64];
         for (int i = 0; i < 2; i++) {
             il_sim::copy_async(&s[i][threadIdx.x], x + 64 * i + threadIdx.x, 16, threadIdx.x == 5 ? 8 : 16);
-            il_sim::copy_commit();
+            il_sim::commit(il_sim::Later::Copy);
         }
         WAIT
         __syncthreads();
@@ -168,7 +168,11 @@ fn a_copy_that_nobody_waits_for_is_not_there() {
         x[4 * neighbour..][..if neighbour % 64 == 5 { 2 } else { 4 }].iter().sum::<i32>()
     };
     const NOTHING: i32 = -4; // all bits, four times
-    for (wait, there) in [("il_sim::copy_wait(0);", 128), ("il_sim::copy_wait(1);", 64), ("", 0)] {
+    for (wait, there) in [
+        ("il_sim::wait(il_sim::Later::Copy, 0);", 128),
+        ("il_sim::wait(il_sim::Later::Copy, 1);", 64),
+        ("", 0),
+    ] {
         let function = device.function(&COPIES.replace("WAIT", wait), "copies");
         let y = device.empty(4 * 128);
         assert_eq!(launch!(device, function, [1, 1, 1], [64, 1, 1], 0, at, y), OK);
