@@ -24,6 +24,7 @@ fn sound() -> Plan {
     });
     tape.output("loss", loss.node());
     tape.output("hidden", hidden.flip([0]).node());
+    tape.output("padded", hidden.pad(1, 1, 2, 0.5).node());
     plan(&tape.finish().unwrap().0, Options::default()).unwrap()
 }
 
@@ -104,6 +105,11 @@ const FAULTS: &[Fault] = &[
             }
             _ => false,
         });
+    }),
+    ("what is around a value is written over it", |p| {
+        let at = p.steps.iter().position(|s| matches!(s.kind, StepKind::Fill { .. })).unwrap();
+        let fill = p.steps.remove(at);
+        p.steps.push(fill);
     }),
     ("the arena is too small", |p| p.arena_bytes -= 64),
     ("a buffer is not aligned", |p| {

@@ -101,7 +101,8 @@ fn find(plan: &mut Plan, steps: &[PlanStep], rows: usize, bytes: usize) -> Optio
 
 /// Puts what a region does not need behind it: small steps can then be one with others of their kind.
 fn in_order(split: Split) -> Split {
-    let needed = split.region.reads().into_iter().map(|view| view.buffer).collect();
+    let region = &split.region;
+    let needed = region.reads().iter().chain(region.writes()).map(|view| view.buffer).collect();
     let (before, mut after) = needed_for(needed, split.before, |_| false);
     after.extend(split.after);
     Split { before, after, ..split }

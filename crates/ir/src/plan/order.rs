@@ -22,7 +22,7 @@ pub(super) fn results_last(plan: &mut Plan) {
     plan.steps = first.into_iter().chain(last).collect();
 }
 
-/// The steps that are `wanted`, or make something that is needed for them, or is `needed` from the beginning; and the others.
+/// The steps that are `wanted`, or write something that is needed for them, or is `needed` from the beginning; and the others.
 pub(super) fn needed_for(
     mut needed: HashSet<BufferId>,
     steps: Vec<PlanStep>,
@@ -32,7 +32,8 @@ pub(super) fn needed_for(
     for (is_needed, step) in is_needed.iter_mut().zip(&steps).rev() {
         *is_needed = wanted(step) || step.writes().iter().any(|view| needed.contains(&view.buffer));
         if *is_needed {
-            needed.extend(step.reads().into_iter().map(|view| view.buffer));
+            // What is filled before a part of it is written has to be filled first.
+            needed.extend(step.reads().iter().chain(step.writes()).map(|view| view.buffer));
         }
     }
     let mut is_needed = is_needed.into_iter();

@@ -67,6 +67,12 @@ fn in_order(plan: &Plan, step: &PlanStep, alive: &mut Alive) -> Result<(), Strin
         }
         alive.retain(|&b, _| b == view.buffer || !overlap(plan, b, view.buffer));
     }
+    if let StepKind::Fill { out, .. } = &step.kind
+        && out.elements() == plan.buffer(out.buffer).len
+        && alive.contains_key(&out.buffer)
+    {
+        return Err(format!("fills buffer {}, which was written before", out.buffer.0));
+    }
     let written = step.writes();
     for (a, first) in written.iter().enumerate() {
         if written[a + 1..].iter().any(|second| collide(plan, first, second)) {
