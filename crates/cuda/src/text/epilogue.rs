@@ -132,7 +132,8 @@ impl End<'_> {
         let kind = self.kind(of);
         let whole = of.batch == 1 && program.dims[..] == [of.m, of.n];
         w.body.push_str(&self.index(of));
-        let aligned = program.dims.last().is_some_and(|last| last % lanes == 0);
+        // A single element has no axes.
+        let aligned = lanes == 1 || program.dims.last().is_some_and(|last| last % lanes == 0);
         if !aligned {
             w.line("for (int l = 0; l < 8; l++) one(batch, row, col + l, p[l]);");
             return Ok((std::mem::take(&mut w.body), Early::default()));

@@ -57,7 +57,8 @@ fn ends(plan: &Plan) -> HashMap<usize, (usize, usize)> {
                 let n: usize = program.dims.iter().product();
                 let product = |load: &Load| {
                     let Load::Memory(view) = load else { return None };
-                    let whole = view.is_contiguous() && view.offset == 0 && view.elements() == n;
+                    let of_all = [n, plan.buffer(view.buffer).len] == [view.elements(); 2];
+                    let whole = view.is_contiguous() && view.offset == 0 && of_all;
                     let place = products.get(&view.buffer).copied().filter(|_| whole)?;
                     (!updates || work(&plan.steps[place]) < LONG).then_some(place)
                 };
