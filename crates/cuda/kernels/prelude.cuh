@@ -17,19 +17,22 @@ struct IlState {
   unsigned failed;    // what failed: 0 nothing, 1 an access out of range, 2 an index from data out of range,
                       // 3 a wide access from an address that allows none
   unsigned kernel;    // in which kernel
-  unsigned argument;  // in which of its arguments
+  unsigned argument;  // in which of its arguments, or at which of its places where data are picked
   unsigned unused;
   il_i64 index;       // which index
   il_i64 length;      // below which length it had to be
+  il_i64 position;    // where the data have it
   alignas(16) double scratch[8];  // where accesses out of range go: as aligned as vectors of elements are
 };
 
-static IL_DEVICE void il_fail(IlState* s, unsigned what, unsigned kernel, unsigned argument, il_i64 index, il_i64 length) {
+static IL_DEVICE void il_fail(IlState* s, unsigned what, unsigned kernel, unsigned argument, il_i64 index, il_i64 length,
+                              il_i64 position) {
   if (atomicExch(&s->failed, what) == 0) {
     s->kernel = kernel;
     s->argument = argument;
     s->index = index;
     s->length = length;
+    s->position = position;
   }
   atomicOr(&s->stop, 2u);
 }
@@ -39,11 +42,11 @@ template <class T>
 static IL_DEVICE T* il_checked(T* p, il_i64 i, int lanes, il_i64 n, IlState* s, unsigned kernel, unsigned argument) {
   const unsigned bytes = lanes * sizeof(T) < 16 ? lanes * sizeof(T) : 16;
   if (lanes > 1 && (il_u64)(p + i) % bytes != 0) {
-    il_fail(s, 3, kernel, argument, i, bytes);
+    il_fail(s, 3, kernel, argument, i, bytes, 0);
     return (T*)(void*)s->scratch;
   }
   if (i >= 0 && i + lanes <= n) return p + i;
-  il_fail(s, 1, kernel, argument, i < 0 || i >= n ? i : n, n);
+  il_fail(s, 1, kernel, argument, i < 0 || i >= n ? i : n, n, 0);
   return (T*)(void*)s->scratch;
 }
 #define IL_PTR(p, i, lanes, n, argument) il_checked(p, (il_i64)(i), lanes, n, state, il_kernel, argument)

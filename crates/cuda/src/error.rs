@@ -8,8 +8,11 @@ use std::fmt;
 pub enum Wrong {
     /// A kernel has made it, and there is no such element.
     Place,
-    /// It is a number of the data, and there is no such element.
-    Data,
+    /// It is a number of the data, at this position of its array, and there is no such element.
+    Data {
+        /// Counted from 0.
+        position: i64,
+    },
     /// Several elements were to be used at once from it on, which do not lie where that is possible.
     Alignment,
 }
@@ -66,9 +69,9 @@ pub enum CudaError {
     },
     /// A kernel met an index out of range, or one from which several elements cannot be read at once.
     Index {
-        /// The kernel.
+        /// The kernel, or the operation that picks by an index from data.
         kernel: String,
-        /// The argument, or what the index picks from.
+        /// The argument, or where the operation was recorded.
         argument: String,
         /// The index.
         index: i64,
@@ -132,7 +135,7 @@ impl CudaError {
             CudaError::Memory { .. } => {
                 "use smaller batches, or a smaller network, or end what else uses the GPU"
             }
-            CudaError::Index { wrong: Wrong::Data, .. } => "check the data of this step",
+            CudaError::Index { wrong: Wrong::Data { .. }, .. } => "check the data of this step",
             CudaError::Lost { .. } => "start the program again; a run goes on from its last checkpoint",
             CudaError::Unsupported(_) => "use `--device cpu`",
             CudaError::Ranks(_) => "start all ranks again; a run goes on from its last checkpoint",
@@ -166,9 +169,10 @@ impl fmt::Display for CudaError {
             CudaError::Launch { kernel, problem } => {
                 write!(f, "kernel `{kernel}` was not launched: {problem}")
             }
-            CudaError::Index { argument, index, length, wrong: Wrong::Data, .. } => {
-                write!(f, "index {index} is outside of 0..{length} ({argument})")
-            }
+            CudaError::Index { kernel, argument, index, length, wrong: Wrong::Data { position } } => write!(
+                f,
+                "{kernel}: index {index} at position {position} is outside of 0..{length}\n  {argument}"
+            ),
             CudaError::Index { kernel, argument, index, length, wrong: Wrong::Alignment } => write!(
                 f,
                 "kernel `{kernel}` was about to use {length} bytes at once from element {index} of its argument \
@@ -189,7 +193,7 @@ impl std::error::Error for CudaError {}
 impl From<CudaError> for Failure {
     fn from(error: CudaError) -> Failure {
         match error {
-            CudaError::Index { wrong: Wrong::Data, .. } => Failure::Operation(error.to_string()),
+            CudaError::Index { wrong: Wrong::Data { .. }, .. } => Failure::Operation(error.to_string()),
             CudaError::Memory { bytes, purpose, free, total } => Failure::Memory {
                 bytes,
                 purpose: format!("{purpose} on the GPU, where {free} of {total} bytes are free"),

@@ -118,9 +118,14 @@ impl Graph {
 
     /// What went wrong at a node, with its operation, the user's line and the layer.
     pub fn located(&self, id: NodeId, what: &str) -> String {
+        format!("{}: {what}\n  {}", self.node(id).op.name(), self.place(id))
+    }
+
+    /// Where a node was recorded, and in which layer, in words.
+    pub fn place(&self, id: NodeId) -> String {
         let (node, layer) = (self.node(id), self.layer(id));
-        let place = if layer.is_empty() { String::new() } else { format!(" in layer `{layer}`") };
-        format!("{}: {what}\n  --> {}{place}", node.op.name(), node.site.location)
+        let layer = if layer.is_empty() { String::new() } else { format!(" in layer `{layer}`") };
+        format!("--> {}{layer}", node.site.location)
     }
 
     /// The ranks that this is a part of, where it is one.

@@ -261,18 +261,18 @@ impl CudaProgram {
     /// Why an index was wrong.
     fn index_error(&self, failed: Failed) -> CudaError {
         let kernel = self.kernels.get(failed.kernel);
-        let argument = kernel.and_then(|k| k.arguments.iter().find(|a| a.number() == failed.argument));
-        let node = kernel.map(|k| self.plan.graph.located(k.node, "an index out of range"));
-        CudaError::Index {
-            kernel: kernel.map_or_else(String::new, |k| k.name.clone()),
-            argument: match failed.wrong {
-                Wrong::Data => node.unwrap_or_default(),
-                _ => argument.map_or_else(String::new, |a| a.name.clone()),
-            },
-            index: failed.index,
-            length: failed.length,
-            wrong: failed.wrong,
-        }
+        let named = kernel.and_then(|k| match failed.wrong {
+            Wrong::Data { .. } => {
+                let pick = k.picks.get(failed.argument)?;
+                Some((pick.operation.to_owned(), pick.place.clone()))
+            }
+            Wrong::Place | Wrong::Alignment => {
+                let argument = k.arguments.iter().find(|a| a.number() == failed.argument)?;
+                Some((k.name.clone(), argument.name.clone()))
+            }
+        });
+        let (kernel, argument) = named.unwrap_or_default();
+        CudaError::Index { kernel, argument, index: failed.index, length: failed.length, wrong: failed.wrong }
     }
 
     fn try_run_many(

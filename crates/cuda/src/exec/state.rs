@@ -47,7 +47,7 @@ pub struct Failed {
     pub wrong: Wrong,
     /// The number of the kernel.
     pub kernel: usize,
-    /// Its argument.
+    /// Its argument, or its place where data are picked.
     pub argument: usize,
     /// The index.
     pub index: i64,
@@ -146,7 +146,7 @@ impl RunState {
         let long = |at: usize| i64::from(word(at)) | i64::from(word(at + 4)) << 32;
         let failed = (word(8) != 0).then(|| Failed {
             wrong: match word(8) {
-                2 => Wrong::Data,
+                2 => Wrong::Data { position: long(40) },
                 3 => Wrong::Alignment,
                 _ => Wrong::Place,
             },

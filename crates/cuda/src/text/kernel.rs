@@ -2,7 +2,7 @@
 
 use super::{Argument, Of, Writer, types};
 use crate::driver::Shape;
-use ironlearn_ir::NodeId;
+use ironlearn_ir::{Graph, NodeId};
 use std::fmt::Write;
 
 /// The most arguments of a kernel that computes several steps.
@@ -29,8 +29,8 @@ pub struct Kernel {
     pub scratch: usize,
     /// Counters of its own.
     pub counters: usize,
-    /// What it computes, for messages.
-    pub node: NodeId,
+    /// Where it picks by an index from data, for messages.
+    pub picks: Vec<Pick>,
     /// Its number among all kernels.
     number: usize,
     /// Its blocks may share a launch with those of others.
@@ -39,6 +39,21 @@ pub struct Kernel {
     is_small: bool,
     /// One block computes the parts one after the other, where else each has blocks of its own.
     in_turns: bool,
+}
+
+/// An operation that picks by an index from data.
+#[derive(Clone, Debug)]
+pub struct Pick {
+    /// Its name.
+    pub operation: &'static str,
+    /// Where it was recorded, in words.
+    pub place: String,
+}
+
+impl Pick {
+    pub(super) fn of(graph: &Graph, node: NodeId) -> Pick {
+        Pick { operation: graph.node(node).op.name(), place: graph.place(node) }
+    }
 }
 
 /// A step of a plan.
@@ -81,7 +96,7 @@ impl Kernel {
             shape,
             scratch: w.scratch,
             counters: w.counters,
-            node: w.node,
+            picks: w.picks,
             number: w.number,
             joins: false,
             is_small: false,

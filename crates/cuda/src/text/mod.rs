@@ -21,7 +21,7 @@ mod types;
 
 pub use fold::Folding;
 pub use index::Index;
-pub use kernel::Kernel;
+pub use kernel::{Kernel, Pick};
 pub use product::{is_on_tensor_cores, is_thin};
 pub use tile::{Early, Lanes, Place, Tile};
 
@@ -169,6 +169,7 @@ pub struct Writer<'a> {
     checks: bool,
     /// The region whose steps are written.
     region: Option<&'a Region>,
+    picks: Vec<Pick>,
 }
 
 impl<'a> Writer<'a> {
@@ -185,6 +186,7 @@ impl<'a> Writer<'a> {
             counters: 0,
             checks: false,
             region: None,
+            picks: Vec::new(),
         }
     }
 

@@ -7,6 +7,7 @@ use super::rows;
 use super::tile::{Place, Tile, lanes};
 use super::{Index, Kernel, No, Of, Writer, types};
 use crate::driver::Shape;
+use ironlearn_ir::NodeId;
 use ironlearn_ir::plan::{
     Blocks, Epilogue, Fold, Home, Load, PlanStep, Program, Region, StepKind, Value, View,
 };
@@ -23,10 +24,6 @@ pub fn region<'a>(mut w: Writer<'a>, region: &'a Region) -> Result<Vec<Kernel>, 
     let Blocks::OnChip(rows) = region.blocks else { return Err("a region that adds up".into()) };
     w.name = format!("k{}_region", w.number);
     w.region = Some(region);
-    // An index that is out of range is told by the node of the kernel.
-    if let Some(picks) = region.steps.iter().find(|step| matches!(step.kind, StepKind::Gather { .. })) {
-        w.node = picks.node;
-    }
     let far = |view: &View| w.plan.buffer(view.buffer).len >= 1 << 30;
     let reads = |step: &PlanStep| step.reads().iter().any(far);
     let wide = region.steps.iter().any(|step| reads(step) || step.writes().into_iter().any(far));
@@ -39,7 +36,7 @@ pub fn region<'a>(mut w: Writer<'a>, region: &'a Region) -> Result<Vec<Kernel>, 
             StepKind::Reduce { program, value, fold, extent, out } => {
                 block.reduce(&mut w, program, *value, *fold, *extent, out)?;
             }
-            StepKind::Gather { x, index, out } => block.gather(&mut w, x, index, out)?,
+            StepKind::Gather { x, index, out } => block.gather(&mut w, step.node, [x, index, out])?,
             StepKind::Product(end) => types.push_str(&block.product(&mut w, end, i)?),
             _ => return Err("a step of another kind on the chip".into()),
         }
@@ -121,7 +118,7 @@ impl Block<'_> {
     }
 
     /// Rows picked by index.
-    fn gather(&self, w: &mut Writer<'_>, x: &View, index: &View, out: &View) -> Result<(), No> {
+    fn gather(&self, w: &mut Writer<'_>, node: NodeId, [x, index, out]: [&View; 3]) -> Result<(), No> {
         types::supported(w.dtype(x.buffer))?;
         let (len, inner) = (x.dims[1], out.dims[2]);
         let dims = [self.of.rows, inner];
@@ -131,9 +128,7 @@ impl Block<'_> {
         let which = place.of(w, &of_row);
         let which = w.read(index.buffer, which);
         w.line(format!("il_i64 row = (il_i64){which};"));
-        let argument = w.buffer(index.buffer, false);
-        let guard = rows::guard(w, argument, len);
-        w.line(guard);
+        rows::guard(w, node, &format!("i / {inner}"), len);
         let value = w.read(x.buffer, format!("{} + row * {inner} + i % {inner}", x.offset));
         let at = place.of(w, &turned(out, &dims)?);
         w.write(out.buffer, at, &value);

@@ -1,17 +1,19 @@
 //! Rows picked by index, rows added by index, and memory set to a number.
 
 use super::types::{computed, number, supported};
-use super::{Index, Kernel, No, Writer, flat};
+use super::{Index, Kernel, No, Pick, Writer, flat};
 use crate::driver::Shape;
+use ironlearn_ir::NodeId;
 use ironlearn_ir::plan::View;
 
-/// A statement that ends the step where an index is out of range; the index is `row`.
-pub fn guard(writer: &Writer<'_>, argument: usize, length: usize) -> String {
-    format!(
-        "if (row < 0 || row >= {length}LL) {{ il_fail(state, 2, {}, {}, row, {length}LL); row = 0; }}",
-        writer.number,
-        writer.arguments[argument].number()
-    )
+/// Writes what ends the step where an index is out of range: the index is `row`, which an operation has found at a
+/// position of the data.
+pub fn guard(writer: &mut Writer<'_>, node: NodeId, position: &str, length: usize) {
+    let (place, number) = (writer.picks.len(), writer.number);
+    writer.picks.push(Pick::of(&writer.plan.graph, node));
+    writer.line(format!(
+        "if (row < 0 || row >= {length}LL) {{ il_fail(state, 2, {number}, {place}, row, {length}LL, {position}); row = 0; }}"
+    ));
 }
 
 /// `out[o, i, k] = x[o, index[i], k]`
@@ -22,9 +24,8 @@ pub fn gather(mut w: Writer<'_>, x: &View, index: &View, out: &View) -> Result<V
     w.buffer(out.buffer, true);
     let which = w.read(index.buffer, flat(index, &format!("i / {inner} % {count}")));
     w.line(format!("il_i64 row = (il_i64){which};"));
-    let argument = w.buffer(index.buffer, false);
-    let guard = guard(&w, argument, len);
-    w.line(guard);
+    let node = w.node;
+    guard(&mut w, node, &format!("i / {inner} % {count}"), len);
     let from =
         format!("{} + ((il_i64)(i / {}) * {len} + row) * {inner} + i % {inner}", x.offset, count * inner);
     let value = w.read(x.buffer, from);
@@ -44,13 +45,12 @@ pub fn scatter_add(mut w: Writer<'_>, x: &View, index: &View, out: &View) -> Res
     w.buffer(out.buffer, true);
     // All threads together look at every index once.
     let which = w.read(index.buffer, flat(index, "at"));
-    let argument = w.buffer(index.buffer, false);
-    let guard = guard(&w, argument, len);
     let all = blocks * threads;
     w.line(format!("const il_i64 i = blockIdx.x * (il_i64){threads} + threadIdx.x;"));
     w.line(format!("for (il_i64 at = i; at < {count}; at += {all}) {{"));
     w.line(format!("il_i64 row = (il_i64){which};"));
-    w.line(guard);
+    let node = w.node;
+    guard(&mut w, node, "at", len);
     w.line("}");
     w.line(format!("if (i < {n}) {{"));
     w.line(format!("const il_i64 own = i / {inner} % {len}, outer = i / {}, k = i % {inner};", len * inner));

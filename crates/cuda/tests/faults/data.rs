@@ -1,11 +1,12 @@
 //! What a step is given that it cannot compute with.
 
 use crate::common;
-use crate::graphs::{Small, run};
-use ironlearn_cuda::compiler;
+use crate::graphs::{Small, run, var};
 use ironlearn_cuda::driver::{Context, Module, Shape};
 use ironlearn_cuda::{CudaError, text};
-use ironlearn_ir::{Array, ControlBlock, DType, Failure, Program, TensorType};
+use ironlearn_cuda::{Options, compiler, exec};
+use ironlearn_ir::plan::StepKind;
+use ironlearn_ir::{Array, ControlBlock, DType, Failure, Graph, Mode, Program, Store, Tape, TensorType};
 
 #[test]
 fn an_index_from_data_is_named_and_moves_nothing() {
@@ -30,11 +31,84 @@ fn an_index_from_data_is_named_and_moves_nothing() {
         let (done, result) =
             program.run_many(3, &views, &mut small.store, &mut ControlBlock::default(), &mut |_| ());
         let Err(Failure::Operation(problem)) = result else { panic!("{result:?}") };
-        assert!(problem.contains(&format!("index {bad} is outside of 0..5")), "{problem}");
-        assert!(problem.contains("gather") && problem.contains("data.rs"), "{problem}");
+        assert!(
+            problem.contains(&format!("gather: index {bad} at position 1 is outside of 0..5\n  --> ")),
+            "{problem}"
+        );
+        assert!(problem.contains("data.rs"), "{problem}");
         assert_eq!((done, small.bits()), (0, before), "index {bad}");
     }
     good(&mut small, [3.0, 11.25, 7.5, 5.75]);
+}
+
+/// What a graph says of one wrong index among good ones.
+fn says(graph: &Graph, inputs: &[Array]) -> Option<String> {
+    let mut program = common::device()?.compile(graph, Options::default()).expect("a program");
+    let inputs: Vec<&Array> = inputs.iter().collect();
+    match run(&mut program, &inputs, &mut Store::new()) {
+        Err(Failure::Operation(problem)) => Some(problem),
+        other => panic!("{other:?}"),
+    }
+}
+
+fn floats(shape: &[usize]) -> Array {
+    Array::zeros(DType::F32, shape.to_vec())
+}
+
+/// Indices of zeros but for one.
+fn indices(count: usize, at: usize, bad: i32) -> Array {
+    Array::of([count], (0..count).map(|i| if i == at { bad } else { 0 }).collect::<Vec<i32>>())
+        .expect("so many")
+}
+
+#[test]
+fn of_several_that_pick_in_one_kernel_the_right_one_is_named() {
+    const ROWS: usize = 300;
+    let tape = Tape::new(Mode::Infer);
+    let places = [0, 1].map(|_| tape.input_of(TensorType::new(DType::I32, [ROWS])));
+    let [rows, table] = [tape.input::<f32>([700, 16]), tape.input::<f32>([5, 16])];
+    let (first, x) = (line!(), rows.node().gather(places[0], 0));
+    let (second, z) = (line!(), table.node().gather(places[1], 0));
+    let mut z = var(x + z);
+    for _ in 0..2 {
+        z = z.dot(tape.input::<f32>([16, 16])).tanh();
+    }
+    tape.output("z", z.node());
+    let graph = tape.finish().expect("a sound graph").0;
+    let plan = exec::planned(&graph, Options::default()).expect("a plan");
+    let StepKind::Region(region) = &plan.steps[0].kind else { panic!("{:?}", plan.steps[0].kind) };
+    let picks = region.steps.iter().filter(|step| matches!(step.kind, StepKind::Gather { .. })).count();
+    assert_eq!(picks, 2, "one kernel picks twice");
+    for (bad, line) in [([700, 4], first), ([699, 5], second)] {
+        let [rows, table] = [indices(ROWS, 138, bad[0]), indices(ROWS, 138, bad[1])];
+        let weights = || floats(&[16, 16]);
+        let inputs = [rows, table, floats(&[700, 16]), floats(&[5, 16]), weights(), weights()];
+        let Some(problem) = says(&graph, &inputs) else { return };
+        let of = if line == first { "index 700" } else { "index 5" };
+        let expected = format!("gather: {of} at position 138 is outside of 0..");
+        assert!(problem.starts_with(&expected) && problem.contains(&format!("data.rs:{line}:")), "{problem}");
+    }
+}
+
+#[test]
+fn an_index_in_a_loop_is_named_by_what_picks_there() {
+    let tape = Tape::new(Mode::Infer);
+    let places = tape.input_of(TensorType::new(DType::I32, [3, 4]));
+    let [table, start] = [tape.input::<f32>([5]), tape.input::<f32>([4])].map(|x| x.node());
+    let mut line = 0;
+    let (last, _) = tape.scan(&[start], &[places], |c, e| {
+        line = line!() + 1;
+        let picked = table.gather(e[0], 0);
+        // A body of more operations than what is around it.
+        let next = (0..40).fold(c[0] + picked, |z, _| var(z).sin().node() * c[0]);
+        (vec![next], vec![])
+    });
+    tape.output("last", last[0]);
+    let graph = tape.finish().expect("a sound graph").0;
+    let places = indices(12, 6, 7).reshaped([3, 4]).expect("as many");
+    let Some(problem) = says(&graph, &[places, floats(&[5]), floats(&[4])]) else { return };
+    assert!(problem.starts_with("gather: index 7 at position 2 is outside of 0..5"), "{problem}");
+    assert!(problem.contains(&format!("data.rs:{line}:")), "{problem}");
 }
 
 #[test]
