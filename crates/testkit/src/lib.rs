@@ -7,6 +7,7 @@ pub mod gradcheck;
 pub mod machine_code;
 pub mod poison;
 pub mod random_graph;
+pub mod random_network;
 pub mod refusing;
 pub mod registry;
 pub mod remote;
