@@ -97,6 +97,37 @@ fn predictions_and_measures_come_from_the_gpu_too() {
     assert!(object(&measured)["device"].as_str().unwrap().contains("sm_"));
 }
 
+/// What is said to fit, fits: with parameters, moments, and what measures the network.
+#[test]
+fn a_batch_that_is_said_to_fit_a_gpu_fits() {
+    let folder = folder();
+    let at = folder.path();
+    let Some(_) = with_gpu(at) else { return };
+    let row = |i: usize| format!("{},{},{}\n", i % 97, i * 7 % 89, i * 5 % 83);
+    std::fs::write(at.join("rows.csv"), (0..6000).fold("a,b,c\n".to_owned(), |text, i| text + &row(i)))
+        .unwrap();
+    let job = "[data]\nkind = \"table\"\npath = \"rows.csv\"\ntarget = \"c\"\n\
+               [network]\nlayers = [{ linear = 128 }, \"tanh\", { linear = 128 }, \"tanh\", { linear = \"targets\" }]\n\
+               [optimizer]\nkind = \"adam\"\n[train]\nepochs = 2\nvalidation = 0.1\n";
+    std::fs::write(at.join("wide.toml"), job).unwrap();
+    let train = |name: &str, set: &str| {
+        let mut gpu = with_gpu(at).unwrap();
+        gpu.env("IRONLEARN_SIM_MEMORY", "8000000");
+        run(gpu, &format!("train wide.toml --device cuda --quiet --out {name} {set}"))
+    };
+    let output = train("all", "");
+    let said = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(6), "{said}");
+    let number = |before: &str| -> usize {
+        let rest = said.split(before).nth(1).unwrap_or_else(|| panic!("{before}: {said}"));
+        rest.split_whitespace().next().unwrap().parse().unwrap()
+    };
+    let (rows, portions) = (number("a batch of at most "), number("can be had in "));
+    assert!((100..5400).contains(&rows), "{said}");
+    succeeded(&train("rows", &format!("--set train.batch={rows}")));
+    succeeded(&train("portions", &format!("--set train.accumulate={portions}")));
+}
+
 #[test]
 fn precisions_of_products_on_a_gpu() {
     let folder = folder();

@@ -55,6 +55,15 @@ pub trait Program {
         0
     }
 
+    /// Takes the memory for state that the first run would take.
+    ///
+    /// # Errors
+    /// [`Failure::Memory`] where it is not there.
+    fn reserve(&mut self, store: &mut Store) -> Result<(), Failure> {
+        let _ = store;
+        Ok(())
+    }
+
     /// Gives away working memory, where it can be handed over. The program has no outputs until it runs again, with other
     /// memory.
     fn take_memory(&mut self) -> Option<Box<dyn Any>> {

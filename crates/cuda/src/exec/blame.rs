@@ -1,10 +1,13 @@
-//! After a step that was not finite: which operation made it so.
+//! After a step that failed: which operation made a value that is not finite, or met an index that is wrong.
 //!
-//! The state has not moved, so the step is run again by the interpreter. Where that shows nothing, what was found to
-//! be bad is all that is reported.
+//! Where a value is not finite the state has not moved, so the step is run again by the interpreter. Where that shows
+//! nothing, what was found to be bad is all that is reported.
 
 use super::CudaProgram;
 use super::linked::Fetched;
+use super::state::Failed;
+use crate::error::{CudaError, Wrong};
+use crate::text::Kernel;
 use ironlearn_ir::blame::{Kernels, Reference, blame};
 use ironlearn_ir::{ArrayView, ControlBlock, Env, Failure, Program, Store, Unexplained, interpreter};
 
@@ -35,4 +38,21 @@ pub fn explain(
         values.push("a gradient or a new value, on the GPU alone".into());
     }
     Failure::Unexplained(Box::new(Unexplained { step: control.step, values, attempts: vec![attempt] }))
+}
+
+/// Why an index was wrong.
+pub fn index(kernels: &[Kernel], failed: Failed) -> CudaError {
+    let kernel = kernels.get(failed.kernel);
+    let named = kernel.and_then(|k| match failed.wrong {
+        Wrong::Data { .. } => {
+            let pick = k.picks.get(failed.argument)?;
+            Some((pick.operation.to_owned(), pick.place.clone()))
+        }
+        Wrong::Place | Wrong::Alignment => {
+            let argument = k.arguments.iter().find(|a| a.number() == failed.argument)?;
+            Some((k.name.clone(), argument.name.clone()))
+        }
+    });
+    let (kernel, argument) = named.unwrap_or_default();
+    CudaError::Index { kernel, argument, index: failed.index, length: failed.length, wrong: failed.wrong }
 }

@@ -8,17 +8,18 @@ use super::measured::Measured;
 use super::memory::Memory;
 use super::outputs::{Outputs, REPORTED};
 use super::slots::DeviceSlots;
-use super::state::{Failed, MOST_STEPS, Outcome, RunState};
+use super::state::{MOST_STEPS, Outcome, RunState};
 use super::uses::Used;
 use super::{Cuda, Options, blame};
 use crate::compiler;
 use crate::driver::{Context, Function, Graph as Recording, Module, Shape};
-use crate::error::{CudaError, Wrong};
+use crate::error::CudaError;
 use crate::nccl::Links;
 use crate::text::Kernel;
 use ironlearn_ir::plan::{Home, Plan, View};
 use ironlearn_ir::profile::{SharedWork, StepProfile};
 use ironlearn_ir::program::check_inputs;
+use ironlearn_ir::store::Resident;
 use ironlearn_ir::{ArrayView, ControlBlock, Failure, Program, SlotId, Store};
 use std::collections::HashMap;
 use std::ops::Range;
@@ -258,21 +259,9 @@ impl CudaProgram {
         Ok(self.state.outcome())
     }
 
-    /// Why an index was wrong.
-    fn index_error(&self, failed: Failed) -> CudaError {
-        let kernel = self.kernels.get(failed.kernel);
-        let named = kernel.and_then(|k| match failed.wrong {
-            Wrong::Data { .. } => {
-                let pick = k.picks.get(failed.argument)?;
-                Some((pick.operation.to_owned(), pick.place.clone()))
-            }
-            Wrong::Place | Wrong::Alignment => {
-                let argument = k.arguments.iter().find(|a| a.number() == failed.argument)?;
-                Some((k.name.clone(), argument.name.clone()))
-            }
-        });
-        let (kernel, argument) = named.unwrap_or_default();
-        CudaError::Index { kernel, argument, index: failed.index, length: failed.length, wrong: failed.wrong }
+    /// Where the slots are.
+    fn places(&self, device: &DeviceSlots, store: &Store) -> Result<Vec<[u64; 2]>, CudaError> {
+        self.slots.iter().map(|used| device.addresses(store, used.id, used.moves)).collect()
     }
 
     fn try_run_many(
@@ -291,9 +280,7 @@ impl CudaProgram {
         }
         self.slots.iter().try_for_each(|used| used.fits(store))?;
         let resident = DeviceSlots::of(store, &self.context).map_err(lost)?;
-        let Some(device) = resident.as_any().downcast_ref::<DeviceSlots>() else {
-            return Err(lost("the state is on another device".into()));
-        };
+        let device = on_device(&*resident)?;
         let context = self.context.clone();
         while *done < n {
             let is_single = self.measured.is_some() || self.exchange.is_some();
@@ -310,8 +297,7 @@ impl CudaProgram {
                 0 => self.inputs.write(self.state.host_mut(), inputs),
                 _ => Vec::new(),
             };
-            let places = self.slots.iter().map(|used| device.addresses(store, used.id, used.moves));
-            let places = places.collect::<Result<Vec<_>, _>>()?;
+            let places = self.places(device, store)?;
             self.state.begin(&controls, &new)?;
             self.inputs.sent();
             let outcome = if self.exchange.is_some() {
@@ -330,7 +316,7 @@ impl CudaProgram {
             *done += counted;
             *control = controls.swap_remove(counted);
             if let Some(failed) = outcome.failed {
-                return Err(self.index_error(failed).into());
+                return Err(blame::index(&self.kernels, failed).into());
             }
             if outcome.not_finite {
                 return Err(blame::explain(self, inputs, store, control));
@@ -338,6 +324,10 @@ impl CudaProgram {
         }
         Ok(())
     }
+}
+
+fn on_device(resident: &dyn Resident) -> Result<&DeviceSlots, Failure> {
+    resident.as_any().downcast_ref().ok_or_else(|| lost("the state is on another device".into()))
 }
 
 fn lost(problem: String) -> Failure {
@@ -369,6 +359,12 @@ impl Program for CudaProgram {
 
     fn output(&self, index: usize) -> ArrayView<'_> {
         self.outputs.get(index)
+    }
+
+    fn reserve(&mut self, store: &mut Store) -> Result<(), Failure> {
+        let resident = DeviceSlots::of(store, &self.context).map_err(lost)?;
+        self.places(on_device(&*resident)?, store)?;
+        Ok(())
     }
 
     fn memory_bytes(&self) -> usize {

@@ -255,6 +255,15 @@ impl Step {
         Ok(self.report(program))
     }
 
+    /// Takes the memory for state that the first step would take. State that ranks divide is divided by that step only.
+    pub(crate) fn reserve(&mut self) -> Result<(), Error> {
+        if self.divided.is_some() {
+            return Ok(());
+        }
+        let result = self.programs.reserve(&mut *self.scope.store_for_run()?);
+        result.map_err(|failure| failed(failure, self.steps()))
+    }
+
     fn run_whole(&mut self, n: usize, views: &[ArrayView<'_>]) -> Result<usize, Error> {
         let plan = matching(self.plans.iter().map(|p| &p.inputs[..]), views)?;
         self.prepare(0, 1.0);

@@ -1,6 +1,6 @@
 //! [`Turns`]: programs of which one runs at a time.
 
-use ironlearn_ir::Program;
+use ironlearn_ir::{Failure, Program, Store};
 
 /// Programs that take turns: whose turn it is has the working memory of the one before, where the executor can hand it
 /// over. So a smaller last batch, or the parts of a step, need none of their own.
@@ -34,6 +34,14 @@ impl Turns {
             self.programs[number].give_memory(memory);
         }
         &mut *self.programs[number]
+    }
+
+    /// Takes the memory for state that they would take when they run.
+    ///
+    /// # Errors
+    /// [`Failure::Memory`] where it is not there.
+    pub fn reserve(&mut self, store: &mut Store) -> Result<(), Failure> {
+        self.programs.iter_mut().try_for_each(|program| program.reserve(store))
     }
 
     /// All of them.

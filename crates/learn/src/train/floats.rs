@@ -52,8 +52,8 @@ impl<'d> Floats<'d> {
             false => None,
         };
         // Those of all batches, and of the last one of an epoch.
-        let signatures_of = |batch: usize| -> Vec<Vec<TensorType>> {
-            let of = |&rows: &usize| cuts(0, rows, training.accumulate).map(|(start, end)| end - start);
+        let signatures_of = |batch: usize, portions: usize| -> Vec<Vec<TensorType>> {
+            let of = |&rows: &usize| cuts(0, rows, portions).map(|(start, end)| end - start);
             let mut sizes: Vec<usize> = [batch, n % batch].iter().flat_map(of).collect();
             sizes.sort_unstable();
             sizes.dedup();
@@ -62,10 +62,10 @@ impl<'d> Floats<'d> {
             };
             sizes.iter().map(of).collect()
         };
-        let signatures = signatures_of(batch);
+        let signatures = signatures_of(batch, training.accumulate);
         let scope = model.scope().clone();
-        let options = training.options.clone().micro_batches(training.accumulate > 1);
-        let of_rows = |signatures: &[Vec<TensorType>]| {
+        let of_rows = |signatures: &[Vec<TensorType>], portions: usize| {
+            let options = training.options.clone().micro_batches(portions > 1);
             Step::build_all(&options, &scope, training.optimizer.clone(), signatures, |tape, v| {
                 let [x, y] = match &resident {
                     Some(rows) => rows.gather(tape, v[0]),
@@ -76,16 +76,23 @@ impl<'d> Floats<'d> {
                 Outputs::loss(training.loss.apply(predicted, y))
             })
         };
-        let fits = |batch: usize| of_rows(&signatures_of(batch)).is_ok();
-        let step = of_rows(&signatures).map_err(|e| with_batch_that_fits(e, batch, fits))?;
+        let of_all = training.options.clone().averaged(true);
+        let seen = validation.unwrap_or(data);
+        // All that has memory of its own while a network is trained.
+        let ready = |signatures: &[Vec<TensorType>], portions: usize| {
+            let mut step = of_rows(signatures, portions)?;
+            step.reserve()?;
+            let evaluation = Evaluation::build(&of_all, model, &training.loss, &training.metrics, seen)?;
+            Ok::<_, Error>((step, evaluation))
+        };
+        let fits = |batch: usize, portions: usize| ready(&signatures_of(batch, portions), portions).is_ok();
+        let (step, evaluation) = ready(&signatures, training.accumulate)
+            .map_err(|e| with_batch_that_fits(e, batch, training.accumulate, fits))?;
         if let (true, Some(warning)) = (training.pace.strict, step.warnings().first()) {
             return Err(Error::usage(warning.to_string(), "correct it, or train without `strict`"));
         }
         let alone = training.options.clone().shared(None);
         let health = Health::build(&alone, model, data)?;
-        let options = training.options.clone().averaged(true);
-        let seen = validation.unwrap_or(data);
-        let evaluation = Evaluation::build(&options, model, &training.loss, &training.metrics, seen)?;
         let guard = Guard::new(&scope, training.not_finite)?;
         // A full batch is taken in the order of the data.
         let dealing = Dealing::of(n, batch, training.accumulate, training.options.sharing());
@@ -232,24 +239,35 @@ impl Course for Floats<'_> {
     }
 }
 
-/// The error that steps on so many rows need too much memory, with the number of rows that does not.
-fn with_batch_that_fits(error: Error, rows: usize, fits: impl Fn(usize) -> bool) -> Error {
+/// The error that steps on so many rows need too much memory, with the number of rows that does not, and that of portions
+/// in which all rows do not: `fits` says so of both.
+fn with_batch_that_fits(
+    error: Error,
+    rows: usize,
+    portions: usize,
+    fits: impl Fn(usize, usize) -> bool,
+) -> Error {
     let Error::Memory { what, bytes, .. } = &error else { return error };
     let (mut enough, mut too_many) = (0, rows);
     while too_many - enough > 1 {
         let middle = enough + (too_many - enough) / 2;
-        if fits(middle) {
+        if fits(middle, portions) {
             enough = middle;
         } else {
             too_many = middle;
         }
     }
-    let hint = match enough {
-        0 => "not even one row fits: use a smaller network, or a machine with more memory".to_string(),
-        _ => format!(
-            "a batch of at most {enough} rows fits; gradients of {rows} rows can be had in {} portions (accumulate)",
-            rows.div_ceil(enough)
-        ),
+    let hint = match rows.checked_div(enough) {
+        None => "not even one row fits: use a smaller network, or a machine with more memory".to_string(),
+        Some(times) => {
+            // Gradients that are added up need memory as well.
+            let more = std::iter::successors(Some((times + 1) * portions), |&more| Some(2 * more));
+            let more = more.take_while(|&more| more <= rows).find(|&more| fits(rows, more));
+            let more = more.map_or_else(String::new, |more| {
+                format!("; gradients of {rows} rows can be had in {more} portions (accumulate)")
+            });
+            format!("a batch of at most {enough} rows fits{more}")
+        }
     };
     Error::Memory { what: what.clone(), bytes: *bytes, hint }
 }

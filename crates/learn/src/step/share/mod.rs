@@ -149,6 +149,10 @@ impl Program for Share {
         self.program.handed_over_bytes()
     }
 
+    fn reserve(&mut self, store: &mut Store) -> Result<(), Failure> {
+        self.program.reserve(store)
+    }
+
     fn take_memory(&mut self) -> Option<Box<dyn Any>> {
         self.program.take_memory()
     }
