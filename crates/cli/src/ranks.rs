@@ -181,7 +181,8 @@ impl Team {
             best: nowhere.join("best.safetensors"),
             directory: &nowhere,
         };
-        let outcome = engine.train(&request, &mut Follower { signals, steps: work.steps })?;
+        let outcome =
+            engine.train(&request, &mut Follower { signals, steps: work.steps, last_step: u64::MAX })?;
         drop(outcome);
         self.leave()?;
         Ok(0)
@@ -199,16 +200,20 @@ impl Team {
 struct Follower {
     signals: Signals,
     steps: Option<u64>,
+    /// The step that ends the run.
+    last_step: u64,
 }
 
 impl Watch for Follower {
-    fn begin(&mut self, _: &Start) -> Result<(), Error> {
+    fn begin(&mut self, start: &Start) -> Result<(), Error> {
+        self.last_step = start.last_step;
         self.signals.wait_for_steps();
         Ok(())
     }
 
     fn after_step(&mut self, step: u64) -> Control {
-        let is_enough = self.steps.is_some_and(|steps| step >= steps);
+        // As the first rank has it: who has done all steps is not stopped by a limit.
+        let is_enough = step < self.last_step && self.steps.is_some_and(|steps| step >= steps);
         if is_enough || self.signals.interruption().is_some() { Control::Stop } else { Control::Continue }
     }
 

@@ -173,6 +173,21 @@ mod under_a_launcher {
     }
 
     #[test]
+    fn a_limit_that_all_steps_are_within_stops_no_rank() {
+        let Some(_one) = launcher("ranks with a limit that is not met") else { return };
+        let folder = folder();
+        let at = folder.path();
+        succeeds(at, "train colours.toml --out alone --set train.chunks=8");
+        let rows = fs::read_to_string(at.join("alone/metrics.csv")).unwrap();
+        let steps = |row: &str| row.split(',').filter_map(|n| n.parse::<u64>().ok()).max();
+        let last = rows.lines().last().and_then(steps).unwrap();
+        let output = succeed(at, 2, &format!("train colours.toml --out ranks --max-steps {last}"));
+        let said = text(&output.stdout) + &text(&output.stderr);
+        assert!(said.contains("done") && !said.contains("saved"), "{last} steps: {said}");
+        assert_eq!(difference(&files(&at.join("alone")), &files(&at.join("ranks"))), None);
+    }
+
+    #[test]
     fn a_rank_that_is_killed_ends_all_and_the_run_goes_on_to_the_same_files() {
         let Some(_one) = launcher("ranks that are killed") else { return };
         let folder = folder();
