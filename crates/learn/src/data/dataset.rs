@@ -122,6 +122,13 @@ impl Dataset {
             Kept::Filed(filed) => filed.rows(),
         }
     }
+    /// Whether the rows of an epoch are shuffled all together: they are held in memory, or there is room for all at a time.
+    pub(crate) fn is_shuffled_whole(&self) -> bool {
+        match &self.0 {
+            Kept::Held { .. } => true,
+            Kept::Filed(filed) => filed.is_one_window(),
+        }
+    }
     /// The inputs, `[rows, ..]`, and the targets, `[rows, ..]`, where they are held in memory.
     pub fn arrays(&self) -> Option<(&Array, &Array)> {
         match &self.0 {

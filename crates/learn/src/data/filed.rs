@@ -68,6 +68,11 @@ impl Filed {
         Filed { preparing: Some(preparing), ..self.clone() }
     }
 
+    /// Whether all rows are in memory at once, and shuffled together.
+    pub fn is_one_window(&self) -> bool {
+        self.blocks.len() <= self.window
+    }
+
     /// The number of rows. No block but the last one has fewer than the others.
     pub fn rows(&self) -> usize {
         self.blocks.last().map_or(0, |&last| (self.blocks.len() - 1) * self.block + self.rows_of(last).len())

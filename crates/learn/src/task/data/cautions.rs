@@ -57,15 +57,20 @@ impl Seen {
         vec![format!("the targets of all {rows} rows are {what}: there is nothing to learn")]
     }
 
-    /// What is said of them where blocks of neighbouring rows are learned together, and set apart together.
-    pub(super) fn said_of_order(&self, sets_apart: bool) -> Option<String> {
+    /// What is said of them where blocks of neighbouring rows are learned together, or set apart together.
+    pub(super) fn said_of_order(&self, learned: bool, set_apart: bool) -> Option<String> {
+        let what = match (learned, set_apart) {
+            (true, true) => "learned, or set apart for validation,",
+            (true, false) => "learned",
+            (false, true) => "set apart for validation",
+            (false, false) => return None,
+        };
         let [sum, squares, steps] = self.sums;
         let rows = self.rows as f64;
         // In random order neighbours differ by twice the variance, on average (von Neumann 1941).
         let random = 2.0 * (squares - sum * sum / rows);
         let is_ordered = self.rows >= MANY && steps < ORDERED * random;
         is_ordered.then(|| {
-            let what = if sets_apart { "learned, or set apart for validation," } else { "learned" };
             format!(
                 "the files are in the order of their targets, or nearly: with data.memory blocks of neighbouring rows are \
                  {what} together, which are then all of a kind; shuffle the rows of the files"

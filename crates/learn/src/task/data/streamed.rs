@@ -11,7 +11,7 @@ use super::{Data, Truth, set_apart};
 use crate::data::{Dataset, Preparing};
 use crate::error::{Error, FileError, Place};
 use crate::io::npy::Rows;
-use crate::job::{self, Inputs, Job, Rule, Targets};
+use crate::job::{self, Batch, Inputs, Job, Rule, Targets};
 use crate::number::number_at;
 use crate::task::recipe::integers;
 use ironlearn_ir::{Array, DType, TensorType};
@@ -77,7 +77,8 @@ pub(super) fn load(job: &Job, reading: Reading, memory: usize) -> Result<Data, E
     let truth = validation.as_ref().map_or(Truth::Loss, |part| Truth::Filed(part.clone()));
     let validation = validation.map(|part| files.made(&making, &part));
     let mut cautions = seen.said(&[]);
-    cautions.extend(seen.said_of_order(job.train.validation > 0.0));
+    let in_windows = job.train.batch != Batch::Full && !train.is_shuffled_whole();
+    cautions.extend(seen.said_of_order(in_windows, job.train.validation > 0.0));
     Ok(Data { preparation, train: all.made(&making, &train), validation, truth, cautions })
 }
 

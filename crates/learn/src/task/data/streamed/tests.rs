@@ -114,24 +114,31 @@ fn blocks_are_set_apart_and_what_is_learned_of_rows_is_learned_of_the_others() {
 
 #[test]
 fn files_in_the_order_of_their_targets_are_told() {
-    let folder = Folder::of(900);
-    let said = |lines: &str| folder.load(&format!("{lines}\ndata.memory = 1")).unwrap().cautions;
+    // Two thirds of them are in memory at a time.
+    const ROWS: usize = 40_000;
+    let folder = Folder::of(ROWS);
+    let said =
+        |lines: &str| folder.load(&format!("{lines}\ndata.memory = 1\ntrain.batch = 100")).unwrap().cautions;
     assert_eq!(said(&format!("{CLASSES}train.validation = 0.1")), [""; 0]);
     assert_eq!(said(QUANTITIES), [""; 0]);
     let sorted = |rows: usize| (0..rows).map(|i| (i * 3 / rows) as u8).collect::<Vec<u8>>();
-    folder.write("classes", Array::of([900], sorted(900)).unwrap());
+    folder.write("classes", Array::of([ROWS], sorted(ROWS)).unwrap());
     let told = said(&format!("{CLASSES}train.validation = 0.1"));
     assert!(
         told[0].contains("learned, or set apart for validation, together") && told.len() == 1,
         "{told:?}"
     );
+    // All rows at a time are shuffled together, but blocks of them set apart.
+    let at_once = |lines: &str| folder.load(&format!("{CLASSES}data.memory = 8\n{lines}")).unwrap().cautions;
+    assert_eq!(at_once("train.batch = 100"), [""; 0]);
+    assert!(at_once("train.validation = 0.1")[0].contains("rows are set apart for validation together"));
     let told = said(CLASSES);
     assert!(told[0].contains("blocks of neighbouring rows are learned together"), "{told:?}");
-    folder.write("quantities", Array::of([900], (0..900).map(|i| f64::from(i) * 0.1).collect()).unwrap());
+    folder.write("quantities", Array::of([ROWS], (0..ROWS).map(|i| i as f64 * 0.1).collect()).unwrap());
     assert!(said(QUANTITIES)[0].contains("in the order of their targets"));
-    folder.write("quantities", Array::of([900], vec![2.5f64; 900]).unwrap());
+    folder.write("quantities", Array::of([ROWS], vec![2.5f64; ROWS]).unwrap());
     let told = said(QUANTITIES);
-    assert!(told[0].contains("targets of all 900 rows are 2.5") && told.len() == 1, "{told:?}");
+    assert!(told[0].contains("targets of all 40000 rows are 2.5") && told.len() == 1, "{told:?}");
 }
 
 #[test]
