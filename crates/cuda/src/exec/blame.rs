@@ -49,8 +49,9 @@ pub fn index(kernels: &[Kernel], failed: Failed) -> CudaError {
             Some((pick.operation.to_owned(), pick.place.clone()))
         }
         Wrong::Place | Wrong::Alignment => {
-            let argument = k.arguments.iter().find(|a| a.number() == failed.argument)?;
-            Some((k.name.clone(), argument.name.clone()))
+            // What lies on a chip is no argument.
+            let argument = k.arguments.iter().find(|a| a.number() == failed.argument);
+            Some((k.name.clone(), argument.map_or_else(String::new, |a| a.name.clone())))
         }
     });
     let (kernel, argument) = named.unwrap_or_default();
