@@ -363,6 +363,7 @@ impl Program for CudaProgram {
 
     fn reserve(&mut self, store: &mut Store) -> Result<(), Failure> {
         let resident = DeviceSlots::of(store, &self.context).map_err(lost)?;
+        let _turn = self.context.turn();
         self.places(on_device(&*resident)?, store)?;
         Ok(())
     }

@@ -46,27 +46,26 @@ impl<'d> Floats<'d> {
             ));
         }
         let batch = training.batch.unwrap_or(n).clamp(1, n);
-        let in_batches = batch < n && training.accumulate == 1;
-        let resident = match in_batches {
-            true => ResidentRows::of(&training.options, data, 2)?,
-            false => None,
-        };
-        // Those of all batches, and of the last one of an epoch.
-        let signatures_of = |batch: usize, portions: usize| -> Vec<Vec<TensorType>> {
-            let of = |&rows: &usize| cuts(0, rows, portions).map(|(start, end)| end - start);
-            let mut sizes: Vec<usize> = [batch, n % batch].iter().flat_map(of).collect();
+        let scope = model.scope().clone();
+        let seen = validation.unwrap_or(data);
+        // All that has memory of its own while a network is trained.
+        let ready = |batch: usize, portions: usize| {
+            let resident = match batch < n && portions == 1 {
+                true => ResidentRows::of(&training.options, data, 2)?,
+                false => None,
+            };
+            // Those of all batches, and of the last one of an epoch.
+            let of_batch = |&rows: &usize| cuts(0, rows, portions).map(|(start, end)| end - start);
+            let mut sizes: Vec<usize> = [batch, n % batch].iter().flat_map(of_batch).collect();
             sizes.sort_unstable();
             sizes.dedup();
-            let of = |&rows: &usize| {
+            let of_rows = |&rows: &usize| {
                 if resident.is_some() { vec![ResidentRows::places(rows)] } else { data.types(rows) }
             };
-            sizes.iter().map(of).collect()
-        };
-        let signatures = signatures_of(batch, training.accumulate);
-        let scope = model.scope().clone();
-        let of_rows = |signatures: &[Vec<TensorType>], portions: usize| {
+            let signatures: Vec<Vec<TensorType>> = sizes.iter().map(of_rows).collect();
             let options = training.options.clone().micro_batches(portions > 1);
-            Step::build_all(&options, &scope, training.optimizer.clone(), signatures, |tape, v| {
+            let optimizer = training.optimizer.clone();
+            let mut step = Step::build_all(&options, &scope, optimizer, &signatures, |tape, v| {
                 let [x, y] = match &resident {
                     Some(rows) => rows.gather(tape, v[0]),
                     None => [v[0], v[1]],
@@ -74,25 +73,20 @@ impl<'d> Floats<'d> {
                 let predicted = model.predict(x);
                 let _layer = tape.enter("loss");
                 Outputs::loss(training.loss.apply(predicted, y))
-            })
-        };
-        let of_all = training.options.clone().averaged(true);
-        let seen = validation.unwrap_or(data);
-        // All that has memory of its own while a network is trained.
-        let ready = |signatures: &[Vec<TensorType>], portions: usize| {
-            let mut step = of_rows(signatures, portions)?;
+            })?;
             step.reserve()?;
+            let health = Health::build(&training.options.clone().shared(None), model, data)?;
+            let of_all = training.options.clone().averaged(true);
             let evaluation = Evaluation::build(&of_all, model, &training.loss, &training.metrics, seen)?;
-            Ok::<_, Error>((step, evaluation))
+            Ok::<_, Error>((signatures, step, health, evaluation))
         };
-        let fits = |batch: usize, portions: usize| ready(&signatures_of(batch, portions), portions).is_ok();
-        let (step, evaluation) = ready(&signatures, training.accumulate)
-            .map_err(|e| with_batch_that_fits(e, batch, training.accumulate, fits))?;
+        let (signatures, step, health, evaluation) = ready(batch, training.accumulate).map_err(|error| {
+            let fits = |batch: usize, portions: usize| ready(batch, portions).is_ok();
+            with_batch_that_fits(error, batch, training.accumulate, fits)
+        })?;
         if let (true, Some(warning)) = (training.pace.strict, step.warnings().first()) {
             return Err(Error::usage(warning.to_string(), "correct it, or train without `strict`"));
         }
-        let alone = training.options.clone().shared(None);
-        let health = Health::build(&alone, model, data)?;
         let guard = Guard::new(&scope, training.not_finite)?;
         // A full batch is taken in the order of the data.
         let dealing = Dealing::of(n, batch, training.accumulate, training.options.sharing());
@@ -257,17 +251,18 @@ fn with_batch_that_fits(
             too_many = middle;
         }
     }
-    let hint = match rows.checked_div(enough) {
-        None => "not even one row fits: use a smaller network, or a machine with more memory".to_string(),
-        Some(times) => {
-            // Gradients that are added up need memory as well.
-            let more = std::iter::successors(Some((times + 1) * portions), |&more| Some(2 * more));
-            let more = more.take_while(|&more| more <= rows).find(|&more| fits(rows, more));
-            let more = more.map_or_else(String::new, |more| {
-                format!("; gradients of {rows} rows can be had in {more} portions (accumulate)")
-            });
-            format!("a batch of at most {enough} rows fits{more}")
-        }
+    let hint = if enough == 0 {
+        "not even one row fits, with what measures the network: use a smaller network, or a machine with more memory"
+            .to_string()
+    } else {
+        // Gradients that are added up need memory as well.
+        let fewest = rows.div_ceil(enough) * portions;
+        let more = std::iter::successors(Some(fewest), |&more| Some(2 * more));
+        let more = more.take_while(|&more| more <= rows).find(|&more| fits(rows, more));
+        let more = more.map_or_else(String::new, |more| {
+            format!("; gradients of {rows} rows can be had in {more} portions (accumulate)")
+        });
+        format!("a batch of at most {enough} rows fits{more}")
     };
     Error::Memory { what: what.clone(), bytes: *bytes, hint }
 }
