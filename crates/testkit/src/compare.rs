@@ -2,7 +2,7 @@
 
 use crate::random_graph::{Expected, RandomGraph, control, distance};
 use ironlearn_ir::prim::cast::{Convert, Wide};
-use ironlearn_ir::{Array, ArrayView, Program, Store, dispatch};
+use ironlearn_ir::{Array, ArrayView, Env, Graph, NodeId, Program, Store, dispatch, interpret};
 
 /// Runs a program and compares every step with what the interpreter gives: integers and truth values exactly,
 /// floats within the bounds of [`crate::random_graph`]. Each step begins with the interpreter's state.
@@ -38,6 +38,25 @@ pub fn same_bits(graph: &RandomGraph, a: &mut dyn Program, b: &mut dyn Program) 
     Ok(())
 }
 
+/// The outputs of a graph, by the interpreter.
+///
+/// # Errors
+/// What the interpreter says.
+pub fn interpreted(graph: &Graph, env: &Env) -> Result<Vec<Array>, String> {
+    let values = interpret(graph, env)?;
+    let take = |id: &NodeId| values[id.index()].clone().ok_or("an output has no value");
+    Ok(graph.outputs.iter().map(|(_, id)| take(id)).collect::<Result<_, _>>()?)
+}
+
+/// Of arrays of `f32` the norm of their difference, and that of the right one.
+pub fn norms(found: &Array, right: &Array) -> [f64; 2] {
+    let [found, right] = [found, right].map(|a| a.as_slice::<f32>().expect("an array of f32"));
+    assert_eq!(found.len(), right.len(), "as many elements");
+    let norm = |terms: &mut dyn Iterator<Item = f64>| terms.map(|x| x * x).sum::<f64>().sqrt();
+    let off = norm(&mut found.iter().zip(right).map(|(f, r)| f64::from(*f) - f64::from(*r)));
+    [off, norm(&mut right.iter().map(|&r| f64::from(r)))]
+}
+
 fn run(graph: &RandomGraph, program: &mut dyn Program, store: &mut Store, step: usize) -> Result<(), String> {
     let inputs: Vec<ArrayView<'_>> = graph.inputs.iter().map(|a| a.view()).collect();
     program.run(&inputs, store, &control(step)).map_err(|e| format!("{}, step {step}: {e}", graph.name))
@@ -70,7 +89,7 @@ fn close(expected: &Array, found: &Array, allowed: f64) -> Result<(), String> {
 }
 
 /// The bits of the elements: −0 differs from 0.
-fn bits(a: ArrayView<'_>) -> Vec<[u64; 2]> {
+pub(crate) fn bits(a: ArrayView<'_>) -> Vec<[u64; 2]> {
     dispatch!(a.dtype(), T => {
         let values = a.as_slice::<T>().unwrap_or_default();
         values.iter().map(|x| match x.to_wide() {

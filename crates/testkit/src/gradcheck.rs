@@ -4,8 +4,9 @@
 //! compared, element by element, with `(f(x + h) − f(x − h)) / 2h`. With `h = 1e-5` the truncation error is
 //! about `h²` and the rounding error about `1e-16 / h`, both near `1e-10` for values of order 1.
 
+use crate::compare::interpreted;
 use crate::rng::Rng;
-use ironlearn_ir::{Array, DType, Dyn, Env, Graph, Mode, Tape, TensorType, interpret};
+use ironlearn_ir::{Array, DType, Dyn, Env, Graph, Mode, Tape, TensorType};
 
 /// Largest relative error that passes.
 pub const TOLERANCE: f64 = 1e-6;
@@ -158,9 +159,7 @@ pub fn trace(
 /// The outputs of a graph without state, by the interpreter.
 pub fn run(graph: &Graph, inputs: &[Array]) -> Result<Vec<Array>, String> {
     let env = Env { inputs: inputs.to_vec(), ..Env::default() };
-    let values = interpret(graph, &env)?;
-    let take = |id: &ironlearn_ir::NodeId| values[id.index()].clone().ok_or("an output has no value");
-    Ok(graph.outputs.iter().map(|(_, id)| take(id)).collect::<Result<_, _>>()?)
+    interpreted(graph, &env)
 }
 
 /// The gradients, with respect to the `f64` inputs, of the weighted sum of the `f64` results.

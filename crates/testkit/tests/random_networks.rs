@@ -3,7 +3,7 @@
 
 use ironlearn_cpu::Cpu;
 use ironlearn_ir::plan::{Options, Regions};
-use ironlearn_testkit::random_network::{RandomNetwork, Size};
+use ironlearn_testkit::random_network::{RandomNetwork, all_agree};
 use ironlearn_testkit::tier;
 
 /// A network as it is, and with its layers one by one, by one thread and by three.
@@ -22,19 +22,5 @@ fn check(network: &RandomNetwork, cpus: &[Cpu]) -> Result<(), String> {
 #[test]
 fn random_networks_agree_with_the_interpreter() {
     let cpus = [1, 3].map(|threads| Cpu::new(threads).unwrap());
-    let (each, mut failures) = (tier::trials(10, 300) as u64, Vec::new());
-    let start = (tier::seed() - 1) * each;
-    for size in Size::ALL {
-        for seed in start..start + each {
-            let network = RandomNetwork::new(seed, size, seed % 3 != 2);
-            if let Err(error) = check(&network, &cpus) {
-                let failure = format!("{size:?}, seed {seed}: {error}\n{}", network.text);
-                eprintln!("{failure}");
-                failures.push(failure);
-            }
-        }
-    }
-    let count = each * Size::ALL.len() as u64;
-    assert!(failures.is_empty(), "{} of {count} networks:\n{}", failures.len(), failures.join("\n"));
-    tier::report("random networks on the CPU", format!("{count} of {count} agree, two runs the same bits"));
+    all_agree("random networks on the CPU", tier::trials(10, 300), |network| check(network, &cpus));
 }

@@ -1,8 +1,8 @@
 //! Networks with their gradients, against the interpreter; two runs, the same bits.
 
 use ironlearn_cuda::{Cuda, Options};
-use ironlearn_ir::interpreter::{Env, interpret};
-use ironlearn_ir::{Array, ArrayView, ControlBlock, Graph, Mode, Program, Store, Tape, Var};
+use ironlearn_ir::{Array, ArrayView, ControlBlock, Env, Graph, Mode, Program, Store, Tape, Var};
+use ironlearn_testkit::compare::{interpreted, norms};
 use ironlearn_testkit::rng::Rng;
 
 /// A network; its loss, and the gradients of all weights and biases.
@@ -39,25 +39,10 @@ pub fn inputs(graph: &Graph) -> Vec<Array> {
     graph.inputs.iter().map(|ty| ty.shape.dims().to_vec()).map(array).collect()
 }
 
-/// What the interpreter gives.
-fn right(graph: &Graph, inputs: &[Array]) -> Vec<Array> {
-    let env = Env::new(inputs.to_vec(), &Store::new(), ControlBlock::default());
-    let mut values = interpret(graph, &env).unwrap();
-    graph.outputs.iter().map(|(_, id)| values[id.index()].take().unwrap()).collect()
-}
-
 fn outputs(graph: &Graph, program: &mut dyn Program, inputs: &[Array]) -> Vec<Array> {
     let views: Vec<ArrayView<'_>> = inputs.iter().map(Array::view).collect();
     program.run(&views, &mut Store::new(), &ControlBlock::default()).unwrap();
     (0..graph.outputs.len()).map(|i| program.output(i).to_array()).collect()
-}
-
-/// How far apart two arrays are, in norm.
-fn distance(found: &Array, right: &Array) -> f64 {
-    let (found, right) = (found.as_slice::<f32>().unwrap(), right.as_slice::<f32>().unwrap());
-    let square = |x: f64| x * x;
-    let error: f64 = found.iter().zip(right).map(|(f, r)| square(f64::from(*f) - f64::from(*r))).sum();
-    (error / right.iter().map(|&r| square(f64::from(r))).sum::<f64>()).sqrt()
 }
 
 /// Compares a graph with the interpreter, in norm.
@@ -77,8 +62,12 @@ pub fn furthest(cuda: &Cuda, graph: &Graph, options: Options, inputs: &[Array]) 
     let found = outputs(graph, &mut program, inputs);
     let again = outputs(graph, &mut program, inputs);
     assert!(found.iter().zip(&again).all(|(a, b)| a.as_slice::<f32>() == b.as_slice::<f32>()));
-    let right = right(graph, inputs);
-    let distances = found.iter().zip(&right).map(|(found, right)| distance(found, right));
+    let env = Env::new(inputs.to_vec(), &Store::new(), ControlBlock::default());
+    let right = interpreted(graph, &env).unwrap();
+    let distances = found.iter().zip(&right).map(|(found, right)| {
+        let [off, norm] = norms(found, right);
+        off / norm
+    });
     // One that is no number is the furthest.
     distances.reduce(|a, b| if a > b || a.is_nan() { a } else { b }).unwrap()
 }

@@ -5,10 +5,11 @@
 
 mod draw;
 
+use crate::compare::{bits, interpreted, norms};
 use crate::rng::Rng;
+use crate::tier;
 use draw::Draw;
-use ironlearn_ir::interpreter::{Env, interpret};
-use ironlearn_ir::{Array, ArrayView, ControlBlock, Graph, Mode, Program, Store, Tape};
+use ironlearn_ir::{Array, ArrayView, ControlBlock, Env, Graph, Mode, Program, Store, Tape};
 
 /// How large a network is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -88,7 +89,11 @@ impl RandomNetwork {
         }
         let Draw { store, inputs, text, .. } = draw;
         let graph = tape.finish().unwrap_or_else(|e| panic!("{e}\n{text}")).0;
-        let right = results(&graph, &inputs, &store);
+        let results = |inputs: &[Array], store: &Store| {
+            let env = Env::new(inputs.to_vec(), store, ControlBlock::default());
+            interpreted(&graph, &env).unwrap_or_else(|e| panic!("{e}\n{text}"))
+        };
+        let right = results(&inputs, &store);
         let mut near = |a: &Array| match a.as_slice::<f32>() {
             None => a.clone(),
             Some(x) => {
@@ -97,7 +102,11 @@ impl RandomNetwork {
             }
         };
         let inputs_near: Vec<Array> = inputs.iter().map(&mut near).collect();
-        let moved = results(&graph, &inputs_near, &copied(&store, near));
+        let mut store_near = store.clone();
+        for id in store.ids() {
+            store_near.set(id, near(store.slot(id).value())).expect("a value of the same type");
+        }
+        let moved = results(&inputs_near, &store_near);
         let sensitive: Vec<f64> =
             right.iter().zip(&moved).map(|(right, moved)| distance(moved, right)).collect();
         RandomNetwork { text, expected: right.into_iter().zip(sensitive).collect(), graph, store, inputs }
@@ -111,18 +120,15 @@ impl RandomNetwork {
     pub fn agrees(&self, program: &mut dyn Program, allowed: f64) -> Result<(), String> {
         let views: Vec<ArrayView<'_>> = self.inputs.iter().map(Array::view).collect();
         let mut run = || {
-            let mut store = copied(&self.store, Array::clone);
+            let mut store = self.store.clone();
             program.run(&views, &mut store, &ControlBlock::default()).map_err(|e| e.to_string())?;
-            Ok::<_, String>(
-                (0..self.expected.len()).map(|i| program.output(i).to_array()).collect::<Vec<_>>(),
-            )
+            let outputs = (0..self.expected.len()).map(|i| program.output(i).to_array());
+            Ok::<_, String>(outputs.collect::<Vec<_>>())
         };
         let (first, second) = (run()?, run()?);
         for (i, (right, sensitive)) in self.expected.iter().enumerate() {
             let name = &self.graph.outputs[i].0;
-            let bits =
-                |a: &Array| a.as_slice::<f32>().map(|x| x.iter().map(|x| x.to_bits()).collect::<Vec<_>>());
-            if bits(&first[i]) != bits(&second[i]) {
+            if bits(first[i].view()) != bits(second[i].view()) {
                 return Err(format!("`{name}` has other bits the second time"));
             }
             let off = distance(&first[i], right);
@@ -135,32 +141,35 @@ impl RandomNetwork {
     }
 }
 
-/// The same slots with other values.
-fn copied(store: &Store, mut value: impl FnMut(&Array) -> Array) -> Store {
-    let mut copy = Store::new();
-    for id in store.ids() {
-        let slot = store.slot(id);
-        copy.add(&slot.name, slot.role, value(slot.value())).expect("a new name");
-    }
-    copy
-}
-
-/// What the interpreter gives.
-fn results(graph: &Graph, inputs: &[Array], store: &Store) -> Vec<Array> {
-    let env = Env::new(inputs.to_vec(), store, ControlBlock::default());
-    let values = interpret(graph, &env).expect("a sound graph");
-    let value = |id: &ironlearn_ir::NodeId| values[id.index()].clone().expect("an output has a value");
-    graph.outputs.iter().map(|(_, id)| value(id)).collect()
-}
-
 /// A norm below which a result is measured by it instead: of gradients that are sums of what cancels out, or 0, as those of
 /// what softmax makes of one column, rounding is all or most.
 const LEAST: f64 = 0.1;
 
 /// How far apart two arrays are, in norm, as a part of the right one.
 fn distance(found: &Array, right: &Array) -> f64 {
-    let [found, right] = [found, right].map(|a| a.as_slice::<f32>().unwrap_or_default());
-    let norm = |terms: &mut dyn Iterator<Item = f64>| terms.map(|x| x * x).sum::<f64>().sqrt();
-    let off = norm(&mut found.iter().zip(right).map(|(f, r)| f64::from(*f) - f64::from(*r)));
-    off / norm(&mut right.iter().map(|&r| f64::from(r))).max(LEAST)
+    let [off, norm] = norms(found, right);
+    off / norm.max(LEAST)
+}
+
+/// Draws so many networks of each size, two of three with gradients, and checks that `check` finds nothing; `what` is said of
+/// the figure.
+///
+/// # Panics
+/// With what was found.
+pub fn all_agree(what: &str, each: usize, check: impl Fn(&RandomNetwork) -> Result<(), String>) {
+    let (each, mut failures) = (each as u64, Vec::new());
+    let start = (tier::seed() - 1) * each;
+    for size in Size::ALL {
+        for seed in start..start + each {
+            let network = RandomNetwork::new(seed, size, seed % 3 != 2);
+            if let Err(error) = check(&network) {
+                let failure = format!("{size:?}, seed {seed}: {error}\n{}", network.text);
+                eprintln!("{failure}");
+                failures.push(failure);
+            }
+        }
+    }
+    let count = each * Size::ALL.len() as u64;
+    assert!(failures.is_empty(), "{} of {count} networks:\n{}", failures.len(), failures.join("\n"));
+    tier::report(what, format!("{count} of {count} agree, two runs the same bits"));
 }
