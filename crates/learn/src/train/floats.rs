@@ -54,15 +54,12 @@ impl<'d> Floats<'d> {
                 true => ResidentRows::of(&training.options, data, 2)?,
                 false => None,
             };
-            // Those of all batches, and of the last one of an epoch.
-            let of_batch = |&rows: &usize| cuts(0, rows, portions).map(|(start, end)| end - start);
-            let mut sizes: Vec<usize> = [batch, n % batch].iter().flat_map(of_batch).collect();
-            sizes.sort_unstable();
-            sizes.dedup();
-            let of_rows = |&rows: &usize| {
+            let of_rows = |rows: usize| {
                 if resident.is_some() { vec![ResidentRows::places(rows)] } else { data.types(rows) }
             };
-            let signatures: Vec<Vec<TensorType>> = sizes.iter().map(of_rows).collect();
+            // Those of all batches, and of the last one of an epoch.
+            let sizes = sizes([batch, n % batch], portions);
+            let signatures: Vec<Vec<TensorType>> = sizes.into_iter().map(of_rows).collect();
             let options = training.options.clone().micro_batches(portions > 1);
             let optimizer = training.optimizer.clone();
             let mut step = Step::build_all(&options, &scope, optimizer, &signatures, |tape, v| {
@@ -231,6 +228,15 @@ impl Course for Floats<'_> {
     fn profile(&self) -> Profile {
         self.step.profile()
     }
+}
+
+/// How many rows the portions of batches have, each number once.
+fn sizes(batches: [usize; 2], portions: usize) -> Vec<usize> {
+    let of_batch = |rows: usize| cuts(0, rows, portions).map(|(start, end)| end - start);
+    let mut sizes: Vec<usize> = batches.into_iter().flat_map(of_batch).collect();
+    sizes.sort_unstable();
+    sizes.dedup();
+    sizes
 }
 
 /// The error that steps on so many rows need too much memory, with the number of rows that does not, and that of portions

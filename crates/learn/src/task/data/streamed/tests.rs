@@ -114,7 +114,7 @@ fn blocks_are_set_apart_and_what_is_learned_of_rows_is_learned_of_the_others() {
 
 #[test]
 fn files_in_the_order_of_their_targets_are_told() {
-    // Two thirds of them are in memory at a time.
+    // A third of them is in memory at a time.
     const ROWS: usize = 40_000;
     let folder = Folder::of(ROWS);
     let said =
